@@ -1,0 +1,6 @@
+//! Jadwalstream: keeps prerecorded video on air from one small server, with every person's library strictly apart.
+//!
+//! Dependencies point one way: `web → library, schedule, live → store, objects, vault, auth → error`.
+
+pub mod error;
+pub mod text;
