@@ -3,4 +3,5 @@
 //! Dependencies point one way: `web → library, schedule, live → store, objects, vault, auth → error`.
 
 pub mod error;
+pub mod objects;
 pub mod text;

@@ -1,0 +1,5 @@
+//! Stored bytes and where they lie.
+
+mod file;
+
+pub use file::LocalFile;
