@@ -2,6 +2,11 @@
 //!
 //! Dependencies point one way: `web → library, schedule, live → store, objects, vault, auth → error`.
 
+pub mod audit;
+pub mod auth;
+pub mod clock;
 pub mod error;
 pub mod objects;
+pub mod store;
 pub mod text;
+pub mod vault;

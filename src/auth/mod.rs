@@ -1,0 +1,389 @@
+//! People, and the proofs of what they may do. Only this room turns a cookie, a token or the operator's console into
+//! a [`Scope`].
+
+mod password;
+mod scope;
+mod session;
+mod throttle;
+mod token;
+mod user;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
+pub use scope::{Actor, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
+pub use session::{SessionInfo, TokenPair};
+pub use throttle::{Throttle, network};
+pub use token::random_token;
+pub use user::{Theme, User};
+
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::store::rows::{Reader, Writer};
+use crate::store::{SpaceStore, Store};
+use crate::text::{Locale, Message};
+use user::user_key;
+
+/// A user who just showed a live session or token, with the proofs that follow from their role.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user as stored.
+    pub user: User,
+    /// Id of the session or refresh family that was shown; what "this session" means in the list.
+    pub session: uuid::Uuid,
+    /// Form token; empty for bearer tokens, which need none.
+    pub csrf: String,
+    scope: Scope,
+    write: Option<WriteScope>,
+    operator: Option<OperatorScope>,
+}
+
+impl Identity {
+    fn of(user: User, session: uuid::Uuid, csrf: String, address: Option<IpAddr>) -> Identity {
+        let (scope, write, operator) = scope::prove(&user.name, &user.tenant, user.role, address);
+        Identity { user, session, csrf, scope, write, operator }
+    }
+
+    /// May read the library of the user's tenant.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// May change it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a demo user.
+    pub fn write_scope(&self) -> Result<&WriteScope> {
+        self.write.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-demo")))
+    }
+
+    /// May run the box.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody but admins.
+    pub fn operator(&self) -> Result<&OperatorScope> {
+        self.operator.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-admin-only")))
+    }
+}
+
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Login name.
+    pub name: UserName,
+    /// What they may do.
+    pub role: Role,
+    /// Whose library they use; their own where `None`.
+    pub tenant: Option<Tenant>,
+    /// In clear; hashed here.
+    pub password: String,
+}
+
+/// What an operator may change of a user.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// A new role.
+    pub role: Option<Role>,
+    /// Locks out, or lets in again.
+    pub disabled: Option<bool>,
+}
+
+/// What people may change of themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Preferences {
+    /// IANA zone.
+    pub time_zone: Option<String>,
+    /// Language.
+    pub locale: Option<Locale>,
+    /// `Some(None)`: as the device says.
+    pub theme: Option<Option<Theme>>,
+}
+
+/// The users of the box, their sessions and tokens.
+#[derive(Clone)]
+pub struct Accounts {
+    platform: SpaceStore,
+    passwords: Passwords,
+    tries: Throttle,
+    signer: token::Signer,
+}
+
+impl Accounts {
+    /// `signing_secret` signs access tokens; it stays the same over restarts. `login_burst` tries are free for an
+    /// address and a name, then one a minute.
+    pub fn new(store: &Store, passwords: Passwords, signing_secret: &[u8; 32], login_burst: NonZeroU32) -> Accounts {
+        #[allow(clippy::disallowed_methods, reason = "accounts belong to no tenant")]
+        let platform = store.platform();
+        Accounts {
+            platform,
+            passwords,
+            tries: Throttle::new(login_burst, Duration::from_secs(60)),
+            signer: token::Signer::new(signing_secret),
+        }
+    }
+
+    /// Forgets throttled names and addresses that are fresh again.
+    pub fn sweep(&self) {
+        self.tries.sweep();
+    }
+
+    /// Checks name and password. A user who does not exist costs the same time, and answers the same.
+    async fn check_password(&self, name: &str, password: String, address: Option<IpAddr>) -> Result<User> {
+        if let Some(address) = address {
+            self.tries.count(format!("address {}", network(address)))?;
+        }
+        let cut: String = name.chars().take(64).collect();
+        self.tries.count(format!("name {}", cut.to_lowercase()))?;
+        let user = match UserName::parse(name) {
+            Ok(name) => self.platform.read(move |rows| rows.value::<User>(&user_key(&name))).await?,
+            Err(_) => None,
+        };
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let good = self.passwords.verify(password.clone(), hash).await?;
+        let Some(user) = user.filter(|user| good && !user.disabled) else {
+            return Err(Error::field("password", Message::new("login-failed")));
+        };
+        if self.passwords.is_old(&user.password_hash)
+            && let Ok(hash) = self.passwords.hash(password).await
+        {
+            let (name, old) = (user.name.clone(), user.password_hash.clone());
+            self.platform
+                .write(move |rows| match rows.value::<User>(&user_key(&name))? {
+                    Some(mut user) if user.password_hash == old => {
+                        user.password_hash.clone_from(&hash);
+                        user.updated_at = rows.now();
+                        rows.put_value(&user_key(&name), &user)
+                    }
+                    _ => Ok(()),
+                })
+                .await?;
+        }
+        Ok(user)
+    }
+
+    /// Makes a user. The tenant's space and folders are made before, by `tenancy`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the name is taken, [`Error::Invalid`] for an unusable password.
+    pub async fn create(&self, operator: &OperatorScope, new: NewUser) -> Result<User> {
+        let hash = self.passwords.hash(new.password.clone()).await?;
+        let actor = operator.actor().clone();
+        self.platform
+            .write(move |rows| {
+                let key = user_key(&new.name);
+                if rows.value::<User>(&key)?.is_some() {
+                    return Err(Error::Conflict(Message::new("user-exists").with("name", new.name.as_str())));
+                }
+                let user = User {
+                    name: new.name.clone(),
+                    role: new.role,
+                    tenant: new.tenant.clone().unwrap_or_else(|| new.name.own_tenant()),
+                    password_hash: hash.clone(),
+                    disabled: false,
+                    epoch: 1,
+                    time_zone: None,
+                    locale: None,
+                    theme: None,
+                    created_by: actor.name().to_owned(),
+                    created_at: rows.now(),
+                    updated_at: rows.now(),
+                };
+                rows.put_value(&key, &user)?;
+                audit::record(rows, &actor, "user.create", user.name.as_str())?;
+                Ok(user)
+            })
+            .await
+    }
+
+    /// A user by name.
+    pub async fn get(&self, _operator: &OperatorScope, name: UserName) -> Result<User> {
+        self.platform.read(move |rows| rows.value::<User>(&user_key(&name))?.ok_or(Error::NotFound)).await
+    }
+
+    /// Whether anybody has an account yet.
+    pub async fn is_empty(&self) -> Result<bool> {
+        self.platform
+            .read(|rows| {
+                let mut empty = true;
+                rows.values::<User>("user/", |_, _| {
+                    empty = false;
+                    ControlFlow::Break(())
+                })?;
+                Ok(empty)
+            })
+            .await
+    }
+
+    /// All users by name, those whose name contains `search`, from `after` on.
+    pub async fn list(
+        &self,
+        _operator: &OperatorScope,
+        search: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<User>, u64)> {
+        self.platform
+            .read(move |rows| {
+                let (mut users, mut total) = (Vec::new(), 0);
+                rows.values::<User>("user/", |_, user| {
+                    if user.name.as_str().contains(&search) {
+                        total += 1;
+                        if users.len() < limit && after.as_deref().is_none_or(|after| user.name.as_str() > after) {
+                            users.push(user);
+                        }
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                Ok((users, total))
+            })
+            .await
+    }
+
+    /// How many users share a tenant.
+    pub async fn members(&self, _operator: &OperatorScope, tenant: Tenant) -> Result<Vec<UserName>> {
+        self.platform
+            .read(move |rows| {
+                let mut members = Vec::new();
+                rows.values::<User>("user/", |_, user| {
+                    if user.tenant == tenant {
+                        members.push(user.name);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                Ok(members)
+            })
+            .await
+    }
+
+    /// Changes role or lock. Sessions and tokens of a user who is locked or loses rights end in the same commit; the
+    /// last admin who can log in stays one.
+    pub async fn change(&self, operator: &OperatorScope, name: UserName, change: UserChange) -> Result<User> {
+        let actor = operator.actor().clone();
+        self.platform
+            .write(move |rows| {
+                let mut user = need_user(rows, &name)?;
+                if change.role.is_some_and(|role| role != Role::Admin) || change.disabled == Some(true) {
+                    keep_an_admin(rows.view(), &user)?;
+                }
+                let before = (user.role, user.disabled);
+                user.role = change.role.unwrap_or(user.role);
+                user.disabled = change.disabled.unwrap_or(user.disabled);
+                if before == (user.role, user.disabled) {
+                    return Ok(user);
+                }
+                user.epoch += 1;
+                user.updated_at = rows.now();
+                rows.put_value(&user_key(&name), &user)?;
+                session::end_all(rows, &name, None)?;
+                let action = match (before.1, user.disabled) {
+                    (false, true) => "user.disable",
+                    (true, false) => "user.enable",
+                    _ => "user.change-role",
+                };
+                audit::record(rows, &actor, action, name.as_str())?;
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Sets a password for somebody else; all their sessions and tokens end.
+    pub async fn set_password(&self, operator: &OperatorScope, name: UserName, password: String) -> Result<()> {
+        let hash = self.passwords.hash(password).await?;
+        let actor = operator.actor().clone();
+        self.platform
+            .write(move |rows| {
+                let mut user = need_user(rows, &name)?;
+                user.password_hash.clone_from(&hash);
+                user.epoch += 1;
+                user.updated_at = rows.now();
+                rows.put_value(&user_key(&name), &user)?;
+                session::end_all(rows, &name, None)?;
+                audit::record(rows, &actor, "user.set-password", name.as_str())
+            })
+            .await
+    }
+
+    /// Changes one's own password after showing the old one; every other session and all tokens end.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `current_password` or `password`; [`Error::Forbidden`] for demo users.
+    pub async fn change_password(&self, me: &Identity, current: String, new: String) -> Result<()> {
+        me.write_scope()?;
+        acceptable_password(&new)?;
+        self.tries.count(format!("password of {}", me.user.name))?;
+        if !self.passwords.verify(current, Some(me.user.password_hash.clone())).await? {
+            return Err(Error::field("current_password", Message::new("password-wrong")));
+        }
+        let hash = self.passwords.hash(new).await?;
+        let (name, keep, actor) = (me.user.name.clone(), me.session, me.scope.actor().clone());
+        self.platform
+            .write(move |rows| {
+                let mut user = need_user(rows, &name)?;
+                user.password_hash.clone_from(&hash);
+                user.epoch += 1;
+                user.updated_at = rows.now();
+                rows.put_value(&user_key(&name), &user)?;
+                session::end_all(rows, &name, Some(keep))?;
+                audit::record(rows, &actor, "user.change-password", name.as_str())
+            })
+            .await
+    }
+
+    /// Changes one's own language, zone or theme. A demo user's are not kept.
+    pub async fn prefer(&self, me: &Identity, preferences: Preferences) -> Result<()> {
+        me.write_scope()?;
+        let name = me.user.name.clone();
+        if let Some(zone) = &preferences.time_zone
+            && (zone.len() > 64 || jiff::tz::TimeZone::get(zone).is_err())
+        {
+            return Err(Error::field("time_zone", Message::new("time-zone-unknown")));
+        }
+        self.platform
+            .write(move |rows| {
+                let mut user = need_user(rows, &name)?;
+                if let Some(zone) = &preferences.time_zone {
+                    user.time_zone = Some(zone.clone());
+                }
+                user.locale = preferences.locale.or(user.locale);
+                user.theme = preferences.theme.unwrap_or(user.theme);
+                user.updated_at = rows.now();
+                rows.put_value(&user_key(&name), &user)
+            })
+            .await
+    }
+
+    /// Removes the user's rows: the name, every session, every token. Their library is `tenancy`'s to remove.
+    pub async fn remove(&self, operator: &OperatorScope, name: UserName) -> Result<()> {
+        let actor = operator.actor().clone();
+        self.platform
+            .write(move |rows| {
+                let user = need_user(rows, &name)?;
+                keep_an_admin(rows.view(), &user)?;
+                session::end_all(rows, &name, None)?;
+                rows.delete_value(&user_key(&name));
+                audit::record(rows, &actor, "user.delete", name.as_str())
+            })
+            .await
+    }
+}
+
+fn need_user(rows: &mut Writer<'_>, name: &UserName) -> Result<User> {
+    rows.value::<User>(&user_key(name))?.ok_or(Error::NotFound)
+}
+
+/// # Errors
+/// [`Error::Conflict`] if nobody but `user` could run the box.
+fn keep_an_admin(rows: &Reader<'_>, user: &User) -> Result<()> {
+    let mut another = false;
+    rows.values::<User>("user/", |_, other| {
+        another |= other.role == Role::Admin && !other.disabled && other.name != user.name;
+        if another { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if another || user.role != Role::Admin || user.disabled {
+        return Ok(());
+    }
+    Err(Error::Conflict(Message::new("user-last-admin")))
+}

@@ -1,0 +1,194 @@
+//! Passwords: bcrypt for what is set here, and two older forms that are only ever verified.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hmac::Hmac;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use crate::error::{Error, Result};
+use crate::store::blocking;
+use crate::text::Message;
+
+/// bcrypt reads no further; a longer password is refused, never cut.
+const MAX_BYTES: usize = 72;
+const MIN_CHARACTERS: usize = 8;
+/// Two cores' worth of a box: more would starve the pages.
+const WORKERS: usize = 2;
+const WAITING: usize = 32;
+/// About 0.25 s of a core for each try.
+pub const COST: u32 = 12;
+
+/// Computes and checks hashes in a queue of its own, so that a flood of logins leaves the pages quick.
+#[derive(Clone)]
+pub struct Passwords {
+    workers: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    cost: u32,
+    /// Checked for users who do not exist, so that both answers take the same time.
+    dummy: Arc<str>,
+}
+
+struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Passwords {
+    /// `cost` is bcrypt's; the product uses [`COST`].
+    ///
+    /// # Errors
+    /// Only where the system gives no randomness.
+    pub fn new(cost: u32) -> Result<Passwords> {
+        let dummy = hash_now("nobody has this password", cost)?;
+        Ok(Passwords { workers: Arc::new(Semaphore::new(WORKERS)), waiting: Arc::default(), cost, dummy: dummy.into() })
+    }
+
+    async fn queued<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let place = Waiting(self.waiting.clone());
+        if self.waiting.fetch_add(1, Ordering::SeqCst) >= WORKERS + WAITING {
+            return Err(Error::TooMany { retry_after: Duration::from_secs(10) });
+        }
+        let permit = self.workers.clone().acquire_owned().await;
+        let permit = permit.map_err(|cause| Error::Internal(anyhow::Error::new(cause)))?;
+        blocking(move || {
+            let _held = (permit, place);
+            work()
+        })
+        .await
+    }
+
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on the field `password` if it is too short or over 72 bytes.
+    pub async fn hash(&self, password: String) -> Result<String> {
+        acceptable(&password)?;
+        let cost = self.cost;
+        self.queued(move || hash_now(&password, cost)).await
+    }
+
+    /// Whether a password fits; `None` stands for a user who does not exist and takes as long.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
+        let dummy = self.dummy.to_string();
+        self.queued(move || {
+            let known = hash.is_some();
+            Ok(verify_now(&password, &hash.unwrap_or(dummy)) && known)
+        })
+        .await
+    }
+
+    /// Whether a hash that just fitted should be replaced by a fresh one.
+    pub fn is_old(&self, hash: &str) -> bool {
+        hash.parse::<bcrypt::HashParts>().map_or(true, |parts| parts.get_cost() < self.cost)
+    }
+}
+
+/// Refuses what could not be used safely.
+pub fn acceptable(password: &str) -> Result<()> {
+    if password.len() > MAX_BYTES {
+        return Err(Error::field("password", Message::new("password-too-long")));
+    }
+    if password.chars().count() < MIN_CHARACTERS || password.trim().is_empty() {
+        return Err(Error::field("password", Message::new("password-too-short")));
+    }
+    if password.contains('\0') {
+        return Err(Error::field("password", Message::new("password-nul")));
+    }
+    Ok(())
+}
+
+fn hash_now(password: &str, cost: u32) -> Result<String> {
+    bcrypt::non_truncating_hash(password, cost)
+        .map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("hash a password")))
+}
+
+fn verify_now(password: &str, hash: &str) -> bool {
+    if hash.starts_with("$2") {
+        return bcrypt::non_truncating_verify(password, hash).unwrap_or(false);
+    }
+    werkzeug(password, hash).unwrap_or(false)
+}
+
+/// The forms `scrypt:N:r:p$salt$hex` and `pbkdf2:sha256[:rounds]$salt$hex`. Numbers from a file that somebody else
+/// wrote are bounded, so that one login cannot take the box's memory or minutes of a core.
+fn werkzeug(password: &str, hash: &str) -> Option<bool> {
+    let mut parts = hash.splitn(3, '$');
+    let (method, salt, expected) = (parts.next()?, parts.next()?, hex::decode(parts.next()?).ok()?);
+    if expected.is_empty() || expected.len() > 128 {
+        return None;
+    }
+    let mut found = vec![0; expected.len()];
+    let mut method = method.split(':');
+    match method.next()? {
+        "scrypt" => {
+            let n: u32 = method.next().unwrap_or("32768").parse().ok()?;
+            let r: u32 = method.next().unwrap_or("8").parse().ok()?;
+            let p: u32 = method.next().unwrap_or("1").parse().ok()?;
+            if !n.is_power_of_two() || !(2..=1 << 17).contains(&n) || !(1..=16).contains(&r) || !(1..=4).contains(&p) {
+                return None;
+            }
+            let parameters = scrypt::Params::new(n.ilog2() as u8, r, p).ok()?;
+            scrypt::scrypt(password.as_bytes(), salt.as_bytes(), &parameters, &mut found).ok()?;
+        }
+        "pbkdf2" => {
+            if method.next()? != "sha256" {
+                return None;
+            }
+            let rounds: u32 = method.next().unwrap_or("150000").parse().ok()?;
+            if !(1..=2_000_000).contains(&rounds) {
+                return None;
+            }
+            pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), rounds, &mut found).ok()?;
+        }
+        _ => return None,
+    }
+    Some(bool::from(found.ct_eq(&expected)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_over_72_bytes_is_refused_and_never_cut() {
+        let passwords = Passwords::new(4).unwrap();
+        assert_eq!(passwords.hash("a".repeat(73)).await.unwrap_err().status(), 422);
+        let hash = passwords.hash("a".repeat(72)).await.unwrap();
+        assert!(passwords.verify("a".repeat(72), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("a".repeat(73), Some(hash)).await.unwrap());
+        assert!(!passwords.verify("nobody has this password".into(), None).await.unwrap());
+    }
+
+    // Made with werkzeug's and Python's own functions for the password "rahasia-123".
+    #[test]
+    fn the_two_older_forms_are_verified_and_count_as_old() {
+        let pbkdf2 = "pbkdf2:sha256:1000$saltsalt$0a0d2f9e6f0a3b7d";
+        assert!(!verify_now("rahasia-123", pbkdf2));
+        let mut key = [0; 32];
+        pbkdf2::pbkdf2::<Hmac<Sha256>>(b"rahasia-123", b"saltsalt", 1000, &mut key).unwrap();
+        let good = format!("pbkdf2:sha256:1000$saltsalt${}", hex::encode(key));
+        assert!(verify_now("rahasia-123", &good) && !verify_now("rahasia-124", &good));
+        let mut key = [0; 64];
+        let parameters = scrypt::Params::new(15, 8, 1).unwrap();
+        scrypt::scrypt(b"rahasia-123", b"saltsalt", &parameters, &mut key).unwrap();
+        let good = format!("scrypt:32768:8:1$saltsalt${}", hex::encode(key));
+        assert!(verify_now("rahasia-123", &good) && !verify_now("rahasia-124", &good));
+        assert!(Passwords::new(4).unwrap().is_old(&good));
+    }
+
+    #[test]
+    fn a_hash_that_would_take_the_box_is_not_computed() {
+        for bad in
+            ["scrypt:1073741824:8:1$s$00", "scrypt:32768:99999:1$s$00", "pbkdf2:sha256:4000000000$s$00", "x", "$$"]
+        {
+            assert!(!verify_now("p", bad), "{bad}");
+        }
+    }
+}

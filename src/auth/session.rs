@@ -1,0 +1,362 @@
+//! Live logins: browser sessions behind a cookie, and the token families of the API. Only hashes are stored.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::scope::UserName;
+use super::token::{Claims, csrf_token, random_token, token_hash};
+use super::user::{User, user_key};
+use super::{Accounts, Identity};
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::store::rows::{Reader, Writer};
+
+/// A session that is not used ends after 12 hours, any session after 30 days.
+const IDLE: Duration = Duration::from_secs(12 * 3600);
+const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Reading a page writes nothing, but for the time of last use, this often.
+const TOUCH: Duration = Duration::from_secs(300);
+const ACCESS: Duration = Duration::from_secs(15 * 60);
+/// A user who logs in without end loses the oldest login, not the disk.
+const PER_USER: usize = 50;
+
+/// What kind of login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Browser,
+    Api,
+}
+
+/// A live login as stored: under `session/<user>/<id>`, found through `token/<hash>`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Session {
+    id: Uuid,
+    kind: Kind,
+    /// Hash of the cookie, or of the newest refresh token.
+    token: String,
+    created_at: Timestamp,
+    last_seen: Timestamp,
+    address: Option<IpAddr>,
+    agent: String,
+}
+
+/// Where a token leads. A used-up refresh token stays until its family ends, so that a second use is noticed.
+#[derive(Serialize, Deserialize)]
+struct Pointer {
+    user: UserName,
+    session: Uuid,
+}
+
+/// A live login, for the list of one's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionInfo {
+    /// Names it in "end this one".
+    pub id: Uuid,
+    /// True for logins of the API.
+    pub api: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to five minutes.
+    pub last_seen: Timestamp,
+    /// Where from.
+    pub address: Option<IpAddr>,
+    /// The browser or program, as it called itself.
+    pub agent: String,
+    /// The one that asks.
+    pub current: bool,
+}
+
+/// What an API login gets.
+#[derive(Debug, Clone)]
+pub struct TokenPair {
+    /// Shown with each request, for a quarter of an hour.
+    pub access: String,
+    /// Seconds until `access` runs out.
+    pub expires_in: u64,
+    /// Used once, for the next pair.
+    pub refresh: String,
+}
+
+fn session_key(user: &UserName, id: Uuid) -> String {
+    format!("session/{user}/{id}")
+}
+
+fn token_key(hash: &str) -> String {
+    format!("token/{hash}")
+}
+
+fn is_over(session: &Session, now: Timestamp) -> bool {
+    now >= session.last_seen + IDLE || now >= session.created_at + ABSOLUTE
+}
+
+fn of_user(rows: &Reader<'_>, user: &UserName) -> Result<Vec<Session>> {
+    let mut sessions = Vec::new();
+    rows.values::<Session>(&format!("session/{user}/"), |_, session| {
+        sessions.push(session);
+        ControlFlow::Continue(())
+    })?;
+    Ok(sessions)
+}
+
+fn end(rows: &mut Writer<'_>, user: &UserName, session: &Session) -> Result<()> {
+    rows.delete_value(&session_key(user, session.id));
+    rows.delete_value(&token_key(&session.token));
+    // Used-up refresh tokens of the family.
+    let mut spent = Vec::new();
+    rows.view().values::<String>(&format!("spent/{}/", session.id), |key, hash| {
+        spent.push((key.to_owned(), hash));
+        ControlFlow::Continue(())
+    })?;
+    for (key, hash) in spent {
+        rows.delete_value(&key);
+        rows.delete_value(&token_key(&hash));
+    }
+    Ok(())
+}
+
+/// Ends every login of a user but `keep`.
+pub(super) fn end_all(rows: &mut Writer<'_>, user: &UserName, keep: Option<Uuid>) -> Result<()> {
+    for session in of_user(rows.view(), user)? {
+        if Some(session.id) != keep {
+            end(rows, user, &session)?;
+        }
+    }
+    Ok(())
+}
+
+fn begin(
+    rows: &mut Writer<'_>,
+    user: &UserName,
+    kind: Kind,
+    token: &str,
+    address: Option<IpAddr>,
+    agent: &str,
+) -> Result<Uuid> {
+    let now = rows.now();
+    let mut old = of_user(rows.view(), user)?;
+    old.sort_by_key(|session| session.last_seen);
+    let surplus = old.len().saturating_sub(PER_USER - 1);
+    for (place, session) in old.iter().enumerate() {
+        if place < surplus || is_over(session, now) {
+            end(rows, user, session)?;
+        }
+    }
+    let session = Session {
+        id: Uuid::now_v7(),
+        kind,
+        token: token_hash(token),
+        created_at: now,
+        last_seen: now,
+        address,
+        agent: agent.chars().filter(|letter| !letter.is_control()).take(200).collect(),
+    };
+    rows.put_value(&token_key(&session.token), &Pointer { user: user.clone(), session: session.id })?;
+    rows.put_value(&session_key(user, session.id), &session)?;
+    Ok(session.id)
+}
+
+fn find(rows: &Reader<'_>, hash: &str, now: Timestamp) -> Result<Option<(User, Session)>> {
+    let Some(pointer) = rows.value::<Pointer>(&token_key(hash))? else { return Ok(None) };
+    let Some(session) = rows.value::<Session>(&session_key(&pointer.user, pointer.session))? else { return Ok(None) };
+    let user = rows.value::<User>(&user_key(&pointer.user))?.filter(|user| !user.disabled);
+    Ok(user.filter(|_| !is_over(&session, now)).map(|user| (user, session)))
+}
+
+impl Accounts {
+    /// Logs a browser in: a session with a token never seen before, whatever cookie was shown.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong name or password (never which), [`Error::TooMany`] after many tries.
+    pub async fn log_in(
+        &self,
+        name: &str,
+        password: String,
+        address: Option<IpAddr>,
+        agent: String,
+    ) -> Result<(String, Identity)> {
+        let user = self.check_password(name, password, address).await?;
+        let token = random_token()?;
+        let (kept, shown) = (token.clone(), user.clone());
+        let id = self
+            .platform
+            .write(move |rows| {
+                let id = begin(rows, &user.name, Kind::Browser, &kept, address, &agent)?;
+                let identity = Identity::of(user.clone(), id, String::new(), address);
+                audit::record(rows, identity.scope().actor(), "session.begin", user.name.as_str())?;
+                Ok(id)
+            })
+            .await?;
+        let csrf = csrf_token(&token);
+        Ok((token, Identity::of(shown, id, csrf, address)))
+    }
+
+    /// The user behind a session cookie.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`] if it is unknown, ended, run out, or its user disabled.
+    pub async fn by_session(&self, token: &str, address: Option<IpAddr>) -> Result<Identity> {
+        let hash = token_hash(token);
+        let now = self.now();
+        let looked = hash.clone();
+        let found = self.platform.read(move |rows| find(rows, &looked, now)).await?;
+        let Some((user, session)) = found.filter(|(_, session)| session.kind == Kind::Browser) else {
+            return Err(Error::LoginRequired);
+        };
+        if now >= session.last_seen + TOUCH {
+            let key = session_key(&user.name, session.id);
+            self.platform
+                .write(move |rows| match rows.value::<Session>(&key)? {
+                    Some(session) => rows.put_value(&key, &Session { last_seen: rows.now(), address, ..session }),
+                    None => Ok(()),
+                })
+                .await?;
+        }
+        Ok(Identity::of(user, session.id, csrf_token(token), address))
+    }
+
+    /// Logs the API in.
+    pub async fn log_in_api(
+        &self,
+        name: &str,
+        password: String,
+        address: Option<IpAddr>,
+        agent: String,
+    ) -> Result<TokenPair> {
+        let user = self.check_password(name, password, address).await?;
+        let refresh = random_token()?;
+        let (kept, shown) = (refresh.clone(), user.clone());
+        let family = self
+            .platform
+            .write(move |rows| {
+                let id = begin(rows, &user.name, Kind::Api, &kept, address, &agent)?;
+                let identity = Identity::of(user.clone(), id, String::new(), address);
+                audit::record(rows, identity.scope().actor(), "token.begin", user.name.as_str())?;
+                Ok(id)
+            })
+            .await?;
+        self.pair(&shown, family, refresh)
+    }
+
+    fn pair(&self, user: &User, family: Uuid, refresh: String) -> Result<TokenPair> {
+        let iat = self.now().as_second();
+        let claims =
+            Claims { sub: user.name.to_string(), family, epoch: user.epoch, iat, exp: iat + ACCESS.as_secs() as i64 };
+        Ok(TokenPair { access: self.signer.sign(&claims)?, expires_in: ACCESS.as_secs(), refresh })
+    }
+
+    /// A new pair for a refresh token, which is used up by it. One that is shown a second time was stolen or lost:
+    /// its whole family ends.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`].
+    pub async fn refresh(&self, token: &str, address: Option<IpAddr>) -> Result<TokenPair> {
+        let hash = token_hash(token);
+        let next = random_token()?;
+        let given = next.clone();
+        let renewed = self
+            .platform
+            .write(move |rows| {
+                let Some(pointer) = rows.value::<Pointer>(&token_key(&hash))? else { return Ok(None) };
+                let key = session_key(&pointer.user, pointer.session);
+                let Some(session) = rows.value::<Session>(&key)? else { return Ok(None) };
+                let user = rows.value::<User>(&user_key(&pointer.user))?;
+                let now = rows.now();
+                if session.kind != Kind::Api {
+                    return Ok(None);
+                }
+                if session.token != hash {
+                    end(rows, &pointer.user, &session)?;
+                    let shown = address.map(|address| address.to_string());
+                    audit::record_refusal(rows, pointer.user.as_str(), shown, "token.reuse", session.id.to_string())?;
+                    return Ok(None);
+                }
+                let Some(user) = user.filter(|user| !user.disabled && !is_over(&session, now)) else {
+                    end(rows, &pointer.user, &session)?;
+                    return Ok(None);
+                };
+                rows.put_value(&format!("spent/{}/{hash}", session.id), &hash)?;
+                let session = Session { token: token_hash(&given), last_seen: now, address, ..session };
+                rows.put_value(&token_key(&session.token), &Pointer { user: user.name.clone(), session: session.id })?;
+                rows.put_value(&key, &session)?;
+                Ok(Some((user, session.id)))
+            })
+            .await?;
+        let (user, family) = renewed.ok_or(Error::LoginRequired)?;
+        self.pair(&user, family, next)
+    }
+
+    /// The user behind an access token.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`] if it is not ours, run out, or its family or user has ended.
+    pub async fn by_access_token(&self, token: &str, address: Option<IpAddr>) -> Result<Identity> {
+        let claims = self.signer.check(token, self.now().as_second())?;
+        let name = UserName::parse(&claims.sub).map_err(|_| Error::LoginRequired)?;
+        let family = claims.family;
+        let user = self
+            .platform
+            .read(move |rows| {
+                let live = rows.value::<Session>(&session_key(&name, family))?.is_some();
+                Ok(rows.value::<User>(&user_key(&name))?.filter(|_| live))
+            })
+            .await?;
+        match user.filter(|user| !user.disabled && user.epoch == claims.epoch) {
+            Some(user) => Ok(Identity::of(user, claims.family, String::new(), address)),
+            None => Err(Error::LoginRequired),
+        }
+    }
+
+    /// One's own live logins, newest use first.
+    pub async fn sessions(&self, me: &Identity) -> Result<Vec<SessionInfo>> {
+        let (name, current, now) = (me.user.name.clone(), me.session, self.now());
+        let mut sessions = self.platform.read(move |rows| of_user(rows, &name)).await?;
+        sessions.retain(|session| !is_over(session, now));
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.last_seen));
+        let info = |session: Session| SessionInfo {
+            id: session.id,
+            api: session.kind == Kind::Api,
+            created_at: session.created_at,
+            last_seen: session.last_seen,
+            address: session.address,
+            agent: session.agent,
+            current: session.id == current,
+        };
+        Ok(sessions.into_iter().map(info).collect())
+    }
+
+    /// Ends one of one's own logins.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not one's own.
+    pub async fn end_session(&self, me: &Identity, id: Uuid) -> Result<()> {
+        let (name, actor) = (me.user.name.clone(), me.scope().actor().clone());
+        self.platform
+            .write(move |rows| {
+                let session = rows.value::<Session>(&session_key(&name, id))?.ok_or(Error::NotFound)?;
+                end(rows, &name, &session)?;
+                audit::record(rows, &actor, "session.end", id.to_string())
+            })
+            .await
+    }
+
+    /// Logs out everywhere, here too.
+    pub async fn end_every_session(&self, me: &Identity) -> Result<()> {
+        let (name, actor) = (me.user.name.clone(), me.scope().actor().clone());
+        self.platform
+            .write(move |rows| {
+                end_all(rows, &name, None)?;
+                audit::record(rows, &actor, "session.end-all", name.as_str())
+            })
+            .await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.platform.clock().now()
+    }
+}

@@ -1,0 +1,14 @@
+name-expected = Use 2 to 32 characters: small letters a–z, digits, “-” and “_”, starting with a letter or digit.
+password-too-long = A password may have at most 72 bytes. Choose a shorter one.
+password-too-short = Use at least 8 characters.
+password-nul = A password cannot contain a NUL character.
+password-wrong = This is not your current password.
+login-failed = Name and password do not match. Check both, or ask the admin for a new password.
+user-exists = There is already a user called { $name }. Choose another name.
+user-last-admin = This is the only admin who can log in. Make another user an admin first.
+time-zone-unknown = This time zone is not known. Use a name such as Asia/Jakarta.
+error-demo = The demo account can look at everything but change nothing. Ask the admin for an account of your own.
+error-admin-only = Only an admin may do this.
+error-busy = Many changes came at the same moment. Try again.
+error-newer-data = The data folder was written by a newer version (schema { $found }; this program knows up to { $known }). Install the newer version, or restore a backup.
+vault-key-missing = The master key { $path } is missing, so stored stream keys cannot be opened. Put the key back from your backup; without it, start with an empty home.

@@ -1,0 +1,14 @@
+name-expected = Gunakan 2 sampai 32 karakter: huruf kecil a–z, angka, “-” dan “_”, diawali huruf atau angka.
+password-too-long = Kata sandi paling panjang 72 byte. Pilih yang lebih pendek.
+password-too-short = Gunakan paling sedikit 8 karakter.
+password-nul = Kata sandi tidak boleh berisi karakter NUL.
+password-wrong = Ini bukan kata sandi Anda saat ini.
+login-failed = Nama dan kata sandi tidak cocok. Periksa keduanya, atau minta kata sandi baru ke admin.
+user-exists = Pengguna bernama { $name } sudah ada. Pilih nama lain.
+user-last-admin = Ini satu-satunya admin yang bisa masuk. Jadikan pengguna lain admin terlebih dahulu.
+time-zone-unknown = Zona waktu ini tidak dikenal. Gunakan nama seperti Asia/Jakarta.
+error-demo = Akun demo boleh melihat semuanya, tetapi tidak bisa mengubah apa pun. Minta akun sendiri ke admin.
+error-admin-only = Hanya admin yang boleh melakukan ini.
+error-busy = Banyak perubahan datang bersamaan. Coba lagi.
+error-newer-data = Folder data ditulis oleh versi yang lebih baru (skema { $found }; program ini mengenal sampai { $known }). Pasang versi yang lebih baru, atau pulihkan cadangan.
+vault-key-missing = Kunci utama { $path } tidak ada, sehingga kunci stream tersimpan tidak bisa dibuka. Kembalikan kunci itu dari cadangan Anda; tanpa kunci itu, mulai dengan folder kosong.
