@@ -5,8 +5,12 @@
 pub mod audit;
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod objects;
 pub mod store;
+pub mod supervise;
+pub mod telemetry;
+pub mod tenancy;
 pub mod text;
 pub mod vault;

@@ -1,0 +1,263 @@
+//! Settings: `<home>/jadwalstream.toml`, each with a `JADWAL_…` twin that wins. The file may be absent; a name that
+//! means nothing is refused, so that a typing error is not a silent default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::text::Message;
+
+/// Every setting of the program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where everything lies; not a setting of the file.
+    #[serde(skip)]
+    pub home: PathBuf,
+    /// Address and port of the pages.
+    pub listen: SocketAddr,
+    /// The address people type, if it differs (behind a proxy). With `https` cookies are marked Secure.
+    pub public_url: Option<Url>,
+    /// IANA zone for users who have not chosen one, and for new schedules.
+    pub time_zone: String,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Streams.
+    pub live: Live,
+    /// Limits for tenants and requests.
+    pub limits: Limits,
+    /// Addresses of reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// `ffmpeg` program.
+    pub ffmpeg: PathBuf,
+    /// `ffprobe` program.
+    pub ffprobe: PathBuf,
+    /// Level of the log: error, warn, info, debug, trace.
+    pub log: String,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Only admins do.
+    Off,
+    /// Not offered by this version.
+    Invite,
+    /// Not offered by this version.
+    Open,
+}
+
+/// Settings of streams.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Live {
+    /// Whether streams may go to private, loopback and link-local addresses.
+    pub allow_private_targets: bool,
+    /// What the box can send, in Mbit/s, for all streams together.
+    pub uplink_mbit: f64,
+    /// Memory that streams may use together, in MiB; what the box has less 512 MiB where absent.
+    pub memory_mib: Option<u64>,
+}
+
+/// Settings that bound what one tenant, or one request, can take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Storage of a tenant without a limit of its own, in MiB.
+    pub storage_mib: u64,
+    /// Files of a tenant.
+    pub files: u64,
+    /// One uploaded video, in MiB.
+    pub upload_mib: u64,
+    /// Free disk below which nothing more is taken in, in MiB.
+    pub disk_floor_mib: u64,
+    /// Uploads of one tenant at the same time.
+    pub uploads_per_tenant: usize,
+    /// Requests a minute from one address (pages and API together).
+    pub requests_per_minute: u32,
+    /// Tries to log in that are free for an address and a name; then one a minute.
+    pub login_burst: std::num::NonZeroU32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            home: PathBuf::from("."),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            time_zone: "Asia/Jakarta".into(),
+            registration: Registration::Off,
+            live: Live::default(),
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
+            ffmpeg: "ffmpeg".into(),
+            ffprobe: "ffprobe".into(),
+            log: "info".into(),
+        }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Live { allow_private_targets: false, uplink_mbit: 100.0, memory_mib: None }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            storage_mib: 100 * 1024,
+            files: 200_000,
+            upload_mib: 64 * 1024,
+            disk_floor_mib: 512,
+            uploads_per_tenant: 64,
+            requests_per_minute: 1200,
+            login_burst: std::num::NonZeroU32::new(10).unwrap_or(std::num::NonZeroU32::MIN),
+        }
+    }
+}
+
+/// Every setting's place in the file; the environment's name follows from it: `JADWAL_` and the words in capitals.
+const SETTINGS: &[&str] = &[
+    "listen",
+    "public_url",
+    "time_zone",
+    "registration",
+    "trusted_proxies",
+    "ffmpeg",
+    "ffprobe",
+    "log",
+    "live.allow_private_targets",
+    "live.uplink_mbit",
+    "live.memory_mib",
+    "limits.storage_mib",
+    "limits.files",
+    "limits.upload_mib",
+    "limits.disk_floor_mib",
+    "limits.uploads_per_tenant",
+    "limits.requests_per_minute",
+    "limits.login_burst",
+];
+
+/// What the command line may say over file and environment.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--public-url`.
+    pub public_url: Option<String>,
+}
+
+impl Config {
+    /// Reads the settings of a home. `environment` looks up a variable.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] that names the setting and what is expected.
+    pub fn load(home: &Path, environment: impl Fn(&str) -> Option<String>, overrides: &Overrides) -> Result<Config> {
+        let home = std::path::absolute(home)?;
+        let complain = |cause: config::ConfigError| {
+            Error::Malformed(Message::new("config-bad").with("cause", cause.to_string()))
+        };
+        let file = config::File::from(home.join("jadwalstream.toml")).required(false);
+        let mut builder = config::Config::builder().add_source(file);
+        for setting in SETTINGS {
+            let variable = format!("JADWAL_{}", setting.replace('.', "_").to_uppercase());
+            if let Some(value) = environment(&variable) {
+                let list = *setting == "trusted_proxies";
+                builder = if list {
+                    let items: Vec<&str> = value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+                    builder.set_override(*setting, items)
+                } else {
+                    builder.set_override(*setting, value)
+                }
+                .map_err(complain)?;
+            }
+        }
+        for (setting, value) in [("listen", &overrides.listen), ("public_url", &overrides.public_url)] {
+            if let Some(value) = value {
+                builder = builder.set_override(setting, value.as_str()).map_err(complain)?;
+            }
+        }
+        let mut config: Config = builder.build().and_then(config::Config::try_deserialize).map_err(complain)?;
+        config.home = home;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let complain = |text: String| Err(Error::Malformed(Message::new("config-bad").with("cause", text)));
+        if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
+            return complain(format!("time_zone: `{}` is no IANA zone such as Asia/Jakarta", self.time_zone));
+        }
+        if self.registration != Registration::Off {
+            return complain("registration: only `off` is offered by this version".into());
+        }
+        if !(self.live.uplink_mbit.is_finite() && self.live.uplink_mbit > 0.0) {
+            return complain("live.uplink_mbit: a number of Mbit/s above 0 is expected".into());
+        }
+        if let Some(url) = &self.public_url
+            && (!matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.path() != "/")
+        {
+            return complain("public_url: http(s)://host[:port] without a path is expected".into());
+        }
+        Ok(())
+    }
+
+    /// `data` of the home.
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// The command line's way to a running server.
+    pub fn socket(&self) -> PathBuf {
+        self.data().join(".control.socket")
+    }
+
+    /// Whether people come by https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config> {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("jadwalstream.toml"), file).unwrap();
+        let find = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::load(home.path(), find, &Overrides::default())
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+        let config = load("[live]\nuplink_mbit = 20\n[limits]\nfiles = 5\n", &[
+            ("JADWAL_LIVE_UPLINK_MBIT", "30"),
+            ("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"),
+            ("JADWAL_TRUSTED_PROXIES", "127.0.0.1, ::1"),
+        ])
+        .unwrap();
+        assert_eq!(config.live.uplink_mbit, 30.0);
+        assert_eq!((config.limits.files, config.trusted_proxies.len()), (5, 2));
+        assert!(config.live.allow_private_targets);
+        assert_eq!(config.time_zone, "Asia/Jakarta");
+    }
+
+    #[test]
+    fn a_wrong_name_or_value_is_refused_by_name() {
+        for (file, word) in [
+            ("[live]\nuplink = 20\n", "uplink"),
+            ("time_zone = \"Mars/Base\"", "time_zone"),
+            ("registration = \"open\"", "registration"),
+            ("listen = \"here\"", "listen"),
+        ] {
+            let refused = load(file, &[]).unwrap_err().message().to_string();
+            assert!(refused.contains(word), "{refused}");
+        }
+    }
+}

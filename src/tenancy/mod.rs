@@ -1,0 +1,5 @@
+//! What a tenant may use, and what it does use.
+
+mod ledger;
+
+pub use ledger::{Kind, Ledger, Reservation, Usage, change_limit, spend, usage};

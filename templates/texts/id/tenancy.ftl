@@ -1,0 +1,3 @@
+quota-full = Ruang tidak cukup: tersisa { $left } MiB dari { $limit } MiB. Hapus video yang tidak diperlukan, atau minta tambahan ke admin.
+quota-files = Pustaka ini berisi { $limit } berkas, sebanyak batasnya. Hapus yang tidak diperlukan.
+config-bad = Pengaturan tidak bisa dipakai: { $cause }. Perbaiki jadwalstream.toml atau variabel JADWAL_…, lalu jalankan lagi.
