@@ -14,3 +14,4 @@ pub mod telemetry;
 pub mod tenancy;
 pub mod text;
 pub mod vault;
+pub mod web;

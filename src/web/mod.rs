@@ -1,0 +1,3 @@
+//! The door: HTTP in, pages and JSON out. The only room that knows actix and tera.
+
+pub mod assets;
