@@ -159,9 +159,8 @@ impl Config {
     /// [`Error::Malformed`] that names the setting and what is expected.
     pub fn load(home: &Path, environment: impl Fn(&str) -> Option<String>, overrides: &Overrides) -> Result<Config> {
         let home = std::path::absolute(home)?;
-        let complain = |cause: config::ConfigError| {
-            Error::Malformed(Message::new("config-bad").with("cause", cause.to_string()))
-        };
+        let complain =
+            |cause: config::ConfigError| Error::Malformed(Message::new("config-bad").with("cause", cause.to_string()));
         let file = config::File::from(home.join("jadwalstream.toml")).required(false);
         let mut builder = config::Config::builder().add_source(file);
         for setting in SETTINGS {
@@ -236,11 +235,14 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
-        let config = load("[live]\nuplink_mbit = 20\n[limits]\nfiles = 5\n", &[
-            ("JADWAL_LIVE_UPLINK_MBIT", "30"),
-            ("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"),
-            ("JADWAL_TRUSTED_PROXIES", "127.0.0.1, ::1"),
-        ])
+        let config = load(
+            "[live]\nuplink_mbit = 20\n[limits]\nfiles = 5\n",
+            &[
+                ("JADWAL_LIVE_UPLINK_MBIT", "30"),
+                ("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"),
+                ("JADWAL_TRUSTED_PROXIES", "127.0.0.1, ::1"),
+            ],
+        )
         .unwrap();
         assert_eq!(config.live.uplink_mbit, 30.0);
         assert_eq!((config.limits.files, config.trusted_proxies.len()), (5, 2));

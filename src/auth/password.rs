@@ -106,8 +106,7 @@ pub fn acceptable(password: &str) -> Result<()> {
 
 fn hash_now(password: &str, cost: u32) -> Result<String> {
     // The crate's "non truncating" form counts a closing NUL and so refuses 72; the length was checked before.
-    bcrypt::hash(password, cost)
-        .map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("hash a password")))
+    bcrypt::hash(password, cost).map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("hash a password")))
 }
 
 fn verify_now(password: &str, hash: &str) -> bool {

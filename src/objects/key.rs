@@ -180,7 +180,8 @@ mod tests {
             assert_eq!(key.bucket_key(&al), format!("{bucket}{id}.mp4"));
             assert_eq!(ObjectKey::from_file_name(kind, &key.file_name()), Some(key));
         }
-        for odd in ["../x.mp4", "x.mp4", &format!("{id}.mp4.mp4"), &format!("{id}.exe"), &id.to_string().to_uppercase()] {
+        for odd in ["../x.mp4", "x.mp4", &format!("{id}.mp4.mp4"), &format!("{id}.exe"), &id.to_string().to_uppercase()]
+        {
             assert_eq!(ObjectKey::from_file_name(ObjectKind::Video, odd), None);
         }
     }

@@ -99,7 +99,9 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if !self.kept && let Err(cause) = fs::remove_file(&self.path) {
+        if !self.kept
+            && let Err(cause) = fs::remove_file(&self.path)
+        {
             tracing::warn!(%cause, "an unfinished upload could not be removed; the next start removes it");
         }
     }

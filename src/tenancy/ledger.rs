@@ -122,7 +122,10 @@ pub fn spend(rows: &mut Writer<'_>, kind: Kind, bytes: i64, files: i64) -> Resul
     let spent = ledger.of_mut(kind);
     let (before, after) = (*spent, (spent.bytes.checked_add_signed(bytes), spent.files.checked_add_signed(files)));
     let (Some(bytes), Some(files)) = after else {
-        return Err(Error::Internal(anyhow::anyhow!("the ledger of {} would fall below zero from {before:?}", kind.code())));
+        return Err(Error::Internal(anyhow::anyhow!(
+            "the ledger of {} would fall below zero from {before:?}",
+            kind.code()
+        )));
     };
     *spent = Spent { bytes, files };
     rows.put_value(KEY, &ledger)
@@ -186,7 +189,9 @@ impl Ledger {
         let taken = ledger.used().saturating_add(ledger.reserved);
         if taken.checked_add(bytes).is_none_or(|taken| taken > limit) {
             let left = limit.saturating_sub(taken);
-            return Err(Error::OverQuota(Message::new("quota-full").with("left", left >> 20).with("limit", limit >> 20)));
+            return Err(Error::OverQuota(
+                Message::new("quota-full").with("left", left >> 20).with("limit", limit >> 20),
+            ));
         }
         if ledger.files() >= self.files_limit {
             return Err(Error::OverQuota(Message::new("quota-files").with("limit", self.files_limit)));

@@ -1,1 +1,3 @@
+//! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
+mod support;
