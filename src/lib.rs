@@ -7,6 +7,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod media;
 pub mod objects;
 pub mod store;
 pub mod supervise;

@@ -1,1 +1,13 @@
-fn main() {}
+//! The program: hidden subcommands that must come before everything else, then the command line.
+
+use std::process::ExitCode;
+
+use jadwalstream::media::cage;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    match arguments.nth(1).as_deref().and_then(|name| name.to_str()) {
+        Some(cage::SUBCOMMAND) => cage::enter(arguments),
+        _ => ExitCode::from(2),
+    }
+}

@@ -1,3 +1,4 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
+mod media;
 mod support;

@@ -1,0 +1,470 @@
+//! How a program is boxed in while it works on a stranger's bytes.
+//!
+//! The server starts itself once more as `jadwalstream caged … -- PROGRAM ARGS…`. That fresh, single-threaded process
+//! gives up everything the program does not need (memory, processor time, files, network, privileges) and then turns
+//! into the program by `exec`. So nothing has to run between `fork` and `exec` of the server, where hardly anything
+//! is sound. Each layer is taken as far as the kernel goes: Landlock for files and TCP, a network namespace of its
+//! own with nothing in it, limits everywhere.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The hidden subcommand that [`enter`] serves.
+pub const SUBCOMMAND: &str = "caged";
+
+/// Exit codes of the cage itself, as `env` and `timeout` have them.
+const CAGE_FAILED: u8 = 125;
+const NOT_STARTED: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Where programs are looked for; the server's own environment does not reach the cage.
+const SEARCH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What a program needs of the system: code, libraries, fonts and data, none of it anyone's.
+const SYSTEM: [&str; 17] = [
+    "/bin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/share",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/share",
+    "/etc/ld.so.cache",
+    "/etc/fonts",
+    "/var/cache/fontconfig",
+];
+const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
+
+/// The newest rules we know; on older kernels what they lack is left out.
+const RULES: ABI = ABI::V9;
+
+/// What a boxed-in program may touch and use up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cage {
+    /// Files (or folders) that may be read.
+    pub read: Vec<PathBuf>,
+    /// Folders that may be written in.
+    pub write: Vec<PathBuf>,
+    /// Address space in MiB.
+    pub memory_mib: u64,
+    /// Processor time in seconds, all threads together.
+    pub cpu_seconds: u64,
+    /// Size of the largest file it may write, in MiB.
+    pub file_mib: u64,
+}
+
+impl Default for Cage {
+    /// Nothing to read or write, 1 GiB, 30 s.
+    fn default() -> Self {
+        Cage { read: Vec::new(), write: Vec::new(), memory_mib: 1024, cpu_seconds: 30, file_mib: 0 }
+    }
+}
+
+/// What starts the cage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Launcher {
+    /// This very program through `/proc/self/exe`, which is right even after an upgrade replaced the file.
+    #[default]
+    Own,
+    /// A `jadwalstream` binary elsewhere, for programs that only link the library.
+    Program(PathBuf),
+    /// No cage: the unit tests' own binary has no such subcommand.
+    #[cfg(test)]
+    None,
+}
+
+/// One run of a boxed-in program.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The program: an absolute path, or a name looked for in the system's folders.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Its limits.
+    pub cage: Cage,
+    /// After this long by the clock it is killed with everything it started.
+    pub timeout: Duration,
+    /// More bytes on standard output than this end it.
+    pub output_limit: usize,
+}
+
+/// What a program that ended well had to say.
+#[derive(Debug)]
+pub struct Output {
+    /// Standard output, whole.
+    pub stdout: Vec<u8>,
+    /// The beginning of standard error.
+    pub stderr: String,
+}
+
+/// Why a run came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The program, or the cage around it, could not be started.
+    #[error("cannot start: {0}")]
+    NotStarted(String),
+    /// It took longer than allowed.
+    #[error("killed after {0:?}")]
+    TimedOut(Duration),
+    /// It was ended for using more than the cage allows, or crashed.
+    #[error("ended by signal {0}")]
+    Signalled(i32),
+    /// It said more than the limit.
+    #[error("too much output")]
+    TooMuchOutput,
+    /// It ended with a code other than 0.
+    #[error("exit code {code}: {stderr}")]
+    Failed {
+        /// The exit code.
+        code: i32,
+        /// The beginning of standard error.
+        stderr: String,
+    },
+    /// A pipe to it broke.
+    #[error(transparent)]
+    Pipe(#[from] io::Error),
+}
+
+/// Runs a program in its cage to the end.
+///
+/// # Errors
+/// [`Failure`], where [`Failure::NotStarted`] is the machine's fault and the others most likely the file's.
+pub async fn run(launcher: &Launcher, job: Job<'_>) -> Result<Output, Failure> {
+    let mut command = command(launcher, &job);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_clear().current_dir("/").process_group(0).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|cause| Failure::NotStarted(cause.to_string()))?;
+    // Declared after the child, so dropped before it: a cancelled run kills the group while its id is still ours.
+    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw));
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(Failure::NotStarted("no pipes".to_owned()));
+    };
+
+    let work = async {
+        let (stdout, stderr) = tokio::try_join!(
+            collect(stdout, job.output_limit, Beyond::Fail),
+            collect(stderr, 16 * 1024, Beyond::Drop)
+        )?;
+        let status = child.wait().await?;
+        Ok::<_, Failure>((stdout, String::from_utf8_lossy(&stderr).into_owned(), status))
+    };
+    let (stdout, stderr, status) = match tokio::time::timeout(job.timeout, work).await {
+        Ok(Ok(done)) => {
+            group.0 = None;
+            done
+        }
+        ended => {
+            drop(group);
+            // Killed, so this is a matter of milliseconds; a process stuck in the kernel is left to the reaper.
+            let _ = tokio::time::timeout(Duration::from_secs(2), child.wait()).await;
+            return Err(match ended {
+                Ok(Err(failure)) => failure,
+                _ => Failure::TimedOut(job.timeout),
+            });
+        }
+    };
+    judge(status, stdout, stderr)
+}
+
+fn judge(status: ExitStatus, stdout: Vec<u8>, stderr: String) -> Result<Output, Failure> {
+    if let Some(signal) = status.signal() {
+        return Err(Failure::Signalled(signal));
+    }
+    match status.code().unwrap_or(-1) {
+        0 => Ok(Output { stdout, stderr }),
+        code if [CAGE_FAILED, NOT_STARTED, NOT_FOUND].map(i32::from).contains(&code) => {
+            Err(Failure::NotStarted(stderr.trim().to_owned()))
+        }
+        // 128 + n is how a shell in between reports a signal.
+        code @ 129..=192 => Err(Failure::Signalled(code - 128)),
+        code => Err(Failure::Failed { code, stderr }),
+    }
+}
+
+fn command(launcher: &Launcher, job: &Job<'_>) -> tokio::process::Command {
+    let launcher = match launcher {
+        Launcher::Own => Path::new("/proc/self/exe"),
+        Launcher::Program(path) => path,
+        #[cfg(test)]
+        Launcher::None => {
+            let mut command = tokio::process::Command::new(job.program);
+            command.args(&job.arguments).env("PATH", SEARCH);
+            return command;
+        }
+    };
+    let mut command = tokio::process::Command::new(launcher);
+    command.arg(SUBCOMMAND).args(job.cage.arguments()).arg("--").arg(job.program).args(&job.arguments);
+    command
+}
+
+/// A process group that dies with this value.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already is as good.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Beyond {
+    Fail,
+    Drop,
+}
+
+/// Reads to the end, keeping at most `limit` bytes: a pipe that nobody drains would stop the program.
+async fn collect(mut pipe: impl AsyncRead + Unpin, limit: usize, beyond: Beyond) -> Result<Vec<u8>, Failure> {
+    let mut kept = Vec::new();
+    let mut buffer = [0u8; 16 * 1024];
+    loop {
+        let count = pipe.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(kept);
+        }
+        let room = limit - kept.len();
+        kept.extend_from_slice(&buffer[..count.min(room)]);
+        if count > room && beyond == Beyond::Fail {
+            return Err(Failure::TooMuchOutput);
+        }
+    }
+}
+
+impl Cage {
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        for (name, paths) in [("--read", &self.read), ("--write", &self.write)] {
+            for path in paths {
+                arguments.extend([name.into(), path.into()]);
+            }
+        }
+        for (name, number) in
+            [("--memory-mib", self.memory_mib), ("--cpu-seconds", self.cpu_seconds), ("--file-mib", self.file_mib)]
+        {
+            arguments.extend([name.into(), number.to_string().into()]);
+        }
+        arguments
+    }
+
+    /// Splits `--read PATH… -- PROGRAM ARGS…` into the cage and the command line in it.
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<(Cage, OsString, Vec<OsString>), String> {
+        let mut cage = Cage::default();
+        loop {
+            let name = arguments.next().ok_or("expected -- PROGRAM")?;
+            if name == "--" {
+                let program = arguments.next().ok_or("expected a program after --")?;
+                return Ok((cage, program, arguments.collect()));
+            }
+            let value = arguments.next().ok_or_else(|| format!("{} needs a value", name.display()))?;
+            let number = || {
+                value
+                    .to_str()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| format!("{} needs a number", name.display()))
+            };
+            match name.to_str() {
+                Some("--read") => cage.read.push(value.into()),
+                Some("--write") => cage.write.push(value.into()),
+                Some("--memory-mib") => cage.memory_mib = number()?,
+                Some("--cpu-seconds") => cage.cpu_seconds = number()?,
+                Some("--file-mib") => cage.file_mib = number()?,
+                _ => return Err(format!("unknown option {}", name.display())),
+            }
+        }
+    }
+
+    /// Gives up, for good and for the whole process, what the program does not need.
+    fn close(&self, program: &Path) -> Result<(), String> {
+        // Live streams come first, also when memory runs out. Failing to be humble is no reason to stop.
+        let _ = rustix::process::nice(10);
+        let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+        limit(Resource::RLIMIT_CORE, 0)?;
+
+        // Landlock knows TCP only; an own network namespace has nothing to talk to at all. Not every system lets us.
+        let _ = unshare(CloneFlags::CLONE_NEWNET)
+            .or_else(|_| unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET));
+
+        self.confine(program).map_err(|cause| format!("landlock: {cause}"))?;
+        nix::sys::prctl::set_no_new_privs().map_err(|cause| format!("no_new_privs: {cause}"))?;
+
+        limit(Resource::RLIMIT_NOFILE, 256)?;
+        limit(Resource::RLIMIT_CPU, self.cpu_seconds)?;
+        limit(Resource::RLIMIT_FSIZE, self.file_mib.saturating_mul(1 << 20))?;
+        // Last, because this process itself may already be larger.
+        limit(Resource::RLIMIT_AS, self.memory_mib.saturating_mul(1 << 20))
+    }
+
+    fn confine(&self, program: &Path) -> Result<(), landlock::RulesetError> {
+        let look = AccessFs::ReadFile | AccessFs::ReadDir;
+        let change = look | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+        Ruleset::default()
+            .handle_access(AccessFs::from_all(RULES))?
+            .handle_access(AccessNet::from_all(RULES))?
+            .scope(Scope::from_all(RULES))?
+            .create()?
+            .add_rules(path_beneath_rules(SYSTEM, look | AccessFs::Execute))?
+            .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
+            .add_rules(path_beneath_rules(own_parts(program), look | AccessFs::Execute))?
+            .add_rules(path_beneath_rules(&self.read, look))?
+            .add_rules(path_beneath_rules(&self.write, change))?
+            .restrict_self()?;
+        Ok(())
+    }
+}
+
+/// The program itself and, if it was installed under a prefix of its own (`/opt/ffmpeg/bin/ffmpeg`), its libraries.
+fn own_parts(program: &Path) -> Vec<PathBuf> {
+    let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let prefix = program.parent().filter(|folder| folder.ends_with("bin")).and_then(Path::parent);
+    let libraries = prefix.map(|prefix| prefix.join("lib"));
+    [Some(program), libraries].into_iter().flatten().collect()
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), String> {
+    setrlimit(resource, most, most).map_err(|cause| format!("{resource:?}: {cause}"))
+}
+
+fn find(program: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(program);
+    if path.components().count() > 1 {
+        return Some(path.to_owned());
+    }
+    SEARCH.split(':').map(|folder| Path::new(folder).join(path)).find(|candidate| candidate.is_file())
+}
+
+/// Serves `caged [--read PATH]… [--write PATH]… [--memory-mib N] [--cpu-seconds N] [--file-mib N] -- PROGRAM ARGS…`:
+/// closes the cage around this process and becomes PROGRAM. Returns only if that failed.
+///
+/// Call it first thing in `main`, while there is one thread.
+pub fn enter(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let (cage, program, arguments) = match Cage::parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(complaint) => return refuse(CAGE_FAILED, &complaint),
+    };
+    let Some(path) = find(&program) else {
+        return refuse(NOT_FOUND, &format!("{}: not found in {SEARCH}", program.display()));
+    };
+    if let Err(complaint) = cage.close(&path) {
+        return refuse(CAGE_FAILED, &complaint);
+    }
+    let cause = std::process::Command::new(&path)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", SEARCH)
+        .env("LC_ALL", "C.UTF-8")
+        .exec();
+    let code = if cause.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
+    refuse(code, &format!("{}: {cause}", path.display()))
+}
+
+fn refuse(code: u8, complaint: &str) -> ExitCode {
+    eprintln!("{SUBCOMMAND}: {complaint}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn shell(script: &str) -> Job<'static> {
+        Job {
+            program: Path::new("/bin/sh"),
+            arguments: vec!["-c".into(), script.into()],
+            cage: Cage::default(),
+            timeout: Duration::from_secs(10),
+            output_limit: 1024,
+        }
+    }
+
+    #[test]
+    fn a_cage_reads_back_what_it_wrote() {
+        let cage = Cage {
+            read: vec!["/a b".into(), "/-- c".into()],
+            write: vec!["/d".into()],
+            memory_mib: 7,
+            cpu_seconds: 8,
+            file_mib: 9,
+        };
+        let line = cage.arguments().into_iter().chain(["--", "ffprobe", "--read", "/x"].map(OsString::from));
+        let (parsed, program, arguments) = Cage::parse(line).unwrap();
+        assert_eq!(parsed, cage);
+        assert_eq!(program, "ffprobe");
+        assert_eq!(arguments, ["--read", "/x"]);
+    }
+
+    #[test]
+    fn a_cage_refuses_what_it_does_not_know() {
+        for line in
+            [vec!["--"], vec!["--read"], vec!["--allow", "x", "--", "true"], vec!["--memory-mib", "many", "--", "true"]]
+        {
+            assert!(Cage::parse(line.iter().map(OsString::from)).is_err(), "{line:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn output_and_errors_come_back() {
+        let output = run(&Launcher::None, shell("echo out; echo err >&2; env")).await.unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.starts_with("out\n"), "{stdout}");
+        assert!(!stdout.contains("CARGO"), "{stdout}");
+        assert_eq!(output.stderr, "err\n");
+        let failure = run(&Launcher::None, shell("echo no >&2; exit 3")).await.unwrap_err();
+        assert!(matches!(failure, Failure::Failed { code: 3, ref stderr } if stderr == "no\n"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_program_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut job = shell(&format!("sleep 300 & echo $! > {0}; echo $$ >> {0}; wait", pids.display()));
+        job.timeout = Duration::from_millis(400);
+        let before = Instant::now();
+        let failure = run(&Launcher::None, job).await.unwrap_err();
+        assert!(matches!(failure, Failure::TimedOut(_)), "{failure}");
+        assert!(before.elapsed() < Duration::from_secs(3));
+        for pid in std::fs::read_to_string(&pids).unwrap().lines() {
+            // A grandchild may stay a zombie for as long as the machine's init likes.
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let gone = state.is_empty() || state.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"));
+            assert!(gone, "{state}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_talkative_program_is_ended() {
+        let failure = run(&Launcher::None, shell("while :; do echo yes; done")).await.unwrap_err();
+        assert!(matches!(failure, Failure::TooMuchOutput), "{failure}");
+        let output = run(&Launcher::None, shell("head -c 1000000 /dev/zero >&2; echo done")).await.unwrap();
+        assert_eq!(output.stdout, b"done\n");
+        assert!(output.stderr.len() <= 16 * 1024);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_told_apart_from_a_bad_file() {
+        let job = Job { program: Path::new("/nowhere/ffprobe"), ..shell("") };
+        let failure = run(&Launcher::None, job).await.unwrap_err();
+        assert!(matches!(failure, Failure::NotStarted(_)), "{failure}");
+    }
+}

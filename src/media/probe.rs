@@ -1,0 +1,498 @@
+//! What ffprobe says about a video, as facts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Container, Tools, input, words};
+use crate::error::{Error, Result};
+use crate::objects::LocalFile;
+use crate::text::Message;
+
+/// Longest side of a picture that is taken in, in pixels.
+const LONGEST_SIDE: u32 = 8192;
+/// Most pixels of a picture that is taken in.
+const MOST_PIXELS: u64 = 50_000_000;
+/// The beginning is read for this long to find keyframes and uneven frames, in seconds.
+const BEGINNING: f64 = 60.0;
+/// So much is read once more further in, in seconds.
+const SAMPLE: f64 = 20.0;
+
+/// What is known of a stored video. Times in seconds, sizes in bytes, rates in bits per second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The container that was sniffed and that every later call forces.
+    pub container: Container,
+    /// Size of the file.
+    pub size: u64,
+    /// Length of the longest stream.
+    pub duration: f64,
+    /// Of everything together: what the uplink has to carry.
+    pub bitrate: u64,
+    /// The first moving picture.
+    pub video: VideoFacts,
+    /// The first sound, if there is any.
+    pub audio: Option<AudioFacts>,
+}
+
+/// The picture of a video.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoFacts {
+    /// Number of the stream in the file (`-map 0:<index>`).
+    pub index: u32,
+    /// ffmpeg's name of the codec.
+    pub codec: String,
+    /// The codec's profile, as ffmpeg spells it.
+    pub profile: Option<String>,
+    /// ffmpeg's name of the pixel format.
+    pub pixel_format: Option<String>,
+    /// Bits of a sample.
+    pub bit_depth: u8,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Frames per second on average.
+    pub frame_rate: f64,
+    /// Whether frames come evenly; unknown if the file has no times to tell by.
+    pub constant_frame_rate: Option<bool>,
+    /// The longest wait for a keyframe that was seen; longer ones may lie where nobody looked.
+    pub keyframe_interval: Option<f64>,
+    /// Whether a frame is two fields.
+    pub interlaced: bool,
+    /// How far players turn the picture before they show it, in degrees.
+    pub rotation: i32,
+    /// Length of this stream.
+    pub duration: Option<f64>,
+    /// Time of the first frame.
+    pub start_time: f64,
+    /// Unit of its times, as a fraction.
+    pub time_base: String,
+    /// Hash of the codec's set-up data.
+    pub extradata: Option<String>,
+}
+
+/// The sound of a video.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioFacts {
+    /// Number of the stream in the file (`-map 0:<index>`).
+    pub index: u32,
+    /// ffmpeg's name of the codec.
+    pub codec: String,
+    /// The codec's profile, as ffmpeg spells it.
+    pub profile: Option<String>,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// How many channels.
+    pub channels: u32,
+    /// Length of this stream.
+    pub duration: Option<f64>,
+    /// Time of the first sample.
+    pub start_time: f64,
+    /// Unit of its times, as a fraction.
+    pub time_base: String,
+    /// Hash of the codec's set-up data.
+    pub extradata: Option<String>,
+}
+
+/// Whether one may follow the other in a playlist that is sent by copy.
+pub fn compatible(one: &Facts, other: &Facts) -> bool {
+    let (a, b) = (&one.video, &other.video);
+    let picture = a.codec == b.codec
+        && a.profile == b.profile
+        && a.pixel_format == b.pixel_format
+        && (a.width, a.height, a.rotation, a.interlaced) == (b.width, b.height, b.rotation, b.interlaced)
+        && (a.frame_rate - b.frame_rate).abs() < 0.01
+        && a.time_base == b.time_base
+        && a.extradata == b.extradata;
+    let sound = match (&one.audio, &other.audio) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            a.codec == b.codec
+                && a.profile == b.profile
+                && (a.sample_rate, a.channels) == (b.sample_rate, b.channels)
+                && a.time_base == b.time_base
+                && a.extradata == b.extradata
+        }
+        _ => false,
+    };
+    one.container.demuxer() == other.container.demuxer() && picture && sound
+}
+
+impl Tools {
+    /// The facts of a video, found by ffprobe in its cage with the one demuxer that `container` names.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] if it is no video that can be used, with a text that says why; [`Error::Upstream`] if
+    /// ffprobe does not start.
+    pub async fn probe(&self, file: &LocalFile, container: Container) -> Result<Facts> {
+        let _place = self.place().await?;
+        let size = tokio::fs::metadata(file.path()).await?.len();
+        let report = self.report(file, container).await?;
+
+        let picture = report.streams.iter().find(|stream| {
+            stream.codec_type == "video" && stream.disposition.attached_pic == 0 && stream.codec_name.is_some()
+        });
+        let picture = picture.ok_or_else(|| Error::WrongKind(Message::new("media-no-picture")))?;
+        let sound = report.streams.iter().find(|stream| stream.codec_type == "audio");
+        let (width, height) = (picture.width, picture.height);
+        if width == 0 || height == 0 {
+            return Err(Error::WrongKind(Message::new("media-unreadable")));
+        }
+        if width > LONGEST_SIDE || height > LONGEST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return Err(Error::WrongKind(
+                Message::new("media-too-many-pixels")
+                    .with("width", width.to_string())
+                    .with("height", height.to_string()),
+            ));
+        }
+
+        let duration = match positive(&report.format.duration) {
+            Some(duration) => duration,
+            None => self.measured_duration(file, container).await?,
+        };
+        let frame_rate = picture.frame_rate().unwrap_or(0.0);
+        let start_time = number(&picture.start_time).unwrap_or(0.0);
+        let rhythm = self.rhythm(file, container, picture.index, duration, frame_rate).await?;
+
+        Ok(Facts {
+            container,
+            size,
+            duration,
+            bitrate: positive(&report.format.bit_rate).unwrap_or(size as f64 * 8.0 / duration) as u64,
+            video: VideoFacts {
+                index: picture.index,
+                codec: picture.codec_name.clone().unwrap_or_default(),
+                profile: known(&picture.profile),
+                bit_depth: bit_depth(picture),
+                pixel_format: known(&picture.pix_fmt),
+                width,
+                height,
+                frame_rate,
+                constant_frame_rate: rhythm.constant_frame_rate,
+                keyframe_interval: rhythm.keyframe_interval,
+                interlaced: matches!(picture.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+                rotation: picture.rotation(),
+                duration: picture.length(),
+                start_time,
+                time_base: picture.time_base.clone(),
+                extradata: picture.extradata_hash.clone(),
+            },
+            audio: sound.map(|sound| AudioFacts {
+                index: sound.index,
+                codec: sound.codec_name.clone().unwrap_or_else(|| "unknown".to_owned()),
+                profile: known(&sound.profile),
+                sample_rate: positive(&sound.sample_rate).unwrap_or(0.0) as u32,
+                channels: sound.channels,
+                duration: sound.length(),
+                start_time: number(&sound.start_time).unwrap_or(0.0),
+                time_base: sound.time_base.clone(),
+                extradata: sound.extradata_hash.clone(),
+            }),
+        })
+    }
+
+    async fn report(&self, file: &LocalFile, container: Container) -> Result<Report> {
+        let mut arguments =
+            words(&["-hide_banner", "-loglevel", "error", "-threads", "1", "-show_data_hash", "sha256"]);
+        arguments.extend(words(&[
+            "-show_entries",
+            "format=duration,bit_rate:stream=index,codec_name,codec_type,profile,pix_fmt,width,height,r_frame_rate,\
+             avg_frame_rate,field_order,bits_per_raw_sample,start_time,time_base,duration,sample_rate,channels,\
+             extradata_hash:stream_disposition=attached_pic:stream_tags=DURATION,rotate:stream_side_data=rotation",
+            "-of",
+            "json=c=1",
+        ]));
+        arguments.extend(input(file, container));
+        let output = self.read_only(&self.ffprobe, file, arguments, 30).await?;
+        serde_json::from_slice(&output.stdout).map_err(|cause| {
+            tracing::warn!(%cause, "ffprobe's report is not as expected");
+            Error::WrongKind(Message::new("media-unreadable"))
+        })
+    }
+
+    /// Reads the whole file once, for those whose header does not tell the length (recordings cut short).
+    async fn measured_duration(&self, file: &LocalFile, container: Container) -> Result<f64> {
+        let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-nostdin"]);
+        arguments.extend(input(file, container));
+        arguments.extend(words(&["-map", "0:V:0", "-c", "copy", "-progress", "pipe:1", "-nostats"]));
+        arguments.extend(words(&["-stats_period", "60", "-f", "null", "-"]));
+        let output = self.read_only(&self.ffmpeg, file, arguments, 120).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().rev().find_map(|line| line.strip_prefix("out_time_us=")?.trim().parse::<i64>().ok());
+        match last {
+            Some(microseconds) if microseconds > 0 => Ok(microseconds as f64 / 1e6),
+            _ => Err(Error::WrongKind(Message::new("media-no-length"))),
+        }
+    }
+
+    /// Looks at the packets of the beginning and of a part further in, without decoding any.
+    async fn rhythm(
+        &self,
+        file: &LocalFile,
+        container: Container,
+        stream: u32,
+        duration: f64,
+        frame_rate: f64,
+    ) -> Result<Rhythm> {
+        let further = (duration > 2.0 * (BEGINNING + SAMPLE)).then_some(duration * 0.6);
+        let mut windows = vec![(None, BEGINNING)];
+        windows.extend(further.map(|at| (Some(at), SAMPLE)));
+        let mut rhythm = Rhythm { keyframe_interval: None, constant_frame_rate: None };
+        for (at, length) in windows {
+            let interval = match at {
+                None => format!("%+{length}"),
+                Some(at) => format!("{at:.3}%+{length}"),
+            };
+            let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-threads", "1", "-select_streams"]);
+            arguments.push(stream.to_string().into());
+            arguments.extend(words(&["-read_intervals", &interval, "-show_entries"]));
+            arguments.extend(words(&["packet=pts_time,dts_time,flags", "-of", "compact=p=0"]));
+            arguments.extend(input(file, container));
+            let output = match self.read_only(&self.ffprobe, file, arguments, 30).await {
+                Ok(output) => output,
+                // A file that cannot be sought in was still readable from the start.
+                Err(Error::WrongKind(_)) if at.is_some() => break,
+                Err(error) => return Err(error),
+            };
+            let packets = packets(&String::from_utf8_lossy(&output.stdout), frame_rate);
+            rhythm = rhythm.worst(Rhythm::of(&packets));
+        }
+        Ok(rhythm)
+    }
+}
+
+/// How evenly a stream goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rhythm {
+    keyframe_interval: Option<f64>,
+    constant_frame_rate: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Packet {
+    time: f64,
+    key: bool,
+}
+
+impl Rhythm {
+    fn of(packets: &[Packet]) -> Rhythm {
+        let mut times: Vec<f64> = packets.iter().map(|packet| packet.time).collect();
+        times.sort_by(f64::total_cmp);
+        let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        steps.sort_by(f64::total_cmp);
+        let usual = steps.get(steps.len() / 2).copied();
+        let constant_frame_rate = usual.map(|usual| {
+            // Containers round to milliseconds, both ends of a step.
+            let tolerance = (usual * 0.1).max(0.0021);
+            let odd = steps.iter().filter(|step| (**step - usual).abs() > tolerance).count();
+            odd * 100 <= steps.len()
+        });
+
+        let mut keys: Vec<f64> = packets.iter().filter(|packet| packet.key).map(|packet| packet.time).collect();
+        keys.sort_by(f64::total_cmp);
+        // What comes after the last keyframe counts too: it is at least that long until the next.
+        let end = times.last().zip(usual).map(|(end, usual)| end + usual);
+        let starts: Vec<f64> = if keys.is_empty() { times.first().copied().into_iter().collect() } else { keys };
+        let keyframe_interval = end.and_then(|end| {
+            starts.iter().zip(starts.iter().skip(1).chain([&end])).map(|(from, to)| to - from).max_by(f64::total_cmp)
+        });
+        Rhythm { keyframe_interval: keyframe_interval.map(milliseconds), constant_frame_rate }
+    }
+
+    fn worst(self, other: Rhythm) -> Rhythm {
+        let interval = [self.keyframe_interval, other.keyframe_interval].into_iter().flatten().max_by(f64::total_cmp);
+        let constant = [self.constant_frame_rate, other.constant_frame_rate].into_iter().flatten().min();
+        Rhythm { keyframe_interval: interval, constant_frame_rate: constant }
+    }
+}
+
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Reads `pts_time=1.5|dts_time=1.5|flags=K_` lines. Where no time is told, frames are counted.
+fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
+    let lines = text.lines().filter(|line| line.contains("flags="));
+    lines
+        .enumerate()
+        .filter_map(|(count, line)| {
+            let field = |name: &str| line.split('|').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+            let told = field("pts_time").and_then(|time| time.parse::<f64>().ok());
+            let told = told.or_else(|| field("dts_time").and_then(|time| time.parse().ok()));
+            let time = told.or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
+            Some(Packet { time, key: field("flags").is_some_and(|flags| flags.starts_with('K')) })
+        })
+        .collect()
+}
+
+/// ffprobe's JSON; most numbers are text there, and "N/A" or absence both mean unknown.
+#[derive(Debug, Deserialize)]
+struct Report {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Format {
+    duration: Option<String>,
+    bit_rate: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stream {
+    index: u32,
+    codec_name: Option<String>,
+    codec_type: String,
+    profile: Option<String>,
+    pix_fmt: Option<String>,
+    width: u32,
+    height: u32,
+    r_frame_rate: String,
+    avg_frame_rate: String,
+    field_order: Option<String>,
+    bits_per_raw_sample: Option<String>,
+    start_time: Option<String>,
+    time_base: String,
+    duration: Option<String>,
+    sample_rate: Option<String>,
+    channels: u32,
+    extradata_hash: Option<String>,
+    disposition: Disposition,
+    tags: Tags,
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Disposition {
+    attached_pic: u8,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tags {
+    #[serde(rename = "DURATION")]
+    duration: Option<String>,
+    rotate: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+impl Stream {
+    fn length(&self) -> Option<f64> {
+        positive(&self.duration).or_else(|| self.tags.duration.as_deref().and_then(clock))
+    }
+
+    /// The average, unless the nominal rate is so near that the average was only a rough count.
+    fn frame_rate(&self) -> Option<f64> {
+        match (fraction(&self.avg_frame_rate), fraction(&self.r_frame_rate)) {
+            (Some(average), Some(nominal)) if (nominal / average - 1.0).abs() < 0.02 => Some(nominal),
+            (average, nominal) => average.or(nominal),
+        }
+    }
+
+    fn rotation(&self) -> i32 {
+        let told = self.side_data_list.iter().find_map(|data| data.rotation);
+        let told = told.or_else(|| number(&self.tags.rotate)).unwrap_or(0.0);
+        (told.clamp(-3600.0, 3600.0).round() as i32).rem_euclid(360)
+    }
+}
+
+fn number(text: &Option<String>) -> Option<f64> {
+    text.as_deref()?.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+fn positive(text: &Option<String>) -> Option<f64> {
+    number(text).filter(|number| *number > 0.0)
+}
+
+fn fraction(text: &str) -> Option<f64> {
+    let (above, below) = text.split_once('/')?;
+    let value = above.parse::<f64>().ok()? / below.parse::<f64>().ok()?;
+    (value.is_finite() && value > 0.0).then_some((value * 1000.0).round() / 1000.0)
+}
+
+/// Matroska's `00:01:02.500000000`.
+fn clock(text: &str) -> Option<f64> {
+    let seconds = text.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + part.trim().parse::<f64>().ok()?))?;
+    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
+}
+
+fn known(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| text != "unknown" && text != "N/A")
+}
+
+fn bit_depth(stream: &Stream) -> u8 {
+    let told = stream.bits_per_raw_sample.as_deref().and_then(|bits| bits.parse().ok()).filter(|bits| *bits > 0);
+    told.unwrap_or_else(|| match stream.pix_fmt.as_deref().unwrap_or_default() {
+        format if format.contains("10") => 10,
+        format if format.contains("12") => 12,
+        format if format.contains("16") => 16,
+        _ => 8,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady(seconds: f64, rate: f64, every: usize) -> Vec<Packet> {
+        (0..(seconds * rate) as usize)
+            .map(|count| Packet { time: count as f64 / rate, key: count % every == 0 })
+            .collect()
+    }
+
+    #[test]
+    fn the_longest_wait_for_a_keyframe_counts() {
+        assert_eq!(Rhythm::of(&steady(20.0, 30.0, 60)).keyframe_interval, Some(2.0));
+        assert_eq!(Rhythm::of(&steady(10.0, 30.0, 240)).keyframe_interval, Some(8.0));
+        assert_eq!(Rhythm::of(&steady(60.0, 25.0, 1_000_000)).keyframe_interval, Some(60.0));
+        assert_eq!(Rhythm::of(&[]).keyframe_interval, None);
+    }
+
+    #[test]
+    fn packets_out_of_order_are_even_all_the_same() {
+        let mut packets = steady(4.0, 30.0, 60);
+        for chunk in packets.chunks_mut(4) {
+            chunk[1..].reverse();
+        }
+        assert_eq!(Rhythm::of(&packets), Rhythm { keyframe_interval: Some(2.0), constant_frame_rate: Some(true) });
+    }
+
+    #[test]
+    fn rounding_to_milliseconds_is_still_constant_and_gaps_are_not() {
+        let mut packets = steady(10.0, 59.94, 120);
+        for packet in &mut packets {
+            packet.time = milliseconds(packet.time);
+        }
+        assert_eq!(Rhythm::of(&packets).constant_frame_rate, Some(true));
+        let uneven: Vec<Packet> =
+            packets.into_iter().enumerate().filter(|(at, _)| at % 7 != 3).map(|(_, it)| it).collect();
+        assert_eq!(Rhythm::of(&uneven).constant_frame_rate, Some(false));
+    }
+
+    #[test]
+    fn packets_without_times_are_counted() {
+        let text = "pts_time=N/A|dts_time=N/A|flags=K__\npts_time=N/A|dts_time=N/A|flags=___\n\nnonsense\n";
+        assert_eq!(packets(text, 25.0), [Packet { time: 0.0, key: true }, Packet { time: 0.04, key: false }]);
+        assert_eq!(packets(text, 0.0), []);
+        let text = "pts_time=N/A|dts_time=1.500000|flags=K_\n";
+        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, key: true }]);
+    }
+
+    #[test]
+    fn numbers_of_every_spelling_are_read() {
+        assert_eq!(fraction("30000/1001"), Some(29.97));
+        assert_eq!(fraction("0/0"), None);
+        assert_eq!(clock("00:01:02.500000000"), Some(62.5));
+        assert_eq!(clock("soon"), None);
+        assert_eq!(number(&Some("N/A".into())), None);
+    }
+}
