@@ -1,6 +1,7 @@
 //! Real parts for tests: an RTMP platform, a browser, media made by ffmpeg.
 #![allow(dead_code)] // Not every test uses every part.
 
+pub mod browser;
 pub mod clip;
 pub mod nginx;
 
