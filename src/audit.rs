@@ -190,3 +190,56 @@ pub fn verify(reader: &Reader<'_>) -> Result<Option<u64>> {
         _ => Ok(None),
     }
 }
+
+/// An act that was refused, on its way into the record.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Whose record it belongs to; the platform's where nobody is logged in.
+    pub tenant: Option<crate::auth::Tenant>,
+    /// A user's name, or what was typed as one.
+    pub actor: String,
+    /// Where from.
+    pub address: Option<String>,
+    /// What was tried.
+    pub action: String,
+    /// On what.
+    pub object: String,
+}
+
+/// Takes refusals from request handlers without making them wait for the disk. A flood is cut, not queued without
+/// end: what does not fit is counted.
+#[derive(Clone)]
+pub struct Refusals {
+    queue: tokio::sync::mpsc::Sender<Refusal>,
+}
+
+impl Refusals {
+    /// A sink, and the end that [`write_refusals`] drains.
+    pub fn new() -> (Refusals, tokio::sync::mpsc::Receiver<Refusal>) {
+        let (queue, drain) = tokio::sync::mpsc::channel(1024);
+        (Refusals { queue }, drain)
+    }
+
+    /// Notes a refusal.
+    pub fn note(&self, refusal: Refusal) {
+        if self.queue.try_send(refusal).is_err() {
+            tracing::warn!("refusals come faster than they can be recorded; some are only counted here");
+        }
+    }
+}
+
+/// Writes refusals that came in together as one batch a space.
+pub async fn write_refusals(store: crate::store::SpaceStore, refusals: Vec<Refusal>) {
+    let written = store
+        .write(move |rows| {
+            for refusal in &refusals {
+                let Refusal { actor, address, action, object, .. } = refusal.clone();
+                record_refusal(rows, &actor, address, &action, object)?;
+            }
+            Ok(())
+        })
+        .await;
+    if let Err(cause) = written {
+        tracing::error!(%cause, "refusals could not be recorded");
+    }
+}

@@ -34,6 +34,9 @@ pub enum Error {
     /// Clashes with what is there. 409.
     #[error("conflict: {0}")]
     Conflict(Message),
+    /// The address exists, the method does not. 405.
+    #[error("wrong method")]
+    WrongMethod,
     /// `If-Match` names an older version. 412.
     #[error("stale")]
     Stale,
@@ -84,6 +87,7 @@ impl Error {
             Error::Malformed(_) => 400,
             Error::Invalid(_) => 422,
             Error::Conflict(_) => 409,
+            Error::WrongMethod => 405,
             Error::Stale => 412,
             Error::Forbidden(_) => 403,
             Error::LoginRequired => 401,
@@ -101,6 +105,7 @@ impl Error {
         match self {
             Error::NotFound => Message::new("error-not-found"),
             Error::Invalid(_) => Message::new("error-invalid"),
+            Error::WrongMethod => Message::new("error-wrong-method"),
             Error::Stale => Message::new("error-stale"),
             Error::LoginRequired => Message::new("error-login-required"),
             Error::TooMany { retry_after } => {

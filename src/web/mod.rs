@@ -1,3 +1,100 @@
-//! The door: HTTP in, pages and JSON out. The only room that knows actix and tera.
+//! The door: the only room that knows actix and tera. [`ROUTES`] is the whole surface; what is not in it does not
+//! exist, and a test walks it.
 
+mod admit;
 pub mod assets;
+mod extract;
+mod failure;
+mod page;
+mod session;
+
+use std::collections::BTreeMap;
+
+use actix_web::{http::Method, web};
+use serde::Serialize;
+
+pub use extract::{Address, Form, Json, Operator};
+pub use page::{Page, Pages};
+
+use crate::auth::{Accounts, Throttle};
+use crate::foundation::Foundation;
+
+/// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
+/// [`crate::library::Editor`], [`Operator`]) carry the proof; this is checked before its body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody logged in, demo users too.
+    Read,
+    /// Users and admins.
+    Write,
+    /// Admins.
+    Operator,
+}
+
+/// One address of the surface.
+pub struct Route {
+    /// `GET`, `POST`, `PATCH`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// Path with `{parameters}`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Makes the actix route.
+    pub handler: fn() -> actix_web::Route,
+}
+
+/// The whole surface, a list a room.
+pub const ROUTES: &[&[Route]] = &[assets::ROUTES, session::ROUTES];
+
+/// What the door needs; one for all workers.
+pub struct Server {
+    /// The domain rooms' ground.
+    pub foundation: Foundation,
+    /// People and sessions.
+    pub accounts: Accounts,
+    /// Templates.
+    pub pages: Pages,
+    /// Requests by address.
+    pub requests: Throttle,
+    /// Requests of demo users, by address.
+    pub demo_requests: Throttle,
+}
+
+/// Every route, in the order of the lists.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().copied().flatten()
+}
+
+/// A path with literal parts before parameters, so that `/videos/new` is never taken for an id.
+fn order(path: &str) -> Vec<(bool, &str)> {
+    path.split('/').map(|part| (part.starts_with('{'), part)).collect()
+}
+
+/// Puts every route, with its access, into an actix app.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut resources: BTreeMap<_, Vec<&'static Route>> = BTreeMap::new();
+    for route in routes() {
+        resources.entry(order(route.path)).or_default().push(route);
+    }
+    config.app_data(web::PathConfig::default().error_handler(|_, _| crate::error::Error::NotFound.into()));
+    for routes in resources.into_values() {
+        let Some(first) = routes.first() else { continue };
+        let mut resource = web::resource(first.path).default_service(web::to(failure::wrong_method));
+        let mut access: Vec<(Method, Access)> = Vec::new();
+        for route in &routes {
+            let Ok(method) = Method::from_bytes(route.method.as_bytes()) else { continue };
+            // HEAD is answered as GET without the body; actix drops the body itself.
+            if method == Method::GET {
+                resource = resource.route((route.handler)().method(Method::HEAD));
+                access.push((Method::HEAD, route.access));
+            }
+            resource = resource.route((route.handler)().method(method.clone()));
+            access.push((method, route.access));
+        }
+        config.service(resource.wrap(admit::Admit::new(access)));
+    }
+    config.default_service(web::to(failure::nothing_here));
+}

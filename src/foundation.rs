@@ -1,0 +1,76 @@
+//! What every domain room stands on: rows, bytes, secrets, tools and settings of one home.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::auth::Scope;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::objects::{Bucket, Objects};
+use crate::store::{SpaceStore, Store};
+use crate::tenancy::Ledger;
+use crate::vault::Vault;
+
+/// Handles that are shared by all rooms of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Foundation {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    store: Store,
+    objects: Objects,
+    vault: Vault,
+    /// Names this start of the server.
+    boot: Uuid,
+}
+
+impl Foundation {
+    /// Puts the parts together; `boot` names this start of the server.
+    pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
+        Foundation { shared: Arc::new(Shared { config, store, objects, vault, boot }) }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        self.shared.store.clock()
+    }
+
+    /// The store, for notices of change and for rooms that own platform rows.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// The rows of a scope's tenant.
+    pub fn rows(&self, scope: &Scope) -> SpaceStore {
+        self.shared.store.tenant(scope)
+    }
+
+    /// The bytes of a scope's tenant.
+    pub fn bucket(&self, scope: &Scope) -> Bucket {
+        self.shared.objects.bucket(scope)
+    }
+
+    /// All tenants' folders, for figures about the disk.
+    pub fn objects(&self) -> &Objects {
+        &self.shared.objects
+    }
+
+    /// Seals and opens secrets.
+    pub fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
+    /// The quota ledger of a scope's tenant.
+    pub fn ledger(&self, scope: &Scope) -> Ledger {
+        let limits = &self.config().limits;
+        Ledger::new(self.rows(scope), self.shared.boot, limits.storage_mib << 20, limits.files)
+    }
+}

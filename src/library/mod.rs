@@ -1,0 +1,86 @@
+//! Everything one tenant owns. [`Library`] reads, [`Editor`] reads and writes; neither has a call that takes a
+//! tenant, so a foreign id is simply absent.
+
+use crate::auth::{Actor, Identity, Scope, Tenant, WriteScope};
+use crate::error::Result;
+use crate::foundation::Foundation;
+use crate::objects::Bucket;
+use crate::store::SpaceStore;
+
+/// May read one tenant's library.
+#[derive(Clone)]
+pub struct Library {
+    foundation: Foundation,
+    scope: Scope,
+}
+
+impl Library {
+    /// The library that a proof opens.
+    pub fn open(foundation: &Foundation, scope: &Scope) -> Library {
+        Library { foundation: foundation.clone(), scope: scope.clone() }
+    }
+
+    /// Whose it is.
+    pub fn tenant(&self) -> &Tenant {
+        self.scope.tenant()
+    }
+
+    /// The proof behind it.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What the rooms stand on.
+    pub fn foundation(&self) -> &Foundation {
+        &self.foundation
+    }
+
+    /// The tenant's rows.
+    pub fn rows(&self) -> SpaceStore {
+        self.foundation.rows(&self.scope)
+    }
+
+    /// The tenant's bytes.
+    pub fn bucket(&self) -> Bucket {
+        self.foundation.bucket(&self.scope)
+    }
+}
+
+/// May read and change one tenant's library. A demo session never becomes one.
+#[derive(Clone)]
+pub struct Editor {
+    library: Library,
+    proof: WriteScope,
+}
+
+impl std::ops::Deref for Editor {
+    type Target = Library;
+    fn deref(&self) -> &Library {
+        &self.library
+    }
+}
+
+impl Editor {
+    /// The library that a proof opens for writing.
+    pub fn open(foundation: &Foundation, proof: &WriteScope) -> Editor {
+        Editor { library: Library::open(foundation, proof), proof: proof.clone() }
+    }
+
+    /// The library of a user, for writing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Forbidden`] for a demo user.
+    pub fn of(foundation: &Foundation, identity: &Identity) -> Result<Editor> {
+        Ok(Editor::open(foundation, identity.write_scope()?))
+    }
+
+    /// The proof behind it.
+    pub fn proof(&self) -> &WriteScope {
+        &self.proof
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        self.proof.actor()
+    }
+}

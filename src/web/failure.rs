@@ -1,0 +1,161 @@
+//! The one place where an [`Error`] becomes a page, or problem+json under `/api/`; and where every answer gets its
+//! security headers.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use serde_json::json;
+
+use super::page::Page;
+use crate::error::Error;
+use crate::text::{Locale, Message};
+
+/// Scripts, styles and connections come from this server alone; pictures also from the page's own data.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self'; \
+     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    // The body is written by `finish`, which knows the reader's language and whether a page or JSON is wanted.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+/// For paths that are not in the surface.
+pub(super) async fn nothing_here() -> Result<HttpResponse, Error> {
+    Err(Error::NotFound)
+}
+
+/// For paths that are, by a method that they do not know.
+pub(super) async fn wrong_method() -> Result<HttpResponse, Error> {
+    Err(Error::WrongMethod)
+}
+
+/// Outermost: logs the cause, writes the body of errors, adds the headers.
+pub async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = std::time::Instant::now();
+    let response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match response.response().error().map(kind_of) {
+        None => response,
+        Some(kind) => {
+            let (request, response) = response.into_parts();
+            let body = match (response.error().and_then(|cause| cause.as_error::<Error>()), kind) {
+                (Some(error), _) => render(&request, error).await,
+                (None, other) => render(&request, &other).await,
+            };
+            ServiceResponse::new(request, body)
+        }
+    };
+    if !is_quiet(response.request().path()) {
+        tracing::info!(
+            method = %response.request().method(),
+            path = response.request().path(),
+            status = response.status().as_u16(),
+            milliseconds = started.elapsed().as_millis() as u64,
+            "request"
+        );
+    }
+    let headers = response.headers_mut();
+    let mut add = |name, value| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, header::HeaderValue::from_static(value));
+        }
+    };
+    add(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::REFERRER_POLICY, "same-origin");
+    add(header::X_FRAME_OPTIONS, "DENY");
+    add(header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    add(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    add(header::HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()");
+    add(header::CACHE_CONTROL, "no-store");
+    Ok(response)
+}
+
+/// Requests that would fill the log and tell nothing.
+fn is_quiet(path: &str) -> bool {
+    path.starts_with("/static/") || path == "/healthz" || path == "/readyz"
+}
+
+/// What an error of actix itself (a broken body, a path that does not parse) means here.
+fn kind_of(cause: &actix_web::Error) -> Error {
+    match cause.as_response_error().status_code() {
+        StatusCode::NOT_FOUND => Error::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Error::WrongMethod,
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(Message::new("error-body-limit").with("limit", 256_u32)),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::WrongKind(Message::new("error-form-kind")),
+        status if status.is_client_error() => {
+            Error::Malformed(Message::new("error-body").with("cause", cause.to_string()))
+        }
+        _ => Error::Internal(anyhow::anyhow!("{cause}")),
+    }
+}
+
+/// The language of an answer to a program.
+fn api_locale(request: &HttpRequest) -> Locale {
+    let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    header.and_then(Locale::negotiate).unwrap_or_default()
+}
+
+pub(super) fn wants_json(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    request.path().starts_with("/api/") || accept.starts_with("application/json")
+}
+
+async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {
+    if let Error::Internal(cause) = error {
+        tracing::error!(path = request.path(), cause = format!("{cause:#}"), "internal error");
+    }
+    let mut response = HttpResponse::build(error.status_code());
+    if let Error::TooMany { retry_after } = error {
+        response.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
+    }
+    if wants_json(request) {
+        let locale = Page::of(request).map_or_else(|_| api_locale(request), |page| page.locale());
+        return problem(response, error, locale);
+    }
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_page = request.headers().get(header::ACCEPT).is_none_or(|accept| {
+        accept.to_str().is_ok_and(|accept| accept.contains("text/html") || accept.contains("*/*"))
+    });
+    if matches!(error, Error::LoginRequired) && is_get && is_page && request.path() != "/login" {
+        return super::session::to_login(request);
+    }
+    match Page::of(request) {
+        Ok(page) => page.error(response, error).await,
+        Err(_) => response.content_type("text/plain; charset=utf-8").body(error.message().to_string()),
+    }
+}
+
+/// An error as `application/problem+json`.
+pub(super) fn problem(mut response: HttpResponseBuilder, error: &Error, locale: Locale) -> HttpResponse {
+    let status = error.status_code();
+    if matches!(error, Error::LoginRequired) {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    let fields = match error {
+        Error::Invalid(fields) => fields.as_slice(),
+        _ => &[],
+    };
+    let errors: Vec<_> = fields
+        .iter()
+        .map(|complaint| json!({"field": complaint.field, "message": complaint.message.in_locale(locale)}))
+        .collect();
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": error.message().in_locale(locale),
+        "errors": errors,
+    });
+    response.content_type("application/problem+json").body(body.to_string())
+}
