@@ -2,11 +2,15 @@
 //!
 //! Dependencies point one way: `web → library, schedule, live → store, objects, vault, auth → error`.
 
+pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod foundation;
+pub mod library;
 pub mod media;
 pub mod objects;
 pub mod store;

@@ -8,6 +8,6 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     match arguments.nth(1).as_deref().and_then(|name| name.to_str()) {
         Some(cage::SUBCOMMAND) => cage::enter(arguments),
-        _ => ExitCode::from(2),
+        _ => jadwalstream::cli::run(),
     }
 }

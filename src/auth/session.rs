@@ -181,6 +181,15 @@ impl Accounts {
         agent: String,
     ) -> Result<(String, Identity)> {
         let user = self.check_password(name, password, address).await?;
+        self.begin_browser(user, address, agent).await
+    }
+
+    async fn begin_browser(
+        &self,
+        user: User,
+        address: Option<IpAddr>,
+        agent: String,
+    ) -> Result<(String, Identity)> {
         let token = random_token()?;
         let (kept, shown) = (token.clone(), user.clone());
         let id = self
@@ -194,6 +203,29 @@ impl Accounts {
             .await?;
         let csrf = csrf_token(&token);
         Ok((token, Identity::of(shown, id, csrf, address)))
+    }
+
+    /// Logs a browser into the account `demo` without a password: its role can change nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such account, or it is disabled, or is no demo account.
+    pub async fn log_in_demo(&self, address: Option<IpAddr>, agent: String) -> Result<(String, Identity)> {
+        if let Some(address) = address {
+            self.tries.count(format!("demo {}", super::network(address)))?;
+        }
+        let user = self.demo_user().await?.ok_or(Error::NotFound)?;
+        self.begin_browser(user, address, agent).await
+    }
+
+    async fn demo_user(&self) -> Result<Option<User>> {
+        let name = UserName::parse("demo")?;
+        let user = self.platform.read(move |rows| rows.value::<User>(&user_key(&name))).await?;
+        Ok(user.filter(|user| !user.disabled && user.role == super::Role::Demo))
+    }
+
+    /// Whether the login page offers the demo account.
+    pub async fn demo_open(&self) -> Result<bool> {
+        Ok(self.demo_user().await?.is_some())
     }
 
     /// The user behind a session cookie.

@@ -168,7 +168,7 @@ async fn identify(request: &ServiceRequest, server: &Server, address: Option<IpA
 }
 
 /// The session's form token must come back in the header (scripts) or as the form's first field. Multipart forms are
-/// checked by the extractor that reads them: [`super::extract::check_token`].
+/// checked where they are read, with [`check_token`].
 async fn check_form_token(request: &mut ServiceRequest, identity: &Identity) -> Result<()> {
     if let Some(shown) = request.headers().get("x-csrf-token") {
         return check_token(identity, shown.to_str().unwrap_or_default());

@@ -15,6 +15,14 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 /// Where the assets live; the rest of the address is `<hash>/<name>`.
 pub const PREFIX: &str = "/static";
 
+/// This room's part of the surface.
+pub const ROUTES: &[super::Route] = &[super::Route {
+    method: "GET",
+    path: "/static/{hash}/{path:.*}",
+    access: super::Access::Public,
+    handler: || web::to(serve),
+}];
+
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/vendor"]
 struct Gathered;

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::text::Message;
 
-pub(super) use super::admit::check_token;
 
 /// Set on connections to the home's own socket: whoever can open that file runs the box.
 #[derive(Clone, Copy)]

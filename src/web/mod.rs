@@ -13,10 +13,13 @@ use std::collections::BTreeMap;
 use actix_web::{http::Method, web};
 use serde::Serialize;
 
-pub use extract::{Address, Form, Json, Operator};
+pub(crate) use extract::Console;
+pub use extract::{Address, Form, IfMatch, Json, Operator, Query};
+pub use failure::finish;
 pub use page::{Page, Pages};
 
-use crate::auth::{Accounts, Throttle};
+use crate::audit::Refusals;
+use crate::auth::{Accounts, OperatorScope, Throttle};
 use crate::foundation::Foundation;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
@@ -61,6 +64,10 @@ pub struct Server {
     pub requests: Throttle,
     /// Requests of demo users, by address.
     pub demo_requests: Throttle,
+    /// Where refusals are recorded.
+    pub refusals: Refusals,
+    /// The proof of whoever comes by the home's own socket.
+    pub console: OperatorScope,
 }
 
 /// Every route, in the order of the lists.

@@ -12,3 +12,7 @@ error-admin-only = Only an admin may do this.
 error-busy = Many changes came at the same moment. Try again.
 error-newer-data = The data folder was written by a newer version (schema { $found }; this program knows up to { $known }). Install the newer version, or restore a backup.
 vault-key-missing = The master key { $path } is missing, so stored stream keys cannot be opened. Put the key back from your backup; without it, start with an empty home.
+home-held = Another Jadwalstream already serves { $home } (process { $pid }). Stop that one first, or use another --home.
+listen-failed = { $address } cannot be listened on: { $cause }. Choose another address with --listen.
+logged-out = You are logged out.
+locale-unknown = Choose English or Indonesian.

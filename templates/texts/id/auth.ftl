@@ -12,3 +12,7 @@ error-admin-only = Hanya admin yang boleh melakukan ini.
 error-busy = Banyak perubahan datang bersamaan. Coba lagi.
 error-newer-data = Folder data ditulis oleh versi yang lebih baru (skema { $found }; program ini mengenal sampai { $known }). Pasang versi yang lebih baru, atau pulihkan cadangan.
 vault-key-missing = Kunci utama { $path } tidak ada, sehingga kunci stream tersimpan tidak bisa dibuka. Kembalikan kunci itu dari cadangan Anda; tanpa kunci itu, mulai dengan folder kosong.
+home-held = Jadwalstream lain sudah menjalankan { $home } (proses { $pid }). Hentikan yang itu dulu, atau gunakan --home lain.
+listen-failed = { $address } tidak bisa dipakai: { $cause }. Pilih alamat lain dengan --listen.
+logged-out = Anda sudah keluar.
+locale-unknown = Pilih bahasa Inggris atau Indonesia.

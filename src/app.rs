@@ -1,0 +1,271 @@
+//! The composition root: everything is put together here, by the program and by tests alike.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::net::TcpListener;
+use std::num::NonZeroU32;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App as ActixApp, HttpServer, web};
+use nix::fcntl::{Flock, FlockArg};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::audit::{self, Refusals};
+use crate::auth::{Accounts, NewUser, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::foundation::Foundation;
+use crate::library::Editor;
+use crate::objects::Objects;
+use crate::store::Store;
+use crate::supervise::Tasks;
+use crate::text::Message;
+use crate::vault::{Purpose, Sealed, Vault};
+use crate::web::{Console, Pages, Server, configure, finish};
+
+/// Holds a home: one home, one server.
+struct HomeLock {
+    _held: Flock<File>,
+}
+
+impl HomeLock {
+    fn take(data: &Path) -> Result<HomeLock> {
+        fs::create_dir_all(data)?;
+        let path = data.join(".lock");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut held) => {
+                held.set_len(0)?;
+                held.rewind()?;
+                write!(held, "{}", std::process::id())?;
+                Ok(HomeLock { _held: held })
+            }
+            Err((mut file, _)) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                let message = Message::new("home-held").with("home", data.display().to_string());
+                Err(Error::Conflict(message.with("pid", holder.trim())))
+            }
+        }
+    }
+}
+
+/// What the command line asks of a start besides the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// Make no demo account on the first start.
+    pub no_demo: bool,
+    /// Password of the first admin; a random one is made, and printed once, where absent.
+    pub admin_password: Option<SecretString>,
+    /// Serve pages; without, only the home's own socket is served (for commands beside no server).
+    pub pages: bool,
+}
+
+/// A built server that has not begun to answer.
+pub struct App {
+    server: web::Data<Server>,
+    listener: Option<TcpListener>,
+    tasks: Tasks,
+    _lock: HomeLock,
+    /// The generated password of the first admin, to be shown once.
+    pub first_password: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SigningSecret {
+    id: Uuid,
+    sealed: Sealed,
+}
+
+/// The secret that signs access tokens: made once a home, sealed.
+async fn signing_secret(store: &Store, vault: &Vault) -> Result<[u8; 32]> {
+    let fresh = SecretString::from(random_token()?);
+    let vault = vault.clone();
+    #[allow(clippy::disallowed_methods, reason = "the secret belongs to no tenant")]
+    let platform = store.platform();
+    let text = platform
+        .write(move |rows| match rows.value::<SigningSecret>("signing-secret")? {
+            Some(kept) => vault.open_sealed(None, Purpose::TokenSigning, kept.id, &kept.sealed),
+            None => {
+                let id = Uuid::now_v7();
+                let sealed = vault.seal(None, Purpose::TokenSigning, id, &fresh)?;
+                rows.put_value("signing-secret", &SigningSecret { id, sealed })?;
+                Ok(fresh.clone())
+            }
+        })
+        .await?;
+    let mut secret = [0; 32];
+    hex::decode_to_slice(text.expose_secret(), &mut secret)
+        .map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("signing secret")))?;
+    Ok(secret)
+}
+
+impl App {
+    /// Opens the home and puts all rooms together.
+    ///
+    /// # Errors
+    /// Whatever makes a start impossible, with what to do: the home is held by another server, its master key is
+    /// missing, its data is of a newer version, the address is taken.
+    pub async fn build(config: Config, start: Start) -> Result<App> {
+        #[allow(clippy::disallowed_methods, reason = "the one licence of the program")]
+        let licence = SystemLicence::new();
+        let lock = HomeLock::take(&config.data())?;
+        let home_is_new = !config.data().join("platform.redb").exists();
+        // Bound before anything is made, so that a taken address leaves a new home untouched.
+        let listener = if start.pages { Some(bind(&config)?) } else { None };
+        let objects = Objects::open(&config.home)?;
+        let vault = Vault::open(&config.data().join("master.key"), home_is_new)?;
+        let store = Store::open_redb(config.data(), Clock::system())?;
+        let secret = signing_secret(&store, &vault).await?;
+        let accounts =
+            Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, config.limits.login_burst);
+        let (refusals, mut drain) = Refusals::new();
+        let per_minute = NonZeroU32::new(config.limits.requests_per_minute).unwrap_or(NonZeroU32::MIN);
+        let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
+        let demo_requests = Throttle::new(NonZeroU32::MIN.saturating_add(119), Duration::from_millis(500));
+        let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
+        let first_password = first_users(&foundation, &accounts, &licence, &start).await?;
+        let tasks = Tasks::new();
+        let server = web::Data::new(Server {
+            foundation: foundation.clone(),
+            accounts,
+            pages: Pages::load()?,
+            requests,
+            demo_requests,
+            refusals,
+            console: licence.console(),
+        });
+        let swept = server.clone();
+        tasks.every("sweep", Duration::from_secs(60), move || {
+            let server = swept.clone();
+            async move {
+                server.requests.sweep();
+                server.demo_requests.sweep();
+                server.accounts.sweep();
+            }
+        });
+        let record = foundation.clone();
+        tasks.spawn("refusals", move |end| async move {
+            let mut batch = Vec::new();
+            loop {
+                tokio::select! {
+                    count = drain.recv_many(&mut batch, 256) => if count == 0 { return },
+                    () = end.cancelled() => return,
+                }
+                // A flood is gathered, so that it costs a few commits a second and not one each.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                while let Ok(more) = drain.try_recv() {
+                    batch.push(more);
+                }
+                write_by_space(&record, &licence, std::mem::take(&mut batch)).await;
+            }
+        });
+        Ok(App { server, listener, tasks, _lock: lock, first_password })
+    }
+
+    /// The address that pages are served on.
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Answers requests until `stop` resolves, then lets those under way finish and ends the background tasks.
+    /// Streams go on.
+    pub async fn run_until(self, stop: impl Future<Output = ()>, ready: impl FnOnce()) -> Result<()> {
+        let App { server, listener, tasks, _lock, .. } = self;
+        let socket = server.foundation.config().socket();
+        // A socket left by a server that was killed; the lock says that nobody answers it.
+        let _ = fs::remove_file(&socket);
+        let data = server.clone();
+        let mut http = HttpServer::new(move || {
+            ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure)
+        })
+        .on_connect(|connection, extensions| {
+            if connection.is::<actix_web::rt::net::UnixStream>() {
+                extensions.insert(Console);
+            }
+        })
+        .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(Duration::from_secs(75))
+        .shutdown_timeout(5)
+        .disable_signals()
+        .bind_uds(&socket)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+        if let Some(listener) = listener {
+            http = http.listen(listener)?;
+        }
+        let running = http.run();
+        let handle = running.handle();
+        ready();
+        let outcome = tokio::select! {
+            outcome = running => outcome,
+            () = stop => {
+                handle.stop(true).await;
+                Ok(())
+            }
+        };
+        tasks.finish(Duration::from_secs(10)).await;
+        let _ = fs::remove_file(&socket);
+        Ok(outcome?)
+    }
+}
+
+fn bind(config: &Config) -> Result<TcpListener> {
+    TcpListener::bind(config.listen).map_err(|cause| {
+        let message = Message::new("listen-failed").with("address", config.listen.to_string());
+        Error::Conflict(message.with("cause", cause.to_string()))
+    })
+}
+
+/// The admin with a password of their own, and the demo account: made when there is nobody yet.
+async fn first_users(
+    foundation: &Foundation,
+    accounts: &Accounts,
+    licence: &SystemLicence,
+    start: &Start,
+) -> Result<Option<String>> {
+    if !accounts.is_empty().await? {
+        return Ok(None);
+    }
+    let console = licence.console();
+    let mut users = Vec::new();
+    if !start.no_demo {
+        users.push(("demo", Role::Demo, random_token()?));
+    }
+    // The admin last: a start that is cut off before this line begins again.
+    let given = start.admin_password.as_ref().map(|password| password.expose_secret().to_owned());
+    let password = match &given {
+        Some(password) => password.clone(),
+        None => random_token()?[..20].to_owned(),
+    };
+    users.push(("admin", Role::Admin, password.clone()));
+    for (name, role, password) in users {
+        let name = UserName::parse(name)?;
+        let editor = Editor::open(foundation, &licence.scope(&name.own_tenant(), "first-start"));
+        editor.rows().create().await?;
+        editor.bucket().create(editor.proof())?;
+        accounts.create(&console, NewUser { name, role, tenant: None, password }).await?;
+    }
+    Ok(given.is_none().then_some(password))
+}
+
+async fn write_by_space(foundation: &Foundation, licence: &SystemLicence, refusals: Vec<audit::Refusal>) {
+    let mut spaces = std::collections::BTreeMap::<_, Vec<_>>::new();
+    for refusal in refusals {
+        spaces.entry(refusal.tenant.clone()).or_default().push(refusal);
+    }
+    for (tenant, refusals) in spaces {
+        let rows = match tenant {
+            Some(tenant) => foundation.rows(&licence.scope(&tenant, "audit")),
+            #[allow(clippy::disallowed_methods, reason = "nobody was logged in")]
+            None => foundation.store().platform(),
+        };
+        audit::write_refusals(rows, refusals).await;
+    }
+}
