@@ -123,8 +123,7 @@ impl App {
         let vault = Vault::open(&config.data().join("master.key"), home_is_new)?;
         let store = Store::open_redb(config.data(), Clock::system())?;
         let secret = signing_secret(&store, &vault).await?;
-        let accounts =
-            Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, config.limits.login_burst);
+        let accounts = Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, config.limits.login_burst);
         let (refusals, mut drain) = Refusals::new();
         let per_minute = NonZeroU32::new(config.limits.requests_per_minute).unwrap_or(NonZeroU32::MIN);
         let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
@@ -182,20 +181,19 @@ impl App {
         // A socket left by a server that was killed; the lock says that nobody answers it.
         let _ = fs::remove_file(&socket);
         let data = server.clone();
-        let mut http = HttpServer::new(move || {
-            ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure)
-        })
-        .on_connect(|connection, extensions| {
-            if connection.is::<actix_web::rt::net::UnixStream>() {
-                extensions.insert(Console);
-            }
-        })
-        .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
-        .client_request_timeout(Duration::from_secs(10))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(5)
-        .disable_signals()
-        .bind_uds(&socket)?;
+        let mut http =
+            HttpServer::new(move || ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure))
+                .on_connect(|connection, extensions| {
+                    if connection.is::<actix_web::rt::net::UnixStream>() {
+                        extensions.insert(Console);
+                    }
+                })
+                .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
+                .client_request_timeout(Duration::from_secs(10))
+                .keep_alive(Duration::from_secs(75))
+                .shutdown_timeout(5)
+                .disable_signals()
+                .bind_uds(&socket)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         if let Some(listener) = listener {
             http = http.listen(listener)?;

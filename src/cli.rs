@@ -100,7 +100,9 @@ impl Serve {
         telemetry::start(&config.log, environment("JADWAL_LOG_FORMAT").as_deref() == Some("json"));
         let start = Start {
             no_demo: self.no_demo,
-            admin_password: environment("JADWAL_ADMIN_PASSWORD").filter(|given| !given.is_empty()).map(SecretString::from),
+            admin_password: environment("JADWAL_ADMIN_PASSWORD")
+                .filter(|given| !given.is_empty())
+                .map(SecretString::from),
             pages: true,
         };
         actix_web::rt::System::new().block_on(async move {

@@ -184,12 +184,7 @@ impl Accounts {
         self.begin_browser(user, address, agent).await
     }
 
-    async fn begin_browser(
-        &self,
-        user: User,
-        address: Option<IpAddr>,
-        agent: String,
-    ) -> Result<(String, Identity)> {
+    async fn begin_browser(&self, user: User, address: Option<IpAddr>, agent: String) -> Result<(String, Identity)> {
         let token = random_token()?;
         let (kept, shown) = (token.clone(), user.clone());
         let id = self

@@ -180,7 +180,10 @@ async fn check_form_token(request: &mut ServiceRequest, identity: &Identity) -> 
     let mut shown = String::new();
     if kind.starts_with("application/x-www-form-urlencoded") {
         let body = read_form(request).await?;
-        shown = url::form_urlencoded::parse(&body).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned()).unwrap_or_default();
+        shown = url::form_urlencoded::parse(&body)
+            .find(|(name, _)| name == "csrf")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
         request.extensions_mut().insert(FormBytes(body));
     }
     check_token(identity, &shown)

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::text::Message;
 
-
 /// Set on connections to the home's own socket: whoever can open that file runs the box.
 #[derive(Clone, Copy)]
 pub(crate) struct Console;
@@ -93,7 +92,8 @@ impl FromRequest for Operator {
 pub(super) async fn read_body(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
     let mut body = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|cause| Error::Malformed(Message::new("error-body").with("cause", cause.to_string())))?;
+        let chunk =
+            chunk.map_err(|cause| Error::Malformed(Message::new("error-body").with("cause", cause.to_string())))?;
         if body.len() + chunk.len() > limit {
             return Err(Error::TooLarge(Message::new("error-body-limit").with("limit", limit >> 10)));
         }

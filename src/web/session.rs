@@ -145,8 +145,7 @@ async fn prefer(page: Page, form: Form<Preference>) -> Result<HttpResponse> {
         add_cookie(&mut response, &page.preference("theme", theme.map_or("auto", Theme::code), Duration::days(365)))?;
     }
     if let Some(locale) = &form.value.locale {
-        let locale =
-            Locale::parse(locale).ok_or_else(|| Error::field("locale", Message::new("locale-unknown")))?;
+        let locale = Locale::parse(locale).ok_or_else(|| Error::field("locale", Message::new("locale-unknown")))?;
         preferences.locale = Some(locale);
         add_cookie(&mut response, &page.preference("locale", locale.code(), Duration::days(365)))?;
     }
