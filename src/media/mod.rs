@@ -7,6 +7,7 @@
 pub mod cage;
 pub mod picture;
 mod probe;
+mod rhythm;
 pub mod sample;
 pub mod sniff;
 pub mod verdict;

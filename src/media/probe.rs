@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rhythm::{Rhythm, packets};
 use super::{Container, Tools, input, words};
 use crate::error::{Error, Result};
 use crate::objects::LocalFile;
@@ -56,6 +57,10 @@ pub struct VideoFacts {
     pub constant_frame_rate: Option<bool>,
     /// The longest wait for a keyframe that was seen; longer ones may lie where nobody looked.
     pub keyframe_interval: Option<f64>,
+    /// Whether frames are stored in another order than they are shown in.
+    pub reordered: bool,
+    /// Whether every frame says when it is shown; AVI cannot.
+    pub complete_times: bool,
     /// Whether a frame is two fields.
     pub interlaced: bool,
     /// How far players turn the picture before they show it, in degrees.
@@ -169,6 +174,8 @@ impl Tools {
                 frame_rate,
                 constant_frame_rate: rhythm.constant_frame_rate,
                 keyframe_interval: rhythm.keyframe_interval,
+                reordered: picture.has_b_frames > 0,
+                complete_times: rhythm.complete_times,
                 interlaced: matches!(picture.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
                 rotation: picture.rotation(),
                 duration: picture.length(),
@@ -196,7 +203,7 @@ impl Tools {
         arguments.extend(words(&[
             "-show_entries",
             "format=duration,bit_rate:stream=index,codec_name,codec_type,profile,pix_fmt,width,height,r_frame_rate,\
-             avg_frame_rate,field_order,bits_per_raw_sample,start_time,time_base,duration,sample_rate,channels,\
+             avg_frame_rate,field_order,has_b_frames,bits_per_raw_sample,start_time,time_base,duration,sample_rate,channels,\
              extradata_hash:stream_disposition=attached_pic:stream_tags=DURATION,rotate:stream_side_data=rotation",
             "-of",
             "json=c=1",
@@ -236,7 +243,7 @@ impl Tools {
         let further = (duration > 2.0 * (BEGINNING + SAMPLE)).then_some(duration * 0.6);
         let mut windows = vec![(None, BEGINNING)];
         windows.extend(further.map(|at| (Some(at), SAMPLE)));
-        let mut rhythm = Rhythm { keyframe_interval: None, constant_frame_rate: None };
+        let mut rhythm = Rhythm::default();
         for (at, length) in windows {
             let interval = match at {
                 None => format!("%+{length}"),
@@ -258,70 +265,6 @@ impl Tools {
         }
         Ok(rhythm)
     }
-}
-
-/// How evenly a stream goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rhythm {
-    keyframe_interval: Option<f64>,
-    constant_frame_rate: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Packet {
-    time: f64,
-    key: bool,
-}
-
-impl Rhythm {
-    fn of(packets: &[Packet]) -> Rhythm {
-        let mut times: Vec<f64> = packets.iter().map(|packet| packet.time).collect();
-        times.sort_by(f64::total_cmp);
-        let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        steps.sort_by(f64::total_cmp);
-        let usual = steps.get(steps.len() / 2).copied();
-        let constant_frame_rate = usual.map(|usual| {
-            // Containers round to milliseconds, both ends of a step.
-            let tolerance = (usual * 0.1).max(0.0021);
-            let odd = steps.iter().filter(|step| (**step - usual).abs() > tolerance).count();
-            odd * 100 <= steps.len()
-        });
-
-        let mut keys: Vec<f64> = packets.iter().filter(|packet| packet.key).map(|packet| packet.time).collect();
-        keys.sort_by(f64::total_cmp);
-        // What comes after the last keyframe counts too: it is at least that long until the next.
-        let end = times.last().zip(usual).map(|(end, usual)| end + usual);
-        let starts: Vec<f64> = if keys.is_empty() { times.first().copied().into_iter().collect() } else { keys };
-        let keyframe_interval = end.and_then(|end| {
-            starts.iter().zip(starts.iter().skip(1).chain([&end])).map(|(from, to)| to - from).max_by(f64::total_cmp)
-        });
-        Rhythm { keyframe_interval: keyframe_interval.map(milliseconds), constant_frame_rate }
-    }
-
-    fn worst(self, other: Rhythm) -> Rhythm {
-        let interval = [self.keyframe_interval, other.keyframe_interval].into_iter().flatten().max_by(f64::total_cmp);
-        let constant = [self.constant_frame_rate, other.constant_frame_rate].into_iter().flatten().min();
-        Rhythm { keyframe_interval: interval, constant_frame_rate: constant }
-    }
-}
-
-fn milliseconds(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
-}
-
-/// Reads `pts_time=1.5|dts_time=1.5|flags=K_` lines. Where no time is told, frames are counted.
-fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
-    let lines = text.lines().filter(|line| line.contains("flags="));
-    lines
-        .enumerate()
-        .filter_map(|(count, line)| {
-            let field = |name: &str| line.split('|').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-            let told = field("pts_time").and_then(|time| time.parse::<f64>().ok());
-            let told = told.or_else(|| field("dts_time").and_then(|time| time.parse().ok()));
-            let time = told.or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
-            Some(Packet { time, key: field("flags").is_some_and(|flags| flags.starts_with('K')) })
-        })
-        .collect()
 }
 
 /// ffprobe's JSON; most numbers are text there, and "N/A" or absence both mean unknown.
@@ -353,6 +296,7 @@ struct Stream {
     r_frame_rate: String,
     avg_frame_rate: String,
     field_order: Option<String>,
+    has_b_frames: u32,
     bits_per_raw_sample: Option<String>,
     start_time: Option<String>,
     time_base: String,
@@ -442,50 +386,6 @@ fn bit_depth(stream: &Stream) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn steady(seconds: f64, rate: f64, every: usize) -> Vec<Packet> {
-        (0..(seconds * rate) as usize)
-            .map(|count| Packet { time: count as f64 / rate, key: count % every == 0 })
-            .collect()
-    }
-
-    #[test]
-    fn the_longest_wait_for_a_keyframe_counts() {
-        assert_eq!(Rhythm::of(&steady(20.0, 30.0, 60)).keyframe_interval, Some(2.0));
-        assert_eq!(Rhythm::of(&steady(10.0, 30.0, 240)).keyframe_interval, Some(8.0));
-        assert_eq!(Rhythm::of(&steady(60.0, 25.0, 1_000_000)).keyframe_interval, Some(60.0));
-        assert_eq!(Rhythm::of(&[]).keyframe_interval, None);
-    }
-
-    #[test]
-    fn packets_out_of_order_are_even_all_the_same() {
-        let mut packets = steady(4.0, 30.0, 60);
-        for chunk in packets.chunks_mut(4) {
-            chunk[1..].reverse();
-        }
-        assert_eq!(Rhythm::of(&packets), Rhythm { keyframe_interval: Some(2.0), constant_frame_rate: Some(true) });
-    }
-
-    #[test]
-    fn rounding_to_milliseconds_is_still_constant_and_gaps_are_not() {
-        let mut packets = steady(10.0, 59.94, 120);
-        for packet in &mut packets {
-            packet.time = milliseconds(packet.time);
-        }
-        assert_eq!(Rhythm::of(&packets).constant_frame_rate, Some(true));
-        let uneven: Vec<Packet> =
-            packets.into_iter().enumerate().filter(|(at, _)| at % 7 != 3).map(|(_, it)| it).collect();
-        assert_eq!(Rhythm::of(&uneven).constant_frame_rate, Some(false));
-    }
-
-    #[test]
-    fn packets_without_times_are_counted() {
-        let text = "pts_time=N/A|dts_time=N/A|flags=K__\npts_time=N/A|dts_time=N/A|flags=___\n\nnonsense\n";
-        assert_eq!(packets(text, 25.0), [Packet { time: 0.0, key: true }, Packet { time: 0.04, key: false }]);
-        assert_eq!(packets(text, 0.0), []);
-        let text = "pts_time=N/A|dts_time=1.500000|flags=K_\n";
-        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, key: true }]);
-    }
 
     #[test]
     fn numbers_of_every_spelling_are_read() {

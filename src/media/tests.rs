@@ -129,6 +129,23 @@ async fn a_webm_is_probed_and_not_ready() {
 }
 
 #[tokio::test]
+async fn an_avi_with_reordered_frames_cannot_go_by_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("b.avi");
+    make(&format!("{PICTURE} {SOUND} -t 2 {H264} -bf 3 -g 60 -c:a libmp3lame -ar 44100"), &path);
+    let facts = tools().probe(&LocalFile::for_test(path.clone()), Container::Avi).await.unwrap();
+    let verdict = super::verdict(&facts);
+    assert!(!verdict.ready && verdict.findings[0].code == Code::MissingTimes, "{verdict:?} {facts:?}");
+    let copied = Command::new("ffmpeg")
+        .args(["-v", "quiet", "-nostdin", "-i"])
+        .arg(&path)
+        .args(["-c", "copy", "-f", "flv", "-y", "/dev/null"])
+        .status()
+        .unwrap();
+    assert!(!copied.success(), "what the verdict says is so");
+}
+
+#[tokio::test]
 async fn a_matroska_without_a_length_is_measured() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("live.mkv");

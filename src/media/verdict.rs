@@ -14,8 +14,10 @@ const KEYFRAMES_AT_MOST: f64 = 4.1;
 const KEYFRAMES_WISHED: f64 = 2.1;
 /// Sound may end this much before the picture, in seconds, before a loop has an audible hole.
 const HOLE: f64 = 0.5;
-/// FLV carries MP3 at these rates only.
-const MP3_RATES: [u32; 3] = [44_100, 22_050, 11_025];
+/// Sample rates that platforms ask for.
+const WISHED_RATES: [u32; 2] = [44_100, 48_000];
+/// FLV carries MP3 at these rates only; ffmpeg stops at others.
+const MP3_RATES: [u32; 4] = [48_000, 44_100, 22_050, 11_025];
 
 /// Whether a video can go on air by copy, and everything there is to say about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub enum Code {
     ColourRange,
     /// Keyframes too far apart.
     Keyframes,
+    /// Frames are reordered and do not say when they are shown.
+    MissingTimes,
     /// Frames come unevenly.
     VariableFrameRate,
     /// More frames a second than platforms take.
@@ -87,17 +91,26 @@ pub enum Code {
     AudioLong,
 }
 
-/// Bitrates that suit a size, in kbit/s, as the large platforms publish them: pixels of the shorter side, then at most
-/// 30 frames a second, then more.
-const SUITABLE: [(u32, (u32, u32), (u32, u32)); 8] = [
-    (240, (300, 700), (300, 1_000)),
-    (360, (400, 1_000), (400, 1_500)),
-    (480, (500, 2_000), (750, 3_000)),
-    (720, (1_500, 4_000), (2_250, 6_000)),
-    (1080, (3_000, 6_000), (4_500, 9_000)),
-    (1440, (6_000, 13_000), (9_000, 18_000)),
-    (2160, (13_000, 34_000), (20_000, 51_000)),
-    (u32::MAX, (20_000, 51_000), (20_000, 51_000)),
+/// Bitrates that suit a size, in kbit/s.
+struct Suitable {
+    /// For sizes whose shorter side is at most this many pixels.
+    side: u32,
+    /// At 30 frames a second: from, to.
+    slow: (u32, u32),
+    /// At 60 frames a second: from, to.
+    fast: (u32, u32),
+}
+
+/// As the large platforms publish them.
+const SUITABLE: [Suitable; 8] = [
+    Suitable { side: 240, slow: (300, 700), fast: (300, 1_000) },
+    Suitable { side: 360, slow: (400, 1_000), fast: (400, 1_500) },
+    Suitable { side: 480, slow: (500, 2_000), fast: (750, 3_000) },
+    Suitable { side: 720, slow: (1_500, 4_000), fast: (2_250, 6_000) },
+    Suitable { side: 1080, slow: (3_000, 6_000), fast: (4_500, 9_000) },
+    Suitable { side: 1440, slow: (6_000, 13_000), fast: (9_000, 18_000) },
+    Suitable { side: 2160, slow: (13_000, 34_000), fast: (20_000, 51_000) },
+    Suitable { side: u32::MAX, slow: (20_000, 51_000), fast: (20_000, 51_000) },
 ];
 
 /// Judges a video for streaming by copy.
@@ -147,6 +160,10 @@ fn picture(facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(warns(Code::Keyframes, message));
         }
     }
+    if video.reordered && !video.complete_times {
+        // Measured: ffmpeg's FLV writer stops at the first such frame.
+        findings.push(blocks(Code::MissingTimes, Message::new("media-finding-missing-times")));
+    }
     if video.rotation % 360 != 0 {
         let message = Message::new("media-finding-rotated").with("degrees", video.rotation.to_string());
         findings.push(blocks(Code::Rotated, message));
@@ -169,21 +186,21 @@ fn picture(facts: &Facts, findings: &mut Vec<Finding>) {
 
 fn bitrate(facts: &Facts, findings: &mut Vec<Finding>) {
     let side = facts.video.width.min(facts.video.height);
-    let Some((_, slow, fast)) = SUITABLE.iter().find(|(most, ..)| side <= *most) else { return };
-    let (low, high) = if facts.video.frame_rate > 32.0 { fast } else { slow };
+    let Some(suitable) = SUITABLE.iter().find(|suitable| side <= suitable.side) else { return };
+    let (low, high) = if facts.video.frame_rate > 32.0 { suitable.fast } else { suitable.slow };
     let rate = facts.bitrate as f64 / 1000.0;
     // The tables are advice; only what is far off is worth a word.
-    let (code, id) = if rate > f64::from(*high) * 1.5 {
+    let (code, id) = if rate > f64::from(high) * 1.5 {
         (Code::BitrateHigh, "media-finding-bitrate-high")
-    } else if rate < f64::from(*low) * 0.5 {
+    } else if rate < f64::from(low) * 0.5 {
         (Code::BitrateLow, "media-finding-bitrate-low")
     } else {
         return;
     };
     let message = Message::new(id)
         .with("mbit", tenths((rate / 1000.0).max(0.1)))
-        .with("low", tenths(f64::from(*low) / 1000.0))
-        .with("high", tenths(f64::from(*high) / 1000.0));
+        .with("low", tenths(f64::from(low) / 1000.0))
+        .with("high", tenths(f64::from(high) / 1000.0));
     findings.push(warns(code, message));
 }
 
@@ -192,12 +209,16 @@ fn sound(facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(warns(Code::Silent, Message::new("media-finding-silent")));
         return;
     };
-    let rate = || audio.sample_rate.to_string();
+    let rate = audio.sample_rate;
     match audio.codec.as_str() {
-        "aac" if ![44_100, 48_000].contains(&audio.sample_rate) => findings
-            .push(warns(Code::AudioSampleRate, Message::new("media-finding-audio-sample-rate").with("rate", rate()))),
-        "mp3" if !MP3_RATES.contains(&audio.sample_rate) => findings
-            .push(blocks(Code::AudioSampleRate, Message::new("media-finding-mp3-sample-rate").with("rate", rate()))),
+        "mp3" if !MP3_RATES.contains(&rate) => {
+            let message = Message::new("media-finding-mp3-sample-rate").with("rate", rate.to_string());
+            findings.push(blocks(Code::AudioSampleRate, message));
+        }
+        "aac" | "mp3" if !WISHED_RATES.contains(&rate) => {
+            let message = Message::new("media-finding-audio-sample-rate").with("rate", rate.to_string());
+            findings.push(warns(Code::AudioSampleRate, message));
+        }
         "aac" | "mp3" => {}
         codec => {
             findings.push(blocks(Code::AudioCodec, Message::new("media-finding-audio-codec").with("codec", codec)));
@@ -244,6 +265,8 @@ mod tests {
                 frame_rate: 30.0,
                 constant_frame_rate: Some(true),
                 keyframe_interval: Some(2.0),
+                reordered: true,
+                complete_times: true,
                 interlaced: false,
                 rotation: 0,
                 duration: Some(10.0),
@@ -281,6 +304,8 @@ mod tests {
     #[case::four_seconds_at_29_97(|f: &mut Facts| f.video.keyframe_interval = Some(4.004), &[Code::Keyframes], true)]
     #[case::encoder_default(|f: &mut Facts| f.video.keyframe_interval = Some(8.333), &[Code::Keyframes], false)]
     #[case::unknown_keyframes(|f: &mut Facts| f.video.keyframe_interval = None, &[], true)]
+    #[case::avi(|f: &mut Facts| f.video.complete_times = false, &[Code::MissingTimes], false)]
+    #[case::plain_avi(|f: &mut Facts| (f.video.reordered, f.video.complete_times) = (false, false), &[], true)]
     #[case::uneven(|f: &mut Facts| f.video.constant_frame_rate = Some(false), &[Code::VariableFrameRate], true)]
     #[case::fast(|f: &mut Facts| f.video.frame_rate = 120.0, &[Code::FrameRate], true)]
     #[case::fields(|f: &mut Facts| f.video.interlaced = true, &[Code::Interlaced], true)]
@@ -292,7 +317,9 @@ mod tests {
     #[case::silent(|f: &mut Facts| f.audio = None, &[Code::Silent], true)]
     #[case::old_sound(|f: &mut Facts| sound(f).sample_rate = 32_000, &[Code::AudioSampleRate], true)]
     #[case::mp3(|f: &mut Facts| { sound(f).codec = "mp3".into(); sound(f).sample_rate = 44_100 }, &[], true)]
-    #[case::mp3_at_48(|f: &mut Facts| sound(f).codec = "mp3".into(), &[Code::AudioSampleRate], false)]
+    #[case::mp3_at_48(|f: &mut Facts| sound(f).codec = "mp3".into(), &[], true)]
+    #[case::mp3_at_32(|f: &mut Facts| { sound(f).codec = "mp3".into(); sound(f).sample_rate = 32_000 }, &[Code::AudioSampleRate], false)]
+    #[case::mp3_at_22(|f: &mut Facts| { sound(f).codec = "mp3".into(); sound(f).sample_rate = 22_050 }, &[Code::AudioSampleRate], true)]
     #[case::surround(|f: &mut Facts| sound(f).channels = 6, &[Code::AudioChannels], true)]
     #[case::sound_ends_early(|f: &mut Facts| sound(f).duration = Some(7.0), &[Code::AudioShort], true)]
     #[case::sound_ends_late(|f: &mut Facts| sound(f).duration = Some(12.0), &[Code::AudioLong], true)]

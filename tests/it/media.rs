@@ -143,3 +143,20 @@ fn a_cage_that_cannot_be_closed_starts_nothing() {
         assert_eq!(output.status.code(), Some(code), "{options:?} {command:?}: {}", text(&output));
     }
 }
+
+#[tokio::test]
+async fn the_demos_clips_are_made_inside_the_cage() {
+    use jadwalstream::media::{Launcher, Tools, sniff};
+
+    let tools = Tools::new("ffmpeg", "ffprobe", Launcher::Program(PROGRAM.into()));
+    tools.check().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let before = Instant::now();
+    let sample = tools.sample_clips(folder.path()).await.unwrap();
+    eprintln!("the demo took {:?}", before.elapsed());
+    assert_eq!((sample.clips.len(), sample.pictures.len()), (3, 2));
+    for clip in sample.clips {
+        assert_eq!(sniff(&std::fs::read(&clip.path).unwrap()), Some(clip.container));
+        assert_eq!(clip.path.parent(), Some(folder.path()));
+    }
+}

@@ -19,6 +19,7 @@ media-finding-pixel-format = The colours are stored as { $format }. Many viewers
 media-finding-colour-range = The colours use the full range. Black and white may look washed out or crushed on the platform.
 media-finding-keyframes = Up to { $seconds } seconds lie between two keyframes; platforms complain above 4, and the stream may stutter or be cut. Export it again with a keyframe every 2 seconds.
 media-finding-keyframes-wide = Up to { $seconds } seconds lie between two keyframes. It works, but platforms ask for 2: viewers wait a little longer for the picture.
+media-finding-missing-times = The frames do not say when they are to be shown, as in many AVI files, so this video cannot go on air as it is. Export it again as MP4.
 media-finding-rotated = The video lies on its side and asks players to turn it by { $degrees }°. A live stream cannot say so: viewers would see it lying. Export it again upright.
 media-finding-variable-frame-rate = The frames come at uneven intervals, as phones and screen recorders make them. The platform may show stutter or let sound and picture drift apart.
 media-finding-frame-rate = { $rate } frames a second are more than platforms show. They will drop some of them.

@@ -19,6 +19,7 @@ media-finding-pixel-format = Warna disimpan sebagai { $format }. Banyak penonton
 media-finding-colour-range = Warna memakai rentang penuh. Hitam dan putih bisa tampak pudar atau terlalu pekat di platform.
 media-finding-keyframes = Jarak antar-keyframe sampai { $seconds } detik; platform mengeluh jika lebih dari 4, dan siaran bisa tersendat atau terputus. Ekspor lagi dengan keyframe setiap 2 detik.
 media-finding-keyframes-wide = Jarak antar-keyframe sampai { $seconds } detik. Tetap bisa, tetapi platform meminta 2 detik: penonton menunggu gambar sedikit lebih lama.
+media-finding-missing-times = Frame video tidak menyimpan waktu tampilnya, seperti banyak file AVI, jadi video ini tidak bisa disiarkan apa adanya. Ekspor lagi sebagai MP4.
 media-finding-rotated = Video tersimpan miring dan meminta pemutar memutarnya { $degrees }°. Siaran langsung tidak bisa menyampaikan itu: penonton akan melihatnya miring. Ekspor lagi dalam posisi tegak.
 media-finding-variable-frame-rate = Jarak antar-frame tidak rata, seperti hasil ponsel atau perekam layar. Di platform gambar bisa patah-patah, atau suara dan gambar makin tidak selaras.
 media-finding-frame-rate = { $rate } frame per detik melebihi yang ditampilkan platform. Sebagian akan dibuang.

@@ -1,0 +1,138 @@
+//! How evenly a stream goes, told from the times and flags of its packets alone.
+
+/// How evenly a stream goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rhythm {
+    /// Seconds.
+    pub(super) keyframe_interval: Option<f64>,
+    pub(super) constant_frame_rate: Option<bool>,
+    pub(super) complete_times: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Packet {
+    time: f64,
+    /// The time was told, not worked out.
+    told: bool,
+    key: bool,
+}
+
+impl Default for Rhythm {
+    /// Of nothing.
+    fn default() -> Self {
+        Rhythm { keyframe_interval: None, constant_frame_rate: None, complete_times: true }
+    }
+}
+
+impl Rhythm {
+    pub(super) fn of(packets: &[Packet]) -> Rhythm {
+        let mut times: Vec<f64> = packets.iter().map(|packet| packet.time).collect();
+        times.sort_by(f64::total_cmp);
+        let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        steps.sort_by(f64::total_cmp);
+        let usual = steps.get(steps.len() / 2).copied();
+        let constant_frame_rate = usual.map(|usual| {
+            // Containers round to milliseconds, both ends of a step.
+            let tolerance = (usual * 0.1).max(0.0021);
+            let odd = steps.iter().filter(|step| (**step - usual).abs() > tolerance).count();
+            odd * 100 <= steps.len()
+        });
+
+        let mut keys: Vec<f64> = packets.iter().filter(|packet| packet.key).map(|packet| packet.time).collect();
+        keys.sort_by(f64::total_cmp);
+        // What comes after the last keyframe counts too: it is at least that long until the next.
+        let end = times.last().zip(usual).map(|(end, usual)| end + usual);
+        let starts: Vec<f64> = if keys.is_empty() { times.first().copied().into_iter().collect() } else { keys };
+        let keyframe_interval = end.and_then(|end| {
+            starts.iter().zip(starts.iter().skip(1).chain([&end])).map(|(from, to)| to - from).max_by(f64::total_cmp)
+        });
+        let complete_times = packets.iter().all(|packet| packet.told);
+        Rhythm { keyframe_interval: keyframe_interval.map(milliseconds), constant_frame_rate, complete_times }
+    }
+
+    pub(super) fn worst(self, other: Rhythm) -> Rhythm {
+        let interval = [self.keyframe_interval, other.keyframe_interval].into_iter().flatten().max_by(f64::total_cmp);
+        let constant = [self.constant_frame_rate, other.constant_frame_rate].into_iter().flatten().min();
+        Rhythm {
+            keyframe_interval: interval,
+            constant_frame_rate: constant,
+            complete_times: self.complete_times && other.complete_times,
+        }
+    }
+}
+
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Reads `pts_time=1.5|dts_time=1.5|flags=K_` lines. Where no time is told, frames are counted.
+pub(super) fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
+    let lines = text.lines().filter(|line| line.contains("flags="));
+    lines
+        .enumerate()
+        .filter_map(|(count, line)| {
+            let field = |name: &str| line.split('|').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+            let shown = field("pts_time").and_then(|time| time.parse::<f64>().ok());
+            let time = shown
+                .or_else(|| field("dts_time").and_then(|time| time.parse().ok()))
+                .or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
+            let key = field("flags").is_some_and(|flags| flags.starts_with('K'));
+            Some(Packet { time, told: shown.is_some(), key })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady(seconds: f64, rate: f64, every: usize) -> Vec<Packet> {
+        (0..(seconds * rate) as usize)
+            .map(|count| Packet { time: count as f64 / rate, told: true, key: count % every == 0 })
+            .collect()
+    }
+
+    #[test]
+    fn the_longest_wait_for_a_keyframe_counts() {
+        assert_eq!(Rhythm::of(&steady(20.0, 30.0, 60)).keyframe_interval, Some(2.0));
+        assert_eq!(Rhythm::of(&steady(10.0, 30.0, 240)).keyframe_interval, Some(8.0));
+        assert_eq!(Rhythm::of(&steady(60.0, 25.0, 1_000_000)).keyframe_interval, Some(60.0));
+        assert_eq!(Rhythm::of(&[]).keyframe_interval, None);
+    }
+
+    #[test]
+    fn packets_out_of_order_are_even_all_the_same() {
+        let mut packets = steady(4.0, 30.0, 60);
+        for chunk in packets.chunks_mut(4) {
+            chunk[1..].reverse();
+        }
+        assert_eq!(
+            Rhythm::of(&packets),
+            Rhythm { keyframe_interval: Some(2.0), constant_frame_rate: Some(true), complete_times: true }
+        );
+    }
+
+    #[test]
+    fn rounding_to_milliseconds_is_still_constant_and_gaps_are_not() {
+        let mut packets = steady(10.0, 59.94, 120);
+        for packet in &mut packets {
+            packet.time = milliseconds(packet.time);
+        }
+        assert_eq!(Rhythm::of(&packets).constant_frame_rate, Some(true));
+        let uneven: Vec<Packet> =
+            packets.into_iter().enumerate().filter(|(at, _)| at % 7 != 3).map(|(_, it)| it).collect();
+        assert_eq!(Rhythm::of(&uneven).constant_frame_rate, Some(false));
+    }
+
+    #[test]
+    fn packets_without_times_are_counted() {
+        let text = "pts_time=N/A|dts_time=N/A|flags=K__\npts_time=N/A|dts_time=N/A|flags=___\n\nnonsense\n";
+        assert_eq!(
+            packets(text, 25.0),
+            [Packet { time: 0.0, told: false, key: true }, Packet { time: 0.04, told: false, key: false }]
+        );
+        assert_eq!(packets(text, 0.0), []);
+        let text = "pts_time=N/A|dts_time=1.500000|flags=K_\n";
+        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, told: false, key: true }]);
+    }
+}
