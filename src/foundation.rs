@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::media::{Launcher, Tools};
 use crate::objects::{Bucket, Objects};
 use crate::store::{SpaceStore, Store};
 use crate::tenancy::Ledger;
@@ -23,6 +24,7 @@ struct Shared {
     store: Store,
     objects: Objects,
     vault: Vault,
+    tools: Tools,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -30,7 +32,8 @@ struct Shared {
 impl Foundation {
     /// Puts the parts together; `boot` names this start of the server.
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
-        Foundation { shared: Arc::new(Shared { config, store, objects, vault, boot }) }
+        let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
+        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, boot }) }
     }
 
     /// The settings.
@@ -66,6 +69,11 @@ impl Foundation {
     /// Seals and opens secrets.
     pub fn vault(&self) -> &Vault {
         &self.shared.vault
+    }
+
+    /// ffmpeg and ffprobe.
+    pub fn tools(&self) -> &Tools {
+        &self.shared.tools
     }
 
     /// The quota ledger of a scope's tenant.
