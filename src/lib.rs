@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 pub mod foundation;
 pub mod library;
+pub mod live;
 pub mod media;
 pub mod objects;
 pub mod store;
