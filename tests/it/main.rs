@@ -1,4 +1,5 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
+mod keeper;
 mod media;
 mod support;
