@@ -10,7 +10,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
 
 use super::keeper::files::{End, Identity, Outcome, Status, TargetFolder, open_lock};
 use super::keeper::plan::Plan;
@@ -27,6 +26,9 @@ const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SS
 
 /// A keeper has this long, beyond its wait for locks, to say that it stands.
 const ANSWER: Duration = Duration::from_secs(10);
+
+#[expect(clippy::disallowed_types, reason = "live/ starts keepers: our own binary")]
+type Program = tokio::process::Command;
 
 /// A keeper that was started by this server or by an earlier one.
 #[derive(Debug, Clone)]
@@ -54,7 +56,7 @@ impl Keeper {
     pub async fn start(program: &Path, plan: &Plan, run_dir: &Path) -> Result<Keeper> {
         let run_dir = std::path::absolute(run_dir)?;
         let text = zeroize::Zeroizing::new(serde_json::to_vec(plan)?);
-        let mut command = Command::new(program);
+        let mut command = Program::new(program);
         command.arg0("jadwalstream").arg(SUBCOMMAND).arg(&run_dir).env_clear();
         command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         // One heap is enough for a process that is mostly asleep.

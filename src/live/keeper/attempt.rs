@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
 use super::Session;
@@ -66,11 +65,14 @@ struct Watch {
     last: (Instant, u64),
 }
 
+#[expect(clippy::disallowed_types, reason = "live/ starts ffmpeg, on files a Bucket handed out")]
+type Program = tokio::process::Command;
+
 /// Runs ffmpeg with `arguments`; it begins at `at` if that is in the future.
 pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &Step, at: Option<Timestamp>) -> Ran {
     let begun = Instant::now();
     session.status.attempts += 1;
-    let spawned = Command::new("/proc/self/exe")
+    let spawned = Program::new("/proc/self/exe")
         .arg0("jadwalstream")
         .arg(launch::SUBCOMMAND)
         .arg(std::process::id().to_string())

@@ -299,7 +299,7 @@ impl Session {
             if ran.out_time > 0.0 {
                 self.playlist.broke_off(&step, ran.out_time);
             } else if matches!(fault, Fault::Input(_)) {
-                self.playlist.from_the_top();
+                self.playlist.begin_item_again();
             }
             if let Err(verdict) = self.after(fault, &host).await {
                 return verdict;

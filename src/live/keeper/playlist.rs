@@ -116,7 +116,7 @@ impl Playlist {
     }
 
     /// Forgets where in the item we were: going on there did not work.
-    pub(crate) fn from_the_top(&mut self) {
+    pub(crate) fn begin_item_again(&mut self) {
         self.seek = 0.0;
     }
 
@@ -218,7 +218,7 @@ mod tests {
         let second = playlist.step().unwrap();
         playlist.broke_off(&second, 3.0);
         assert_eq!(playlist.step(), step(&[0], false, 5.0));
-        playlist.from_the_top();
+        playlist.begin_item_again();
         assert_eq!(playlist.step(), step(&[0], false, 0.0));
         playlist.finished();
         assert_eq!(playlist.step(), None);
