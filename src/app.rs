@@ -21,13 +21,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
+use crate::host::Host;
 use crate::library::Editor;
 use crate::objects::Objects;
 use crate::store::Store;
 use crate::supervise::Tasks;
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
-use crate::web::{Console, Pages, Server, configure, finish};
+use crate::web::{Console, LiveEvents, Pages, Server, configure, finish};
 
 /// Holds a home: one home, one server.
 struct HomeLock {
@@ -138,7 +139,14 @@ impl App {
             requests,
             demo_requests,
             refusals,
+            host: Host::new(&foundation),
+            live_events: LiveEvents::default(),
             console: licence.console(),
+        });
+        let watched = server.host.clone();
+        tasks.every("host", Duration::from_secs(5), move || {
+            watched.beat();
+            std::future::ready(())
         });
         let swept = server.clone();
         tasks.every("sweep", Duration::from_secs(60), move || {
@@ -204,6 +212,7 @@ impl App {
         let outcome = tokio::select! {
             outcome = running => outcome,
             () = stop => {
+                server.live_events.close();
                 handle.stop(true).await;
                 Ok(())
             }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod foundation;
+pub mod host;
 pub mod library;
 pub mod live;
 pub mod media;

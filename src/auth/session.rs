@@ -15,6 +15,7 @@ use super::{Accounts, Identity};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::store::rows::{Reader, Writer};
+use crate::store::{Change, Space};
 
 /// A session that is not used ends after 12 hours, any session after 30 days.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -337,6 +338,29 @@ impl Accounts {
             Some(user) => Ok(Identity::of(user, claims.family, String::new(), address)),
             None => Err(Error::LoginRequired),
         }
+    }
+
+    /// Whether a commit may have changed what [`Accounts::is_live`] says of an identity.
+    pub fn concerns(change: &Change, me: &Identity) -> bool {
+        let session = session_key(&me.user.name, me.session);
+        let user = user_key(&me.user.name);
+        change.space == Space::Platform
+            && change.keys.iter().any(|key| key == session.as_bytes() || key == user.as_bytes())
+    }
+
+    /// Whether the login behind an identity still lives, for connections that stay open: it has not ended or run out,
+    /// and its user is neither disabled nor another than they were.
+    pub async fn is_live(&self, me: &Identity) -> Result<bool> {
+        let (key, user, now) = (session_key(&me.user.name, me.session), user_key(&me.user.name), self.now());
+        let (epoch, role) = (me.user.epoch, me.user.role);
+        self.platform
+            .read(move |rows| {
+                let session = rows.value::<Session>(&key)?;
+                let user = rows.value::<User>(&user)?;
+                Ok(session.is_some_and(|session| !is_over(&session, now))
+                    && user.is_some_and(|user| !user.disabled && user.epoch == epoch && user.role == role))
+            })
+            .await
     }
 
     /// One's own live logins, newest use first.

@@ -5,6 +5,8 @@ mod admit;
 pub mod assets;
 mod extract;
 mod failure;
+mod format;
+mod live_events;
 mod page;
 mod session;
 
@@ -16,11 +18,13 @@ use serde::Serialize;
 pub(crate) use extract::Console;
 pub use extract::{Address, Form, IfMatch, Json, Operator, Query};
 pub use failure::finish;
+pub use live_events::LiveEvents;
 pub use page::{Page, Pages};
 
 use crate::audit::Refusals;
 use crate::auth::{Accounts, OperatorScope, Throttle};
 use crate::foundation::Foundation;
+use crate::host::Host;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
 /// [`crate::library::Editor`], [`Operator`]) carry the proof; this is checked before its body is read.
@@ -66,6 +70,10 @@ pub struct Server {
     pub demo_requests: Throttle,
     /// Where refusals are recorded.
     pub refusals: Refusals,
+    /// How the box is doing.
+    pub host: Host,
+    /// Pages and programs that are told of changes.
+    pub live_events: LiveEvents,
     /// The proof of whoever comes by the home's own socket.
     pub console: OperatorScope,
 }

@@ -19,6 +19,7 @@ use tera::{Context, Kwargs, State, Tera};
 
 use super::Server;
 use super::extract::{identity, own_path, server};
+use super::format::{self, Moment};
 use crate::auth::{Identity, Role, Theme};
 use crate::error::{Error, FieldError, Result};
 use crate::library::Library;
@@ -44,9 +45,11 @@ fn engine(locale: Locale) -> Result<Tera> {
     tera.register_function("asset", |arguments: Kwargs, _: &State<'_>| -> tera::TeraResult<String> {
         Ok(super::assets::asset_url(arguments.must_get::<&str>("name")?))
     });
-    tera.register_filter("bytes", move |number: f64, _: Kwargs, _: &State<'_>| bytes(locale, number));
-    tera.register_filter("bitrate", move |number: f64, _: Kwargs, _: &State<'_>| bitrate(locale, number));
-    tera.register_filter("duration", |seconds: f64, _: Kwargs, _: &State<'_>| duration(seconds));
+    tera.register_filter("bytes", move |number: f64, _: Kwargs, _: &State<'_>| format::bytes(locale, number));
+    tera.register_filter("bitrate", move |bits: f64, _: Kwargs, _: &State<'_>| format::bitrate(locale, bits));
+    tera.register_filter("duration", move |seconds: f64, _: Kwargs, _: &State<'_>| format::duration(locale, seconds));
+    tera.register_filter("clock", |seconds: f64, _: Kwargs, _: &State<'_>| format::clock(seconds));
+    tera.register_filter("number", move |number: f64, _: Kwargs, _: &State<'_>| format::number(locale, number));
     let mut sources = Vec::new();
     for name in Templates::iter() {
         let Some(file) = Templates::get(&name) else { continue };
@@ -74,45 +77,6 @@ fn translate(locale: Locale, arguments: &Kwargs) -> tera::TeraResult<String> {
     Ok(locale.text(key, &given))
 }
 
-/// A number with the decimal sign of the language.
-fn decimal(locale: Locale, number: f64, places: usize) -> String {
-    let text = format!("{number:.places$}");
-    if locale == Locale::Id { text.replace('.', ",") } else { text }
-}
-
-/// `1.2 GB`: powers of 1024, as quotas are counted.
-pub fn bytes(locale: Locale, number: f64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut number = number.max(0.0);
-    let mut unit = 0;
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    let places = usize::from(unit > 0 && number < 100.0);
-    format!("{} {}", decimal(locale, number, places), UNITS[unit])
-}
-
-/// `2.5 Mbit/s`.
-pub fn bitrate(locale: Locale, bits: f64) -> String {
-    if bits >= 1e6 {
-        format!("{} Mbit/s", decimal(locale, bits / 1e6, 1))
-    } else {
-        format!("{} kbit/s", decimal(locale, bits.max(0.0) / 1e3, 0))
-    }
-}
-
-/// `0:42`, `12:05`, `1:02:03`, `3 d 4 h`.
-pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match hours {
-        0 => format!("{minutes}:{:02}", seconds % 60),
-        1..48 => format!("{hours}:{minutes:02}:{:02}", seconds % 60),
-        _ => format!("{} d {} h", hours / 24, hours % 24),
-    }
-}
-
 impl Pages {
     /// Reads the templates that the binary carries.
     ///
@@ -135,15 +99,6 @@ impl Pages {
 struct Flash {
     kind: String,
     message: Message,
-}
-
-/// What a time looks like on a page: `iso` for machines, `text` in the reader's zone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Moment {
-    /// RFC 3339 in UTC.
-    pub iso: String,
-    /// Date and time in the reader's zone.
-    pub text: String,
 }
 
 /// The page that is being answered: who reads it, in which language and zone.
@@ -239,8 +194,7 @@ impl Page {
 
     /// A time as the reader sees it.
     pub fn moment(&self, time: Timestamp) -> Moment {
-        let local = time.to_zoned(self.zone.clone());
-        Moment { iso: time.to_string(), text: local.strftime("%Y-%m-%d %H:%M").to_string() }
+        Moment::new(time, &self.zone, self.locale)
     }
 
     /// Answers with a page. `active` is the entry of the navigation.
@@ -250,11 +204,25 @@ impl Page {
 
     /// Answers a refused form with the form as it was typed, and what is wrong beside each field.
     pub async fn refuse(
+        self,
+        active: &str,
+        template: &str,
+        mut context: serde_json::Value,
+        typed: &[(String, String)],
+        error: Error,
+    ) -> Result<HttpResponse> {
+        if let Some(map) = context.as_object_mut() {
+            map.insert("form".into(), typed_map(typed));
+        }
+        self.refuse_filled(active, template, context, error).await
+    }
+
+    /// Like [`Page::refuse`] where `context` holds the form as it was typed already.
+    pub async fn refuse_filled(
         mut self,
         active: &str,
         template: &str,
-        context: serde_json::Value,
-        typed: &[(String, String)],
+        mut context: serde_json::Value,
         error: Error,
     ) -> Result<HttpResponse> {
         let fields: &[FieldError] = match &error {
@@ -266,9 +234,7 @@ impl Page {
         let errors: serde_json::Map<_, _> =
             fields.iter().map(|field| (field.field.clone(), json!(self.text(&field.message)))).collect();
         self.flash.push(("bad".into(), self.text(&error.message())));
-        let mut context = context;
         if let Some(map) = context.as_object_mut() {
-            map.insert("form".into(), typed_map(typed));
             map.insert("errors".into(), errors.into());
         }
         let status = actix_web::ResponseError::status_code(&error);
@@ -401,21 +367,4 @@ fn typed_map(typed: &[(String, String)]) -> serde_json::Value {
         }
     }
     map.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_rates_and_lengths_read_well() {
-        assert_eq!(bytes(Locale::En, 0.0), "0 B");
-        assert_eq!(bytes(Locale::En, 1536.0), "1.5 KiB");
-        assert_eq!(bytes(Locale::Id, 5.5 * 1024.0 * 1024.0 * 1024.0), "5,5 GiB");
-        assert_eq!(bitrate(Locale::En, 2_480_000.0), "2.5 Mbit/s");
-        assert_eq!(bitrate(Locale::En, 128_000.0), "128 kbit/s");
-        assert_eq!(duration(42.4), "0:42");
-        assert_eq!(duration(3723.0), "1:02:03");
-        assert_eq!(duration(273_600.0), "3 d 4 h");
-    }
 }
