@@ -26,6 +26,7 @@ use crate::library::Editor;
 use crate::objects::Objects;
 use crate::store::Store;
 use crate::supervise::Tasks;
+use crate::tenancy::{self, Plan};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 use crate::web::{Console, LiveEvents, Pages, Server, configure, finish};
@@ -257,6 +258,9 @@ async fn first_users(
         let editor = Editor::open(foundation, &licence.scope(&name.own_tenant(), "first-start"));
         editor.rows().create().await?;
         editor.bucket().create(editor.proof())?;
+        if role == Role::Admin {
+            editor.rows().write(|rows| tenancy::change_limit(rows, Plan::Enterprise, None)).await?;
+        }
         accounts.create(&console, NewUser { name, role, tenant: None, password }).await?;
     }
     Ok(given.is_none().then_some(password))

@@ -67,8 +67,8 @@ pub struct Live {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Storage of a tenant without a limit of its own, in MiB.
-    pub storage_mib: u64,
+    /// Storage of a tenant without a limit of its own, in MiB; its plan's where absent.
+    pub storage_mib: Option<u64>,
     /// Files of a tenant.
     pub files: u64,
     /// One uploaded video, in MiB.
@@ -110,7 +110,7 @@ impl Default for Live {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            storage_mib: 100 * 1024,
+            storage_mib: None,
             files: 200_000,
             upload_mib: 64 * 1024,
             disk_floor_mib: 512,

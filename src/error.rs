@@ -46,6 +46,9 @@ pub enum Error {
     /// No live session or token. 401.
     #[error("login required")]
     LoginRequired,
+    /// Name and password do not match; never which. 401.
+    #[error("login failed")]
+    LoginFailed,
     /// Body or file over a fixed limit. 413.
     #[error("too large: {0}")]
     TooLarge(Message),
@@ -90,7 +93,7 @@ impl Error {
             Error::WrongMethod => 405,
             Error::Stale => 412,
             Error::Forbidden(_) => 403,
-            Error::LoginRequired => 401,
+            Error::LoginRequired | Error::LoginFailed => 401,
             Error::TooLarge(_) => 413,
             Error::WrongKind(_) => 415,
             Error::TooMany { .. } => 429,
@@ -108,6 +111,7 @@ impl Error {
             Error::WrongMethod => Message::new("error-wrong-method"),
             Error::Stale => Message::new("error-stale"),
             Error::LoginRequired => Message::new("error-login-required"),
+            Error::LoginFailed => Message::new("login-failed"),
             Error::TooMany { retry_after } => {
                 Message::new("error-too-many").with("seconds", retry_after.as_secs().max(1))
             }

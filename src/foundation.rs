@@ -79,6 +79,6 @@ impl Foundation {
     /// The quota ledger of a scope's tenant.
     pub fn ledger(&self, scope: &Scope) -> Ledger {
         let limits = &self.config().limits;
-        Ledger::new(self.rows(scope), self.shared.boot, limits.storage_mib << 20, limits.files)
+        Ledger::new(self.rows(scope), self.shared.boot, limits.storage_mib.map(|mib| mib << 20), limits.files)
     }
 }

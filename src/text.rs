@@ -24,7 +24,7 @@ const EN: LanguageIdentifier = langid!("en");
 const ID: LanguageIdentifier = langid!("id");
 
 /// A language of the pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Locale {
     /// English.

@@ -144,7 +144,7 @@ impl Accounts {
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let good = self.passwords.verify(password.clone(), hash).await?;
         let Some(user) = user.filter(|user| good && !user.disabled) else {
-            return Err(Error::field("password", Message::new("login-failed")));
+            return Err(Error::LoginFailed);
         };
         if self.passwords.is_old(&user.password_hash)
             && let Ok(hash) = self.passwords.hash(password).await

@@ -173,7 +173,7 @@ impl Accounts {
     /// Logs a browser in: a session with a token never seen before, whatever cookie was shown.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong name or password (never which), [`Error::TooMany`] after many tries.
+    /// [`Error::LoginFailed`] for a wrong name or password (never which), [`Error::TooMany`] after many tries.
     pub async fn log_in(
         &self,
         name: &str,

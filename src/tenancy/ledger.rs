@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Plan;
 use crate::error::{Error, Result};
 use crate::store::SpaceStore;
 use crate::store::rows::{Reader, Writer};
@@ -64,7 +65,10 @@ pub struct Spent {
 /// The ledger's one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Bytes the tenant may use; `None`: the box's setting.
+    /// What the tenant may use.
+    #[serde(default)]
+    pub plan: Plan,
+    /// Bytes the tenant may use; `None`: as the box's setting or the plan says.
     pub own_limit: Option<u64>,
     /// Bytes set aside for what is arriving.
     pub reserved: u64,
@@ -73,7 +77,7 @@ pub struct Usage {
 
 impl Default for Usage {
     fn default() -> Self {
-        Usage { own_limit: None, reserved: 0, spent: [Spent::default(); Kind::ALL.len()] }
+        Usage { plan: Plan::default(), own_limit: None, reserved: 0, spent: [Spent::default(); Kind::ALL.len()] }
     }
 }
 
@@ -131,10 +135,11 @@ pub fn spend(rows: &mut Writer<'_>, kind: Kind, bytes: i64, files: i64) -> Resul
     rows.put_value(KEY, &ledger)
 }
 
-/// Sets the tenant's own limit; `None` returns to the box's setting. Never takes anything away: a tenant above a new
+/// Sets the tenant's plan, and its own limit; `None` returns to the plan's. Never takes anything away: a tenant above a new
 /// limit keeps what it has and can add nothing.
-pub fn change_limit(rows: &mut Writer<'_>, limit: Option<u64>) -> Result<()> {
+pub fn change_limit(rows: &mut Writer<'_>, plan: Plan, limit: Option<u64>) -> Result<()> {
     let mut ledger: Usage = rows.value(KEY)?.unwrap_or_default();
+    ledger.plan = plan;
     ledger.own_limit = limit;
     rows.put_value(KEY, &ledger)
 }
@@ -152,19 +157,20 @@ pub struct Reservation {
 pub struct Ledger {
     rows: SpaceStore,
     boot: Uuid,
-    default_limit: u64,
+    box_limit: Option<u64>,
     files_limit: u64,
 }
 
 impl Ledger {
-    /// `boot` names this start of the server; limits are the box's settings, in bytes and files.
-    pub fn new(rows: SpaceStore, boot: Uuid, default_limit: u64, files_limit: u64) -> Ledger {
-        Ledger { rows, boot, default_limit, files_limit }
+    /// `boot` names this start of the server; limits are the box's settings, in bytes and files. `box_limit` stands in
+    /// for that of every plan.
+    pub fn new(rows: SpaceStore, boot: Uuid, box_limit: Option<u64>, files_limit: u64) -> Ledger {
+        Ledger { rows, boot, box_limit, files_limit }
     }
 
     /// The limit that holds for a ledger, in bytes.
     pub fn limit(&self, usage: &Usage) -> u64 {
-        usage.own_limit.unwrap_or(self.default_limit)
+        usage.own_limit.or(self.box_limit).unwrap_or(usage.plan.storage())
     }
 
     /// Sets `bytes` aside.
@@ -285,7 +291,7 @@ mod tests {
         let scope = SystemLicence::new().scope(&Tenant::parse("al").unwrap(), "test");
         let rows = store.tenant(&scope);
         rows.create().await.unwrap();
-        Ledger::new(rows, boot, 100, 1000)
+        Ledger::new(rows, boot, Some(100), 1000)
     }
 
     #[tokio::test(flavor = "multi_thread")]

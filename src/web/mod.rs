@@ -2,6 +2,7 @@
 //! exist, and a test walks it.
 
 mod admit;
+pub mod api;
 pub mod assets;
 mod extract;
 mod failure;
@@ -54,7 +55,7 @@ pub struct Route {
 }
 
 /// The whole surface, a list a room.
-pub const ROUTES: &[&[Route]] = &[assets::ROUTES, session::ROUTES];
+pub const ROUTES: &[&[Route]] = &[assets::ROUTES, session::ROUTES, api::ROUTES, api::auth::ROUTES];
 
 /// What the door needs; one for all workers.
 pub struct Server {

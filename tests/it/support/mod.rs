@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod clip;
 pub mod nginx;
+pub mod server;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,143 @@
+//! Logging in and out for programs: a short access token and a refresh token that is used up by its use.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{no_content, shown};
+use crate::audit::Refusal;
+use crate::auth::{Identity, Role, TokenPair};
+use crate::error::{Error, Result};
+use crate::library::Library;
+use crate::tenancy::{self, Plan};
+use crate::text::Locale;
+use crate::web::{Access, Address, Json, Page, Route, Server};
+
+/// This resource's part of the surface.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", path: "/api/v1/auth/login", access: Access::Public, handler: || web::to(log_in) },
+    Route { method: "POST", path: "/api/v1/auth/refresh", access: Access::Public, handler: || web::to(refresh) },
+    Route { method: "POST", path: "/api/v1/auth/logout", access: Access::Read, handler: || web::to(log_out) },
+    Route { method: "GET", path: "/api/v1/auth/me", access: Access::Read, handler: || web::to(me) },
+];
+
+/// This resource's part of the OpenAPI document.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(log_in, refresh, log_out, me))]
+pub struct Document;
+
+/// Name and password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    username: String,
+    password: String,
+}
+
+/// What stands for a user from now on.
+#[derive(Serialize, ToSchema)]
+struct Tokens {
+    /// Goes with each request: `Authorization: Bearer …`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Seconds until the access token runs out.
+    expires_in: u64,
+    /// Used once, for the next pair. A second use ends the login.
+    refresh_token: String,
+}
+
+impl From<TokenPair> for Tokens {
+    fn from(pair: TokenPair) -> Tokens {
+        Tokens {
+            access_token: pair.access,
+            token_type: "Bearer",
+            expires_in: pair.expires_in,
+            refresh_token: pair.refresh,
+        }
+    }
+}
+
+/// Log in
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", request_body = Login, responses(
+    (status = 200, body = Tokens),
+    (status = 401, description = "Name and password do not match"),
+    (status = 429, description = "Too many tries; `Retry-After` says when to come again"),
+))]
+async fn log_in(
+    server: web::Data<Server>,
+    login: Json<Login>,
+    request: HttpRequest,
+    address: Address,
+) -> Result<HttpResponse> {
+    let Login { username, password } = login.0;
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    match server.accounts.log_in_api(&username, password, address.0, agent.to_owned()).await {
+        Ok(pair) => Ok(shown(&Tokens::from(pair), None)),
+        Err(error) => {
+            server.refusals.note(Refusal {
+                tenant: None,
+                actor: username,
+                address: address.0.map(|address| address.to_string()),
+                action: "token.begin".into(),
+                object: String::new(),
+            });
+            Err(error)
+        }
+    }
+}
+
+/// The refresh token of the pair before.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    refresh_token: String,
+}
+
+/// Exchange a refresh token for the next pair
+#[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", request_body = Refresh, responses(
+    (status = 200, body = Tokens),
+    (status = 401, description = "Unknown, used up or ended; a second use ends the whole login"),
+))]
+async fn refresh(server: web::Data<Server>, body: Json<Refresh>, address: Address) -> Result<HttpResponse> {
+    let pair = server.accounts.refresh(&body.0.refresh_token, address.0).await?;
+    Ok(shown(&Tokens::from(pair), None))
+}
+
+/// End this login
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", responses((status = 204)))]
+async fn log_out(server: web::Data<Server>, me: Identity) -> Result<HttpResponse> {
+    match server.accounts.end_session(&me, me.session).await {
+        // Ended by somebody else a moment ago: what was asked for holds.
+        Ok(()) | Err(Error::NotFound) => Ok(no_content()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    username: String,
+    tenant: String,
+    role: Role,
+    plan: Plan,
+    /// IANA zone.
+    time_zone: String,
+    locale: Locale,
+}
+
+/// Who is logged in
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "auth", responses((status = 200, body = Me)))]
+async fn me(page: Page, me: Identity, library: Library) -> Result<HttpResponse> {
+    let usage = library.rows().read(tenancy::usage).await?;
+    let body = Me {
+        username: me.user.name.to_string(),
+        tenant: me.user.tenant.to_string(),
+        role: me.user.role,
+        plan: usage.plan,
+        time_zone: page.zone_name().to_owned(),
+        locale: page.locale(),
+    };
+    Ok(shown(&body, None))
+}

@@ -1,0 +1,103 @@
+//! The OpenAPI 3.1 document: the paths of every resource, completed with what holds for all of them.
+
+use actix_web::{HttpResponse, web};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{OpenApi as _, PartialSchema as _, ToSchema as _};
+
+use super::{FieldProblem, Problem};
+use crate::web::{Access, Route, routes};
+
+/// This file's part of the surface.
+pub const ROUTES: &[Route] = &[Route {
+    method: "GET",
+    path: "/api/v1/openapi.json",
+    access: Access::Public,
+    handler: || web::to(show),
+}];
+
+/// The documented paths, a list a resource: each file of this folder has a `Document` that names its handlers.
+pub const DOCUMENTS: &[fn() -> OpenApi] = &[Document::openapi, super::auth::Document::openapi];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Jadwalstream",
+        description = "Keeps prerecorded video on air. Times are RFC 3339 in UTC, ids UUIDv7, sizes bytes, lengths \
+                       seconds. A foreign or made-up id is a 404 with one and the same body; unknown fields are a 400."
+    ),
+    paths(show)
+)]
+struct Document;
+
+/// This document
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "meta", responses((status = 200, content_type = "application/json")))]
+async fn show() -> HttpResponse {
+    HttpResponse::Ok().json(openapi())
+}
+
+/// The whole document.
+pub fn openapi() -> OpenApi {
+    let mut document = Document::openapi();
+    for part in &DOCUMENTS[1..] {
+        document.merge(part());
+    }
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
+    let bearer = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+    components.security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
+    let problem = Content::builder().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+    let problem = ResponseBuilder::new()
+        .description("An error; `detail` says what happened and what to do next")
+        .content("application/problem+json", problem)
+        .build();
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("GET", &mut item.get),
+            ("POST", &mut item.post),
+            ("PUT", &mut item.put),
+            ("PATCH", &mut item.patch),
+            ("DELETE", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+            let is_public = routes()
+                .find(|route| route.path == path && route.method == method)
+                .is_some_and(|route| route.access == Access::Public);
+            if !is_public {
+                operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("bearer", [])]);
+            }
+        }
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document and the surface, as `METHOD path`, parameters without their patterns.
+    #[test]
+    fn every_route_of_the_api_is_documented_and_nothing_else() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut documented: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys().filter(|key| !key.starts_with("param"));
+                methods.map(move |method| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut served: Vec<String> = routes()
+            .filter(|route| route.path.starts_with("/api/v1/"))
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        documented.sort();
+        served.sort();
+        assert_eq!(documented, served);
+    }
+}
