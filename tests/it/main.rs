@@ -1,6 +1,6 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
-mod keeper;
 mod accounts;
+mod keeper;
 mod media;
 mod support;
