@@ -78,6 +78,15 @@ pub struct Bucket {
     tenant: Tenant,
 }
 
+/// What lies in a tenant's media folders.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Files of our making, with their lengths in bytes.
+    pub objects: Vec<(ObjectKey, u64)>,
+    /// Files with other names, as paths relative to the home.
+    pub strange: Vec<PathBuf>,
+}
+
 /// A file that is arriving; it has no row and no final name yet, and is removed when dropped.
 pub struct Incoming {
     id: Uuid,
@@ -232,9 +241,8 @@ impl Bucket {
         Ok(swept)
     }
 
-    /// Every file in the tenant's media folders with its length; those whose names are not of our making come back as
-    /// paths relative to the home.
-    pub fn list(&self) -> Result<(Vec<(ObjectKey, u64)>, Vec<PathBuf>)> {
+    /// Every file in the tenant's media folders.
+    pub fn list(&self) -> Result<Listing> {
         let (mut objects, mut strange) = (Vec::new(), Vec::new());
         for kind in ObjectKind::ALL {
             let folder = self.absolute(kind.folder(&self.tenant));
@@ -257,7 +265,7 @@ impl Bucket {
                 }
             }
         }
-        Ok((objects, strange))
+        Ok(Listing { objects, strange })
     }
 
     /// A folder of the tenant's for the processes of one run; made 0700.
@@ -322,7 +330,7 @@ mod tests {
         file.write_all(b"bytes").unwrap();
         let key = bucket.keep(incoming, ObjectKind::Video, Extension::Mp4).unwrap();
         assert_eq!(io::read_to_string(bucket.open(&key).unwrap()).unwrap(), "bytes");
-        assert_eq!(bucket.list().unwrap().0, vec![(key, 5)]);
+        assert_eq!(bucket.list().unwrap().objects, vec![(key, 5)]);
         let (dropped, _) = bucket.receive(&proof).unwrap();
         drop(dropped);
         assert_eq!(bucket.sweep(&proof, |_| false).unwrap(), 0, "an upload that fails leaves nothing");
@@ -343,7 +351,7 @@ mod tests {
         fs::hard_link(&secret, home.path().join(hard.path(&al))).unwrap();
         assert!(bucket.open(&soft).is_err());
         assert!(bucket.local(&hard).is_err());
-        let (_, strange) = bucket.list().unwrap();
+        let strange = bucket.list().unwrap().strange;
         assert_eq!(strange, vec![soft.path(&al)]);
     }
 }

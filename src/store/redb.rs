@@ -1,4 +1,5 @@
 //! The only file that names redb: one database file a space, opened on demand, at most [`OPEN_LIMIT`] at a time.
+#![allow(clippy::disallowed_types, reason = "this is the room that owns redb")]
 
 use std::collections::HashMap;
 use std::fs;
@@ -34,7 +35,6 @@ pub(super) type Upgrade = fn(&Database) -> Result<()>;
 /// `UPGRADES[n]` makes schema `n + 2` out of `n + 1`; the current number follows from its length.
 const UPGRADES: &[Upgrade] = &[];
 
-#[allow(clippy::disallowed_types, reason = "this is the room that owns redb")]
 type Handle = Arc<Database>;
 
 struct Open {
@@ -137,7 +137,7 @@ impl RedbPort {
 }
 
 /// Opens one file and brings it to the current schema; an older file is copied beside itself first.
-#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is the room that owns redb")]
+#[allow(clippy::disallowed_methods, reason = "this is the room that owns redb")]
 fn open_file(path: &Path, cache: usize, create: bool, upgrades: &'static [Upgrade]) -> Result<Handle> {
     let current = upgrades.len() as u64 + 1;
     let fresh = !path.exists();
@@ -189,7 +189,6 @@ fn open_file(path: &Path, cache: usize, create: bool, upgrades: &'static [Upgrad
     Ok(Arc::new(database))
 }
 
-#[allow(clippy::disallowed_types, reason = "this is the room that owns redb")]
 fn read_schema(database: &Database) -> Result<Option<u64>> {
     let transaction = redb_try!("read schema", database.begin_read());
     match transaction.open_table(META) {
@@ -199,7 +198,6 @@ fn read_schema(database: &Database) -> Result<Option<u64>> {
     }
 }
 
-#[allow(clippy::disallowed_types, reason = "this is the room that owns redb")]
 fn write_schema(database: &Database, number: u64) -> Result<()> {
     let mut transaction = redb_try!("write schema", database.begin_write());
     transaction.set_quick_repair(true);
