@@ -2,5 +2,8 @@
 
 mod accounts;
 mod keeper;
+mod html;
 mod media;
 mod support;
+mod templates;
+mod texts;

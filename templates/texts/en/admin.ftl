@@ -1,0 +1,40 @@
+user-new = New user
+user-search = Search name
+user-name = User name
+user-name-hint = Small letters, digits, - and _; 2 to 32 characters. It names the user's folder and never changes.
+user-first-password = First password
+role-long-user = User: a library of their own
+role-long-demo = Demo: looks, cannot change anything
+role-long-admin = Admin: also runs this server
+user-quota = Storage in GB
+user-quota-hint = Videos, pictures and everything made from them count. Less than what is used only stops new uploads.
+user-create = Create the user
+user-rights = Role and storage
+user-disable = Disabled
+user-disable-hint = Cannot log in; open sessions end at once. Schedules and streams go on.
+user-disabled = Disabled
+user-password = New password
+user-password-effect = All sessions of this user end at once.
+user-since = Since
+user-last-seen = Last seen
+user-delete = Delete this user
+user-delete-self = This is you. Another admin can delete this account.
+user-delete-loss = { $name } and everything of theirs is gone for good: { $videos ->
+    [one] 1 video
+   *[other] { $videos } videos
+  }, { $streams ->
+    [one] 1 stream
+   *[other] { $streams } streams
+  }, { $schedules ->
+    [one] 1 schedule
+   *[other] { $schedules } schedules
+  }, { $size }. There is no way back.
+user-delete-on-air = { $count ->
+    [one] One stream is on air and is stopped first.
+   *[other] { $count } streams are on air and are stopped first.
+  }
+user-delete-type = Type { $name } to confirm
+user-count = { $count ->
+    [one] 1 user
+   *[other] { $count } users
+  }

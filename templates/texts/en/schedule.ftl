@@ -1,0 +1,51 @@
+schedule-new = Plan a stream
+schedule-edit = Edit schedule
+schedule-search = Search stream
+schedule-filter-coming = Coming
+schedule-filter-paused = Paused
+schedule-filter-past = Past
+schedule-filter-all = All schedules
+schedule-empty = Nothing planned
+schedule-empty-text = Choose a stream and a time. The server starts it at the minute and stops it when you say.
+schedule-needs-stream = A schedule says when a stream goes on air, so make a stream first.
+schedule-count = { $count ->
+    [one] 1 schedule
+   *[other] { $count } schedules
+  }
+schedule-stream = Stream
+schedule-choose-stream = Choose a stream
+schedule-when = When
+schedule-starts = Starts at
+schedule-repeat = Repeats
+repeat-once = Once
+repeat-daily = Daily
+repeat-weekdays = Weekdays
+repeat-weekly = Weekly
+repeat-custom = As set
+schedule-until = Last day
+schedule-until-hint = Empty: without an end.
+schedule-end = How long
+schedule-stop-at = Time of day
+schedule-stop-at-hint = A time before the start means the next day.
+schedule-preview = The next five
+schedule-preview-first = Choose a date and a time to see when it will be on air.
+schedule-until-time = until
+schedule-and-so-on = … and so on.
+schedule-no-occurrence = Never: nothing lies ahead.
+schedule-over = Over
+schedule-paused = Paused
+schedule-pause = Pause
+schedule-resume = Resume
+schedule-run-now = Run now
+schedule-last = Last time:
+schedule-delete = Delete this schedule
+schedule-delete-loss = Nothing more is started by this schedule; an occurrence on air now runs to its end. The stream and the history stay.
+# "Daily at 19:00, for 2 h": how a schedule is told in one line.
+schedule-words-once = Once, { $when }
+schedule-words-daily = Daily at { $time }
+schedule-words-weekdays = Monday to Friday at { $time }
+schedule-words-weekly = Every { $day } at { $time }
+schedule-words-custom = By its own rule, at { $time }
+schedule-words-for = { $words }, for { $length }
+schedule-words-to = { $words }, until { $time }
+schedule-within = in { $time }

@@ -1,0 +1,99 @@
+stream-new = New stream
+stream-edit = Edit stream
+stream-search = Search title
+stream-filter-all = All streams
+stream-filter-on-air = On air
+stream-filter-planned = Planned
+stream-filter-idle = Idle
+stream-filter-failed = Failed
+stream-empty = No stream yet
+stream-empty-text = A stream says which videos go where. Make one, then start it or plan it.
+stream-count = { $count ->
+    [one] 1 stream
+   *[other] { $count } streams
+  }
+stream-start = Start
+stream-start-now = Start now
+stream-start-end = When should it stop?
+stream-stop = Stop
+stream-stop-confirm = Viewers lose the picture at once. The run is kept in the history; you can start again at any time.
+stream-title-hint = Only you see it; the platform's title is set on the platform.
+stream-videos = Videos
+stream-videos-hint = They play in this order. Leave a line empty to take a video out.
+stream-needs-video = A stream plays your own videos, so upload one first.
+stream-video-number = Video { $number }
+stream-video-none = — none —
+stream-video-add = Add a video
+stream-order = Order
+stream-order-listed = As listed
+stream-order-shuffled = Shuffled each round
+stream-loop = Again from the start after the last video
+stream-loop-hint = Off: the stream ends after one round.
+stream-loops = repeats until stopped
+stream-round = One round: { $length }
+stream-targets = Targets
+stream-targets-hint = Where the stream goes: one place, or up to four at once. Stream keys are sealed on this server and never shown again.
+stream-target-number = Target { $number }
+stream-target-none = — no target —
+stream-target-url = Server address
+stream-target-url-hint = Leave empty for the platform's usual server. Needed for an own address and where the platform shows a server URL beside the key.
+stream-target-key = Stream key
+stream-target-key-hint = Copy it from the platform's live page.
+stream-target-key-kept = Sealed: { $masked }. Leave empty to keep it.
+stream-edit-on-air = This stream is on air. Changes take effect at its next start.
+stream-delete = Delete this stream
+stream-delete-loss = The stream and its stream keys are gone for good; if it is on air, it stops. { $schedules ->
+    [0] No schedule depends on it.
+    [one] One schedule goes with it.
+   *[other] { $schedules } schedules go with it.
+  } { $runs ->
+    [0] Your videos stay.
+   *[other] Your videos and the history stay.
+  }
+stream-state = State of the stream
+stream-frame = What viewers see now
+stream-next = Starts
+stream-no-end = Goes on until you stop it.
+stream-bitrate = Bitrate
+stream-no-graph = The graph begins when the stream sends.
+stream-log = Log
+stream-log-empty = Nothing written yet.
+stream-no-schedule = Not planned. It starts only when you start it.
+stream-no-runs = Not on air so far.
+schedule-it = Plan it
+end-none = Until I stop it
+end-after = After a while
+end-at = At a time
+end-time = Stop at ({ $zone })
+state-idle = Idle
+state-scheduled = Planned
+state-starting = Starting
+state-sending = Sending
+state-live = Live
+state-retrying = Retrying
+state-stopping = Stopping
+state-ended = Ended
+state-failed = Failed
+# One honest sentence on what a stream does, for the pages and their events.
+words-idle = Not on air.
+words-scheduled = Starts { $when }.
+words-starting = Starting: the connection is being made.
+words-sending = Sending, { $bitrate }, up { $uptime }, { $restarts ->
+    [0] no restart
+    [one] 1 restart
+   *[other] { $restarts } restarts
+  }
+words-live = Live, { $bitrate }, up { $uptime }, { $restarts ->
+    [0] no restart
+    [one] 1 restart
+   *[other] { $restarts } restarts
+  }
+words-retrying = Interrupted; trying again, attempt { $attempt }.
+words-stopping = Stopping …
+words-ended = Ended { $when }.
+words-failed = Gave up { $when }.
+outcome-running = On air
+outcome-completed = Completed
+outcome-stopped = Stopped
+outcome-failed = Failed
+outcome-missed = Missed

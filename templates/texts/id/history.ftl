@@ -1,0 +1,17 @@
+history-kept = Disimpan 90 hari.
+history-stream = Siaran
+history-all-streams = Semua siaran
+history-all-outcomes = Semua hasil
+history-outcome = Hasil
+history-planned = Direncanakan
+history-started = Mulai
+history-ended = Selesai
+history-restarts = Mulai ulang
+history-sent = Terkirim
+history-why = Mengapa berakhir
+history-attempt = Percobaan
+history-attempts = Percobaan
+history-to-stream = Ke siaran
+history-empty = Belum pernah ada yang tayang
+history-empty-text = Setiap kali siaran tayang, semuanya dicatat di sini: berapa lama, berapa banyak, bagaimana berakhir, dan mengapa.
+run-count = { $count } penayangan

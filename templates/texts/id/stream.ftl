@@ -1,0 +1,92 @@
+stream-new = Siaran baru
+stream-edit = Ubah siaran
+stream-search = Cari judul
+stream-filter-all = Semua siaran
+stream-filter-on-air = Sedang tayang
+stream-filter-planned = Terjadwal
+stream-filter-idle = Diam
+stream-filter-failed = Gagal
+stream-empty = Belum ada siaran
+stream-empty-text = Siaran menentukan video mana dikirim ke mana. Buat satu, lalu mulai atau jadwalkan.
+stream-count = { $count } siaran
+stream-start = Mulai
+stream-start-now = Mulai sekarang
+stream-start-end = Kapan berhenti?
+stream-stop = Hentikan
+stream-stop-confirm = Penonton langsung kehilangan gambar. Penayangan ini tersimpan di riwayat; Anda bisa memulainya lagi kapan saja.
+stream-title-hint = Hanya Anda yang melihatnya; judul di platform diatur di platform.
+stream-videos = Video
+stream-videos-hint = Diputar menurut urutan ini. Kosongkan satu baris untuk mengeluarkan videonya.
+stream-needs-video = Siaran memutar video Anda sendiri, jadi unggah dulu satu video.
+stream-video-number = Video { $number }
+stream-video-none = — tidak ada —
+stream-video-add = Tambah video
+stream-order = Urutan
+stream-order-listed = Sesuai daftar
+stream-order-shuffled = Diacak tiap putaran
+stream-loop = Ulang dari awal setelah video terakhir
+stream-loop-hint = Jika mati: siaran berakhir setelah satu putaran.
+stream-loops = berulang sampai dihentikan
+stream-round = Satu putaran: { $length }
+stream-targets = Tujuan
+stream-targets-hint = Ke mana siaran dikirim: satu tempat, atau sampai empat sekaligus. Stream key disegel di server ini dan tidak pernah ditampilkan lagi.
+stream-target-number = Tujuan { $number }
+stream-target-none = — tanpa tujuan —
+stream-target-url = Alamat server
+stream-target-url-hint = Kosongkan untuk server platform yang biasa. Wajib untuk alamat sendiri dan jika platform menampilkan URL server di samping stream key.
+stream-target-key = Stream key
+stream-target-key-hint = Salin dari halaman siaran langsung di platform.
+stream-target-key-kept = Tersegel: { $masked }. Kosongkan jika tidak diganti.
+stream-edit-on-air = Siaran ini sedang tayang. Perubahan berlaku saat dimulai berikutnya.
+stream-delete = Hapus siaran ini
+stream-delete-loss = Siaran ini dan stream key-nya hilang selamanya; jika sedang tayang, siaran berhenti. { $schedules ->
+    [0] Tidak ada jadwal yang bergantung padanya.
+   *[other] { $schedules } jadwal ikut terhapus.
+  } { $runs ->
+    [0] Video Anda tetap ada.
+   *[other] Video dan riwayat Anda tetap ada.
+  }
+stream-state = Keadaan siaran
+stream-frame = Yang sedang dilihat penonton
+stream-next = Mulai
+stream-no-end = Berjalan terus sampai Anda menghentikannya.
+stream-bitrate = Bitrate
+stream-no-graph = Grafik dimulai saat siaran mengirim.
+stream-log = Log
+stream-log-empty = Belum ada tulisan.
+stream-no-schedule = Belum dijadwalkan. Siaran mulai hanya jika Anda memulainya.
+stream-no-runs = Belum pernah tayang.
+schedule-it = Jadwalkan
+end-none = Sampai saya hentikan
+end-after = Setelah sekian lama
+end-at = Pada jam tertentu
+end-time = Berhenti pada ({ $zone })
+state-idle = Diam
+state-scheduled = Terjadwal
+state-starting = Memulai
+state-sending = Mengirim
+state-live = Langsung
+state-retrying = Mencoba lagi
+state-stopping = Menghentikan
+state-ended = Selesai
+state-failed = Gagal
+words-idle = Tidak sedang tayang.
+words-scheduled = Mulai { $when }.
+words-starting = Memulai: sedang menyambung.
+words-sending = Mengirim, { $bitrate }, sudah { $uptime }, { $restarts ->
+    [0] tanpa mulai ulang
+   *[other] { $restarts } kali mulai ulang
+  }
+words-live = Langsung, { $bitrate }, sudah { $uptime }, { $restarts ->
+    [0] tanpa mulai ulang
+   *[other] { $restarts } kali mulai ulang
+  }
+words-retrying = Terputus; mencoba lagi, percobaan ke-{ $attempt }.
+words-stopping = Menghentikan …
+words-ended = Selesai { $when }.
+words-failed = Menyerah { $when }.
+outcome-running = Sedang tayang
+outcome-completed = Tuntas
+outcome-stopped = Dihentikan
+outcome-failed = Gagal
+outcome-missed = Terlewat
