@@ -6,7 +6,7 @@ pub mod api;
 pub mod assets;
 mod extract;
 mod failure;
-mod format;
+pub mod format;
 mod live_events;
 mod page;
 mod session;

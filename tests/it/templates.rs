@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jadwalstream::text::Locale;
+use jadwalstream::web::{self, format};
 use serde_json::Value as Json;
 use tera::{Context, Kwargs, State, Tera, TeraResult};
 
@@ -38,17 +39,7 @@ fn templates() -> Vec<(String, String)> {
         .collect()
 }
 
-fn steps(mut value: f64, unit: f64, names: &[&str], locale: Locale) -> String {
-    let mut name = 0;
-    while value >= unit && name + 1 < names.len() {
-        value /= unit;
-        name += 1;
-    }
-    let text = format!("{}", (value * 10.0).round() / 10.0);
-    format!("{} {}", if locale == Locale::Id { text.replace('.', ",") } else { text }, names[name])
-}
-
-/// An engine like the server's, with plain filters; an unknown text fails the page.
+/// An engine like the server's, but an unknown text fails the page.
 fn engine(locale: Locale) -> Tera {
     let mut tera = Tera::default();
     let known = crate::texts::texts(locale.code());
@@ -70,28 +61,16 @@ fn engine(locale: Locale) -> Tera {
     });
     tera.register_function("asset", |arguments: Kwargs, _: &State| -> TeraResult<String> {
         let name = arguments.must_get::<&str>("name")?;
-        match jadwalstream::web::assets::asset_url(name) {
+        match web::assets::asset_url(name) {
             address if address.contains("/missing/") => Err(tera::Error::message(format!("no asset {name}"))),
             _ => Ok(format!("/static/{name}")),
         }
     });
-    tera.register_filter("bytes", move |value: f64, _: Kwargs, _: &State| {
-        steps(value, 1000.0, &["B", "kB", "MB", "GB", "TB"], locale)
-    });
-    tera.register_filter("bitrate", move |value: f64, _: Kwargs, _: &State| {
-        steps(value, 1000.0, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s"], locale)
-    });
-    tera.register_filter("number", move |value: f64, _: Kwargs, _: &State| steps(value, f64::INFINITY, &[""], locale).trim().to_owned());
-    tera.register_filter("clock", |value: f64, _: Kwargs, _: &State| {
-        let seconds = value as u64;
-        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-    });
-    tera.register_filter("duration", move |value: f64, _: Kwargs, _: &State| {
-        let minutes = (value / 60.0) as u64;
-        let (hour, minute) = if locale == Locale::Id { ("jam", "mnt") } else { ("h", "min") };
-        format!("{} {hour} {} {minute}", minutes / 60, minutes % 60)
-    });
+    tera.register_filter("bytes", move |value: f64, _: Kwargs, _: &State| format::bytes(locale, value));
+    tera.register_filter("bitrate", move |value: f64, _: Kwargs, _: &State| format::bitrate(locale, value));
+    tera.register_filter("number", move |value: f64, _: Kwargs, _: &State| format::number(locale, value));
+    tera.register_filter("clock", |value: f64, _: Kwargs, _: &State| format::clock(value));
+    tera.register_filter("duration", move |value: f64, _: Kwargs, _: &State| format::duration(locale, value));
     tera.add_raw_templates(templates()).unwrap_or_else(|error| panic!("{error}"));
     tera
 }

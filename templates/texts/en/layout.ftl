@@ -117,3 +117,4 @@ platform-twitch = Twitch
 platform-tiktok = TikTok
 platform-instagram = Instagram
 platform-custom = Own address
+login-demo = Look around in the demo

@@ -116,3 +116,4 @@ platform-twitch = Twitch
 platform-tiktok = TikTok
 platform-instagram = Instagram
 platform-custom = Alamat sendiri
+login-demo = Lihat-lihat lewat demo
