@@ -1,8 +1,8 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
 mod accounts;
-mod keeper;
 mod html;
+mod keeper;
 mod media;
 mod support;
 mod templates;

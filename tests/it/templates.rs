@@ -78,7 +78,9 @@ fn engine(locale: Locale) -> Tera {
 /// Fixtures hold `{"en": …, "id": …}` where the server would have put a text.
 fn speak(value: Json, locale: Locale) -> Json {
     match value {
-        Json::Object(map) if map.len() == 2 && map.contains_key("en") && map.contains_key("id") => map[locale.code()].clone(),
+        Json::Object(map) if map.len() == 2 && map.contains_key("en") && map.contains_key("id") => {
+            map[locale.code()].clone()
+        }
         Json::Object(map) => map.into_iter().map(|(key, value)| (key, speak(value, locale))).collect(),
         Json::Array(items) => items.into_iter().map(|item| speak(item, locale)).collect(),
         other => other,
@@ -139,7 +141,11 @@ fn check(page: &[Element]) -> Vec<String> {
         let tag = element.tag.as_str();
         let mut fault = |text: &str| faults.push(format!("{text}: {element}"));
         for (name, value) in &element.attributes {
-            if name == "style" || name.starts_with("on") || name.starts_with("hx-on") || value.starts_with("javascript:") {
+            if name == "style"
+                || name.starts_with("on")
+                || name.starts_with("hx-on")
+                || value.starts_with("javascript:")
+            {
                 fault("inline style or script");
             }
             if ["for", "aria-describedby", "aria-labelledby", "list"].contains(&name.as_str())
@@ -158,7 +164,9 @@ fn check(page: &[Element]) -> Vec<String> {
         if ["input", "select", "textarea"].contains(&tag) && shown {
             let labelled = element.get("aria-label").is_some_and(|label| !label.is_empty())
                 || element.inside(page, "label").is_some()
-                || page.iter().any(|other| other.tag == "label" && other.get("for").is_some() && other.get("for") == element.get("id"));
+                || page.iter().any(|other| {
+                    other.tag == "label" && other.get("for").is_some() && other.get("for") == element.get("id")
+                });
             if !labelled {
                 fault("field without label");
             }
@@ -174,8 +182,12 @@ fn check(page: &[Element]) -> Vec<String> {
             fault("nothing to read");
         }
         if tag == "form" && element.get("method") == Some("post") {
-            let first = page[at + 1..].iter().find(|other| ["input", "button", "select", "textarea"].contains(&other.tag.as_str()));
-            if first.is_none_or(|first| first.get("name") != Some("csrf") || first.get("value").is_none_or(str::is_empty)) {
+            let first = page[at + 1..]
+                .iter()
+                .find(|other| ["input", "button", "select", "textarea"].contains(&other.tag.as_str()));
+            if first
+                .is_none_or(|first| first.get("name") != Some("csrf") || first.get("value").is_none_or(str::is_empty))
+            {
                 fault("the form token is not the first field");
             }
             if element.inside(page, "form").is_some() {
@@ -213,7 +225,8 @@ fn demo_users_see_every_control_disabled() {
         let changing = |element: &Element| {
             let form = element.inside(&page, "form").map(|at| &page[at]);
             form.is_some_and(|form| {
-                form.get("method") == Some("post") && !["/preferences", "/logout"].contains(&form.get("action").unwrap_or(""))
+                form.get("method") == Some("post")
+                    && !["/preferences", "/logout"].contains(&form.get("action").unwrap_or(""))
             })
         };
         for element in page.iter().filter(|element| element.tag == "button" && changing(element)) {
