@@ -115,6 +115,16 @@ need_node() {
   have npm || need_apt npm
 }
 
+# nginx with its RTMP module. The package starts a server on port 80; nobody asked for that one.
+need_nginx() {
+  local fresh=no
+  have nginx || fresh=yes
+  need_apt nginx libnginx-mod-rtmp
+  if [ $fresh = yes ] && [ -d /run/systemd/system ]; then
+    as_root systemctl disable --now nginx >/dev/null 2>&1 || true
+  fi
+}
+
 # Builds target/release/jadwalstream.
 build_release() {
   need_rust
