@@ -1,5 +1,5 @@
 //! The keeper on real parts: nginx with RTMP as the platform, real ffmpeg, real signals; stand-ins only where a real
-//! ffmpeg would have to misbehave.
+//! ffmpeg would have to misbehave. One long file: every test is a few lines over the same `Run`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -151,6 +151,8 @@ async fn gone_within(pid: u32, seconds: f64) -> bool {
 async fn picture_and_sound_arrive_and_the_stop_time_is_kept_to_the_second() {
     let platform = Platform::start();
     let mut run = Run::to(&platform);
+    // By name: resolved, judged, and sent to the address that answers.
+    run.plan["destination"]["url"] = json!(platform.rtmp_url("live").replace("127.0.0.1", "localhost"));
     let stop_at = run.stop_in(6.0);
     let keeper = run.start().await;
     let publisher = platform.arrival(NAME, Duration::from_secs(5)).await.expect("it arrives");
@@ -536,6 +538,56 @@ async fn a_crash_of_ffmpeg_is_mended_within_three_seconds() {
     assert_eq!(lost.reason.unwrap().id, "live-reason-crashed");
     sending(&keeper).await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_wrapper_around_ffmpeg_is_ended_with_all_it_started() {
+    let platform = Platform::start();
+    let mut run = Run::to(&platform).stand_in("/usr/bin/ffmpeg \"$@\"; exit $?");
+    let keeper = run.start().await;
+    sending(&keeper).await;
+    platform.arrival(NAME, Duration::from_secs(5)).await.expect("it arrives");
+    keeper.stop().unwrap();
+    assert_eq!(outcome_within(&keeper, 3.0).await.outcome, End::Stopped);
+    assert!(platform.departure(NAME, Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_take_a_stream_off_air() {
+    let platform = Platform::start();
+    let mut run = Run::to(&platform);
+    let folder = run.folder().join("0");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Whatever is written to these finds the disk full.
+    for name in ["log", "status.json.new"] {
+        std::os::unix::fs::symlink("/dev/full", folder.join(name)).unwrap();
+    }
+    let keeper = run.start().await;
+    platform.arrival(NAME, Duration::from_secs(5)).await.expect("it arrives");
+    // Room again.
+    std::fs::remove_file(folder.join("status.json.new")).unwrap();
+    sending(&keeper).await;
+    keeper.stop().unwrap();
+    assert_eq!(outcome_within(&keeper, 3.0).await.outcome, End::Stopped);
+
+    // Without a name on disk nothing is started at all.
+    let mut full = Run::to(&platform);
+    std::fs::create_dir_all(full.folder().join("0")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", full.folder().join("0/keeper.json.new")).unwrap();
+    assert!(matches!(full.try_start().await, Err(Error::OverQuota(_))));
+    assert!(platform.publishers().is_empty());
+}
+
+#[tokio::test]
+async fn a_purged_run_does_not_come_back_to_disk() {
+    let platform = Platform::start();
+    let mut run = Run::to(&platform);
+    let keeper = run.start().await;
+    sending(&keeper).await;
+    std::fs::remove_dir_all(run.folder()).unwrap();
+    keeper.stop().unwrap();
+    tokio::time::timeout(Duration::from_secs(3), keeper.ended()).await.expect("it ends").unwrap();
+    assert!(!run.folder().exists());
 }
 
 #[tokio::test]

@@ -217,7 +217,7 @@ impl Session {
         let mut session = Session {
             log: Log::open(&folder, plan.destination.secrets()),
             playlist: Playlist::new(&plan),
-            policy: Policy::new(plan.timing.clone(), status.bytes > 0),
+            policy: Policy::new(plan.timing.clone(), status.out_time * 1000.0 >= plan.timing.proven_ms as f64),
             plan,
             folder,
             status,
@@ -252,7 +252,11 @@ impl Session {
             fence: self.plan.fence,
         };
         let begun = Instant::now();
-        while self.folder.write_outcome(&outcome).is_err() && begun.elapsed() < LAST_WORD {
+        while let Err(error) = self.folder.write_outcome(&outcome) {
+            // The folder itself is gone: the run was purged, and nobody waits for a word.
+            if error.kind() == io::ErrorKind::NotFound || begun.elapsed() > LAST_WORD {
+                break;
+            }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -285,6 +289,8 @@ impl Session {
             self.policy.was_on_air(ran.sending);
             let fault = match ran.ending {
                 Ending::Ordered(order) => return verdict(order),
+                // What repeats has no end of its own; some versions of ffmpeg call a closed connection one.
+                Ending::Finished if step.repeat && !self.playlist.is_through(&step, ran.out_time) => Fault::Dropped,
                 Ending::Finished => {
                     self.playlist.finished();
                     // Items so short that starting ffmpeg would be all we do.

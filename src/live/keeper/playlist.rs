@@ -115,6 +115,12 @@ impl Playlist {
         self.finished();
     }
 
+    /// `out_time` is about one turn of the step, or more, or nobody knows.
+    pub(crate) fn is_through(&self, step: &Step, out_time: f64) -> bool {
+        let turn: f64 = step.items.iter().map(|item| self.items[*item].duration()).sum();
+        out_time >= 0.9 * (turn - step.seek)
+    }
+
     /// Forgets where in the item we were: going on there did not work.
     pub(crate) fn begin_item_again(&mut self) {
         self.seek = 0.0;
@@ -264,6 +270,7 @@ mod tests {
         let all = once.step().unwrap();
         assert_eq!(Some(all.clone()), step(&[0, 1, 2], false, 0.0));
         assert_eq!(once.playing(&all, 15.0), 1);
+        assert!(once.is_through(&all, 29.0) && !once.is_through(&all, 20.0));
         once.broke_off(&all, 15.0);
         assert_eq!(once.step(), step(&[1, 2], false, 3.0));
         once.finished();
