@@ -9,12 +9,8 @@ use super::{FieldProblem, Problem};
 use crate::web::{Access, Route, routes};
 
 /// This file's part of the surface.
-pub const ROUTES: &[Route] = &[Route {
-    method: "GET",
-    path: "/api/v1/openapi.json",
-    access: Access::Public,
-    handler: || web::to(show),
-}];
+pub const ROUTES: &[Route] =
+    &[Route { method: "GET", path: "/api/v1/openapi.json", access: Access::Public, handler: || web::to(show) }];
 
 /// The documented paths, a list a resource: each file of this folder has a `Document` that names its handlers.
 pub const DOCUMENTS: &[fn() -> OpenApi] = &[Document::openapi, super::auth::Document::openapi];
