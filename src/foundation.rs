@@ -8,6 +8,7 @@ use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::media::{Launcher, Tools};
+use crate::objects::intake::Intake;
 use crate::objects::{Bucket, Objects};
 use crate::store::{SpaceStore, Store};
 use crate::tenancy::Ledger;
@@ -25,6 +26,7 @@ struct Shared {
     objects: Objects,
     vault: Vault,
     tools: Tools,
+    intake: Intake,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -33,12 +35,19 @@ impl Foundation {
     /// Puts the parts together; `boot` names this start of the server.
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
-        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, boot }) }
+        Foundation {
+            shared: Arc::new(Shared { config, store, objects, vault, tools, intake: Intake::default(), boot }),
+        }
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.shared.config
+    }
+
+    /// Names this start of the server; older than every id that it makes.
+    pub fn boot(&self) -> Uuid {
+        self.shared.boot
     }
 
     /// The clock.
@@ -74,6 +83,11 @@ impl Foundation {
     /// ffmpeg and ffprobe.
     pub fn tools(&self) -> &Tools {
         &self.shared.tools
+    }
+
+    /// The gate for bytes from outside.
+    pub fn intake(&self) -> &Intake {
+        &self.shared.intake
     }
 
     /// The quota ledger of a scope's tenant.

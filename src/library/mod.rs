@@ -1,6 +1,22 @@
 //! Everything one tenant owns. [`Library`] reads, [`Editor`] reads and writes; neither has a call that takes a
 //! tenant, so a foreign id is simply absent.
 
+mod arrivals;
+pub mod listing;
+pub mod names;
+pub mod thumbnails;
+pub mod videos;
+
+pub use arrivals::NewVideo;
+pub use listing::{Ask, Found, Order};
+pub use thumbnails::{
+    LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, need_thumbnail, page_of_thumbnails, used_by,
+};
+pub use videos::{
+    Served, Video, VideoCard, VideoChange, VideoFilter, VideoState, count_videos, need_video, need_video_to_change,
+    page_of_videos,
+};
+
 use crate::auth::{Actor, Identity, Scope, Tenant, WriteScope};
 use crate::error::Result;
 use crate::foundation::Foundation;

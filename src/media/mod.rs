@@ -25,7 +25,7 @@ use crate::text::Message;
 
 pub use cage::Launcher;
 use cage::{Cage, Failure, Job, Output};
-pub use picture::{Picture, picture, preview, read_picture};
+pub use picture::{Picture, fitted_picture, picture, preview, read_picture};
 pub use probe::{AudioFacts, Facts, VideoFacts, compatible};
 pub use sniff::{Container, PictureKind, sniff, sniff_picture};
 pub use verdict::{Code, Finding, Severity, Verdict, verdict};
@@ -113,13 +113,26 @@ impl Tools {
     /// # Errors
     /// [`Error::Invalid`] if there is no frame at that time, [`Error::WrongKind`] if the video cannot be decoded.
     pub async fn frame(&self, file: &LocalFile, container: Container, at_seconds: f64) -> Result<Picture> {
+        self.small_frame(file, container, at_seconds, FRAME_WIDTH).await
+    }
+
+    /// Like [`Tools::frame`], at most `widest` pixels wide.
+    ///
+    /// # Errors
+    /// As [`Tools::frame`].
+    pub async fn small_frame(
+        &self,
+        file: &LocalFile,
+        container: Container,
+        at_seconds: f64,
+        widest: u32,
+    ) -> Result<Picture> {
         let _place = self.place().await?;
         let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-threads", "1", "-ss"]);
         arguments.push(format!("{:.3}", at_seconds.clamp(0.0, 1e7)).into());
         arguments.extend(input(file, container));
         // One step for pixels that are not square and for the width, so that a lying shape makes no huge picture.
-        let scale =
-            format!("scale=w='max(2,min({FRAME_WIDTH},iw*sar))':h='max(2,ih*min(1,{FRAME_WIDTH}/(iw*sar)))',setsar=1");
+        let scale = format!("scale=w='max(2,min({widest},iw*sar))':h='max(2,ih*min(1,{widest}/(iw*sar)))',setsar=1");
         arguments.extend(words(&["-map", "0:V:0", "-frames:v", "1", "-vf", &scale, "-pix_fmt", "yuvj420p"]));
         arguments.extend(words(&["-c:v", "mjpeg", "-q:v", "2", "-threads", "1", "-f", "image2pipe", "pipe:1"]));
         let job = Job {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Semaphore;
 
@@ -61,6 +61,37 @@ pub async fn picture(bytes: Vec<u8>) -> Result<Picture> {
     working(move || write(upright(&bytes, kind)?)).await
 }
 
+/// Like [`picture`], made smaller where its longer side has more than `longest` pixels.
+///
+/// # Errors
+/// As [`picture`].
+pub async fn fitted_picture(bytes: Vec<u8>, longest: u32) -> Result<Picture> {
+    if bytes.len() > MOST_BYTES {
+        return Err(too_large());
+    }
+    let kind = sniff_picture(&bytes).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))?;
+    working(move || {
+        let picture = upright(&bytes, kind)?;
+        let (width, height) = fitted((picture.width(), picture.height()), (longest, longest));
+        if (width, height) == (picture.width(), picture.height()) {
+            return write(picture);
+        }
+        let (from, to) = if picture.color().has_alpha() {
+            (DynamicImage::from(picture.into_rgba8()), DynamicImage::from(RgbaImage::new(width, height)))
+        } else {
+            (DynamicImage::from(picture.into_rgb8()), DynamicImage::from(RgbImage::new(width, height)))
+        };
+        write(resized(&from, to)?)
+    })
+    .await
+}
+
+fn resized(from: &DynamicImage, mut to: DynamicImage) -> Result<DynamicImage> {
+    let method = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    Resizer::new().resize(from, &mut to, &method).map_err(|cause| Error::Internal(cause.into()))?;
+    Ok(to)
+}
+
 /// Like [`picture`], from a reader that is given up as soon as it has said too much.
 ///
 /// # Errors
@@ -79,11 +110,9 @@ pub async fn preview(original: &Picture) -> Result<Picture> {
     let original = original.clone();
     working(move || {
         let pixels = opaque(upright(&original.bytes, original.kind)?);
-        let (width, height) = fitted(original.width, original.height);
-        let method = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-        let (from, mut to) = (DynamicImage::from(pixels), DynamicImage::from(RgbImage::new(width, height)));
-        Resizer::new().resize(&from, &mut to, &method).map_err(|cause| Error::Internal(cause.into()))?;
-        jpeg(&to.into_rgb8(), 80)
+        let (width, height) = fitted((original.width, original.height), PREVIEW);
+        let to = DynamicImage::from(RgbImage::new(width, height));
+        jpeg(&resized(&DynamicImage::from(pixels), to)?.into_rgb8(), 80)
     })
     .await
 }
@@ -175,9 +204,10 @@ fn opaque(picture: DynamicImage) -> RgbImage {
     })
 }
 
-fn fitted(width: u32, height: u32) -> (u32, u32) {
+/// The largest size with the same shape that fits into another, at most the size itself.
+fn fitted((width, height): (u32, u32), (most_width, most_height): (u32, u32)) -> (u32, u32) {
     let (width, height) = (f64::from(width), f64::from(height));
-    let scale = (f64::from(PREVIEW.0) / width).min(f64::from(PREVIEW.1) / height).min(1.0);
+    let scale = (f64::from(most_width) / width).min(f64::from(most_height) / height).min(1.0);
     (((width * scale).round() as u32).max(1), ((height * scale).round() as u32).max(1))
 }
 
@@ -185,7 +215,7 @@ fn fitted(width: u32, height: u32) -> (u32, u32) {
 mod tests {
     use std::time::Instant;
 
-    use image::{ImageEncoder, Rgba, RgbaImage};
+    use image::{ImageEncoder, Rgba};
 
     use super::*;
 
@@ -226,6 +256,16 @@ mod tests {
     async fn a_full_but_unused_alpha_channel_does_not_make_a_png() {
         let full = RgbaImage::from_pixel(100, 100, Rgba([9, 9, 9, 255]));
         assert_eq!(picture(encoded(&full.into(), ImageFormat::Png)).await.unwrap().kind, PictureKind::Jpeg);
+    }
+
+    #[tokio::test]
+    async fn a_fitted_picture_keeps_its_shape_and_its_transparency() {
+        let wide = encoded(&halves(2560, 1000).into(), ImageFormat::Png);
+        let picture = fitted_picture(wide, 1280).await.unwrap();
+        assert_eq!((picture.width, picture.height, picture.kind), (1280, 500, PictureKind::Jpeg));
+        let clear = RgbaImage::from_pixel(100, 400, Rgba([0, 0, 0, 0]));
+        let picture = fitted_picture(encoded(&clear.into(), ImageFormat::Png), 200).await.unwrap();
+        assert_eq!((picture.width, picture.height, picture.kind), (50, 200, PictureKind::Png));
     }
 
     #[tokio::test]

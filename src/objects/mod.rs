@@ -1,6 +1,7 @@
 //! Stored bytes and where they lie. A [`Bucket`] is rooted at one tenant: no call takes a tenant or a path.
 
 mod file;
+pub mod intake;
 mod key;
 
 use std::fs::{self, File, OpenOptions};

@@ -312,6 +312,14 @@ impl<'s> Reader<'s> {
         Ok(Page { items: rows, next: last.filter(|_| more) })
     }
 
+    /// The value kept beside one index row.
+    pub fn index_value<T: Record>(&self, index: &str, key: &[u8], id: Uuid) -> Result<Option<Vec<u8>>> {
+        let mut full = index_prefix::<T>(index);
+        full.extend_from_slice(key);
+        full.extend_from_slice(id.as_bytes());
+        Ok(self.snapshot.get(&full)?.map(|stored| stored.value))
+    }
+
     /// Counts the index rows that `keep` lets through.
     pub fn count_by<T: Record>(&self, index: &str, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> Result<u64> {
         let prefix = index_prefix::<T>(index);

@@ -120,6 +120,16 @@ pub fn usage(rows: &Reader<'_>) -> Result<Usage> {
     Ok(rows.value(KEY)?.unwrap_or_default())
 }
 
+/// Whether reservations of earlier starts of the server are left.
+pub fn has_old_reservations(rows: &Reader<'_>, boot: Uuid) -> Result<bool> {
+    let mut found = false;
+    rows.values::<Reserved>("reservation/", |_, reserved| {
+        found = reserved.boot != boot;
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(found)
+}
+
 /// Books bytes and files (negative: given back) in the batch of the row they belong to.
 pub fn spend(rows: &mut Writer<'_>, kind: Kind, bytes: i64, files: i64) -> Result<()> {
     let mut ledger: Usage = rows.value(KEY)?.unwrap_or_default();
@@ -152,6 +162,14 @@ pub struct Reservation {
     pub bytes: u64,
 }
 
+impl Reservation {
+    /// A name for room that is about to be taken with [`Ledger::extend`]. Whoever holds it can give the room back even
+    /// if they are dropped before they learn that they got it.
+    pub fn empty() -> Reservation {
+        Reservation { id: Uuid::now_v7(), bytes: 0 }
+    }
+}
+
 /// Reserves and settles room in one tenant's library.
 #[derive(Clone)]
 pub struct Ledger {
@@ -178,16 +196,9 @@ impl Ledger {
     /// # Errors
     /// [`Error::OverQuota`] that says what is left.
     pub async fn reserve(&self, bytes: u64) -> Result<Reservation> {
-        let (this, id) = (self.clone(), Uuid::now_v7());
-        self.rows
-            .write(move |rows| {
-                let mut ledger: Usage = rows.value(KEY)?.unwrap_or_default();
-                this.set_aside(&mut ledger, bytes)?;
-                rows.put_value(KEY, &ledger)?;
-                rows.put_value(&reservation_key(id), &Reserved { bytes, boot: this.boot, at: rows.now() })
-            })
-            .await?;
-        Ok(Reservation { id, bytes })
+        let mut reservation = Reservation::empty();
+        self.extend(&mut reservation, bytes).await?;
+        Ok(reservation)
     }
 
     fn set_aside(&self, ledger: &mut Usage, bytes: u64) -> Result<()> {
@@ -199,14 +210,12 @@ impl Ledger {
                 Message::new("quota-full").with("left", left >> 20).with("limit", limit >> 20),
             ));
         }
-        if ledger.files() >= self.files_limit {
-            return Err(Error::OverQuota(Message::new("quota-files").with("limit", self.files_limit)));
-        }
+        self.files_left(ledger)?;
         ledger.reserved += bytes;
         Ok(())
     }
 
-    /// Adds to a reservation.
+    /// Adds to a reservation, making its row if it is the first time.
     ///
     /// # Errors
     /// [`Error::OverQuota`]; what was reserved before stays.
@@ -217,7 +226,8 @@ impl Ledger {
                 let mut ledger: Usage = rows.value(KEY)?.unwrap_or_default();
                 this.set_aside(&mut ledger, more)?;
                 rows.put_value(KEY, &ledger)?;
-                let old: Reserved = rows.value(&reservation_key(id))?.ok_or(Error::NotFound)?;
+                let old = rows.value(&reservation_key(id))?;
+                let old = old.unwrap_or_else(|| Reserved { bytes: 0, boot: this.boot, at: rows.now() });
                 rows.put_value(&reservation_key(id), &Reserved { bytes: old.bytes + more, ..old })
             })
             .await?;
@@ -239,6 +249,30 @@ impl Ledger {
         spent.files += 1;
         rows.put_value(KEY, &ledger)?;
         rows.put_value(&key, &Reserved { bytes: rest, ..old })
+    }
+
+    /// Gives back what is left of a reservation, in the batch of its last file.
+    pub fn give_back(rows: &mut Writer<'_>, reservation: &Reservation) -> Result<()> {
+        give_back(rows, &[reservation_key(reservation.id)])
+    }
+
+    /// Refuses one more file where the tenant has as many as it may.
+    pub fn check_files(&self, rows: &mut Writer<'_>) -> Result<()> {
+        let ledger: Usage = rows.value(KEY)?.unwrap_or_default();
+        self.files_left(&ledger)
+    }
+
+    fn files_left(&self, ledger: &Usage) -> Result<()> {
+        if ledger.files() >= self.files_limit {
+            return Err(Error::OverQuota(Message::new("quota-files").with("limit", self.files_limit)));
+        }
+        Ok(())
+    }
+
+    /// Bytes that are neither used nor reserved.
+    pub async fn left(&self) -> Result<u64> {
+        let usage = self.rows.read(usage).await?;
+        Ok(self.limit(&usage).saturating_sub(usage.used().saturating_add(usage.reserved)))
     }
 
     /// Gives back what is left of a reservation; fine if it is gone already.

@@ -1,7 +1,6 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
 mod accounts;
-mod admin;
 mod html;
 mod keeper;
 mod media;

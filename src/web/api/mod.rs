@@ -3,8 +3,6 @@
 
 pub mod auth;
 mod document;
-pub mod usage;
-pub mod users;
 
 use std::future::{Ready, ready};
 

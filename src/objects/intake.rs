@@ -1,0 +1,521 @@
+//! The one gate for bytes from outside: form uploads, imports, pictures made from videos.
+//!
+//! Room is reserved before bytes are written and topped up as they come, so that a tenant never holds more than its
+//! limit, not for an instant. A file lies under `uploads/` until its row is written; whatever ends an arrival early
+//! (an error, a client that goes away, a request that is dropped) removes the file first and gives the room back
+//! after. A crash leaves the reservation as the record of what the next start has to clear.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{Bucket, Incoming};
+use crate::auth::{Tenant, WriteScope};
+use crate::error::{Error, Result};
+use crate::foundation::Foundation;
+use crate::store::blocking;
+use crate::tenancy::{Ledger, Reservation};
+use crate::text::Message;
+
+/// Arrivals at the same time, of all tenants.
+const ARRIVALS: usize = 1000;
+/// A request's own words around its files: boundaries, headers, small fields. Reserving that much less than was
+/// announced keeps the last bytes of a quota usable; what is missing is topped up to the byte.
+const SLACK: u64 = 4 << 10;
+/// Where the length is not announced, room is taken in steps that grow with the file, from this to [`STEP_MOST`].
+const STEP: u64 = 8 << 20;
+const STEP_MOST: u64 = 64 << 20;
+/// A step that still fits where a whole one does not.
+const STEP_SMALL: u64 = 1 << 20;
+/// Bytes that gather while the disk is busy; twice as many are in memory for one arrival.
+const GATHER: usize = 1 << 20;
+/// Fewer are not worth a visit to the disk.
+const GATHER_LEAST: usize = 64 << 10;
+/// The kernel is told to begin writing this often, so that the sync at the end finds little left.
+const WRITE_BACK: u64 = 8 << 20;
+/// A client has this long to bring [`PACE`] bytes.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PACE: u64 = 16 << 10;
+/// Below this much room, a picture made from a video waits until nothing else is arriving: files come first.
+const SCARCE: u64 = 256 << 20;
+
+/// Counts arrivals and clears up after those that end early. One for a server.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    present: Mutex<HashMap<Tenant, usize>>,
+    scraps: UnboundedSender<Scraps>,
+    /// Taken by [`Intake::tidy`].
+    bin: tokio::sync::Mutex<UnboundedReceiver<Scraps>>,
+}
+
+/// What an arrival that ended early leaves: the file goes first, then its room, then its place.
+#[derive(Default)]
+struct Scraps {
+    file: Option<Incoming>,
+    room: Option<(Ledger, Reservation)>,
+    place: Option<Place>,
+}
+
+impl Scraps {
+    async fn clear(self) {
+        let Scraps { file, room, place } = self;
+        if let Some(file) = file {
+            // Removing gigabytes takes a while.
+            let _ = tokio::task::spawn_blocking(move || drop(file)).await;
+        }
+        if let Some((ledger, reservation)) = room
+            && let Err(cause) = ledger.release(reservation).await
+        {
+            tracing::error!(%cause, "room could not be given back; the next start does it");
+        }
+        drop(place);
+    }
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        let (scraps, bin) = unbounded_channel();
+        Intake { shared: Arc::new(Shared { present: Mutex::default(), scraps, bin: bin.into() }) }
+    }
+}
+
+impl Intake {
+    /// Clears up until `end`, and what is there then.
+    pub async fn tidy(&self, end: CancellationToken) {
+        let mut bin = self.shared.bin.lock().await;
+        loop {
+            tokio::select! {
+                Some(scraps) = bin.recv() => scraps.clear().await,
+                () = end.cancelled() => break,
+            }
+        }
+        while let Ok(scraps) = bin.try_recv() {
+            scraps.clear().await;
+        }
+    }
+
+    fn enter(&self, tenant: &Tenant, most: usize) -> Result<Place> {
+        let mut present = self.shared.present.lock();
+        if present.values().sum::<usize>() >= ARRIVALS || present.get(tenant).is_some_and(|count| *count >= most) {
+            return Err(Error::TooMany { retry_after: Duration::from_secs(5) });
+        }
+        *present.entry(tenant.clone()).or_default() += 1;
+        Ok(Place { intake: self.clone(), tenant: tenant.clone() })
+    }
+
+    /// How many arrivals a tenant has under way.
+    fn present(&self, tenant: &Tenant) -> usize {
+        self.shared.present.lock().get(tenant).copied().unwrap_or_default()
+    }
+
+    fn discard(&self, scraps: Scraps) {
+        // Only a server that has ended no longer listens; then the file goes at once and the room at the next start.
+        let _ = self.shared.scraps.send(scraps);
+    }
+}
+
+/// One of the places that a tenant's arrivals may take at the same time.
+struct Place {
+    intake: Intake,
+    tenant: Tenant,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut present = self.intake.shared.present.lock();
+        if let Some(count) = present.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                present.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+/// One request, or one job, that brings files. Its room is one reservation, which each file that is kept spends from.
+pub struct Arrival {
+    foundation: Foundation,
+    proof: WriteScope,
+    ledger: Ledger,
+    room: Reservation,
+    /// Bytes that were spent out of the reservation.
+    spent: u64,
+    /// Length of the whole body, where it was said.
+    announced: Option<u64>,
+    place: Option<Place>,
+    ended: bool,
+}
+
+/// A file that is here whole, but not yet synced and not yet kept.
+pub struct Arrived<K> {
+    incoming: Option<Incoming>,
+    file: Option<File>,
+    intake: Intake,
+    /// What its first bytes were judged to be.
+    pub kind: K,
+    /// Length in bytes.
+    pub size: u64,
+    /// Hash of its bytes, in hex.
+    pub sha256: String,
+}
+
+impl<K> Arrived<K> {
+    /// Makes the bytes durable.
+    pub async fn sync(&mut self) -> Result<()> {
+        match self.file.take() {
+            None => Ok(()),
+            Some(file) => blocking(move || Ok(file.sync_all()?)).await,
+        }
+    }
+
+    /// The file under its working name, for the rooms that look into it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] after [`Arrived::take`].
+    pub fn incoming(&self) -> Result<&Incoming> {
+        self.incoming.as_ref().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file was taken already")))
+    }
+
+    /// Hands the file over to be kept. Whoever takes it inside the batch of its row need not fear to be dropped.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] the second time.
+    pub fn take(&mut self) -> Result<Incoming> {
+        self.incoming.take().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file was taken already")))
+    }
+}
+
+impl<K> Drop for Arrived<K> {
+    fn drop(&mut self) {
+        if self.incoming.is_some() {
+            self.intake.discard(Scraps { file: self.incoming.take(), ..Scraps::default() });
+        }
+    }
+}
+
+impl Arrival {
+    /// Takes a place and reserves room for what was announced; `None` where nothing was.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if too much is arriving already, [`Error::OverQuota`] if the quota or the disk has no room.
+    pub async fn begin(foundation: &Foundation, proof: &WriteScope, announced: Option<u64>) -> Result<Arrival> {
+        let place = foundation.intake().enter(proof.tenant(), foundation.config().limits.uploads_per_tenant)?;
+        let mut arrival = Arrival {
+            foundation: foundation.clone(),
+            proof: proof.clone(),
+            ledger: foundation.ledger(proof),
+            // The guard stands before the room is taken: a request may be dropped at any await.
+            room: Reservation::empty(),
+            spent: 0,
+            announced,
+            place: Some(place),
+            ended: false,
+        };
+        let first = announced.unwrap_or_default().saturating_sub(SLACK);
+        arrival.check_disk(first)?;
+        arrival.ledger.extend(&mut arrival.room, first).await?;
+        Ok(arrival)
+    }
+
+    /// What the reservation is called, to be spent from in the batch of a file's row.
+    pub fn room(&self) -> Reservation {
+        self.room
+    }
+
+    /// To be told after a batch that spent from the reservation.
+    pub fn spent(&mut self, bytes: u64) {
+        self.spent += bytes;
+        self.room.bytes = self.room.bytes.saturating_sub(bytes);
+    }
+
+    /// To be told after a batch that gave back what was left.
+    pub fn closed(&mut self) {
+        self.ended = true;
+    }
+
+    /// Gives back what is left.
+    pub async fn end(mut self) -> Result<()> {
+        if !self.ended {
+            // Until it is done, a drop would do it.
+            self.ledger.release(self.room).await?;
+            self.ended = true;
+        }
+        Ok(())
+    }
+
+    /// Whether room is short and other files of the tenant want it.
+    pub async fn is_scarce(&self) -> Result<bool> {
+        let ledger = self.ledger.clone();
+        let intake = self.foundation.intake();
+        Ok(intake.present(self.proof.tenant()) > 1 && ledger.left().await? < SCARCE)
+    }
+
+    /// Refuses what would bring the disk below its floor.
+    fn check_disk(&self, more: u64) -> Result<()> {
+        let floor = self.foundation.config().limits.disk_floor_mib << 20;
+        let (free, _) = self.foundation.objects().disk()?;
+        if free.saturating_sub(more) < floor {
+            return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor >> 20)));
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the reservation covers a file of `size` bytes that is arriving.
+    ///
+    /// # Errors
+    /// [`Error::OverQuota`] if not even the last missing byte is to be had.
+    pub async fn make_room(&mut self, size: u64) -> Result<()> {
+        let Some(need) = size.checked_sub(self.room.bytes).filter(|need| *need > 0) else { return Ok(()) };
+        let wish = match self.announced {
+            Some(total) => total.saturating_sub(self.spent + self.room.bytes).min(STEP),
+            None => (size / 4).clamp(STEP, STEP_MOST),
+        };
+        for more in [wish, wish.min(STEP_SMALL)] {
+            if more > need {
+                match self.ledger.extend(&mut self.room, more).await {
+                    Err(Error::OverQuota(_)) => {}
+                    done => return done,
+                }
+            }
+        }
+        self.ledger.extend(&mut self.room, need).await
+    }
+
+    fn bucket(&self) -> Bucket {
+        self.foundation.bucket(&self.proof)
+    }
+
+    /// Writes a stream to a file of at most `limit` bytes. `judge` sees the first `head` bytes, or all of a shorter
+    /// file, before much else has come.
+    ///
+    /// # Errors
+    /// Those of `judge` and of the stream; [`Error::TooLarge`] over the limit, [`Error::OverQuota`] without room,
+    /// [`Error::Malformed`] if the client brings nothing for a minute. Nothing is left of the file.
+    pub async fn receive<K, S>(
+        &mut self,
+        stream: &mut S,
+        limit: u64,
+        head: usize,
+        judge: impl Fn(&[u8]) -> Result<K>,
+    ) -> Result<Arrived<K>>
+    where
+        S: Stream<Item = Result<Bytes>> + Unpin,
+    {
+        self.check_disk(0)?;
+        let (bucket, proof) = (self.bucket(), self.proof.clone());
+        let (incoming, file) = blocking(move || bucket.receive(&proof)).await?;
+        let mut arrived = Arrived {
+            incoming: Some(incoming),
+            file: None,
+            intake: self.foundation.intake().clone(),
+            kind: None,
+            size: 0,
+            sha256: String::new(),
+        };
+        let mut writer = Writer::to(file);
+        let mut first = Vec::new();
+        let mut checked = 0;
+        let mut pace = Pace::begin();
+        while let Some(chunk) = pace.next(stream).await? {
+            arrived.size += chunk.len() as u64;
+            if arrived.size > limit {
+                return Err(Error::TooLarge(Message::new("library-file-too-large").with("mib", limit >> 20)));
+            }
+            if arrived.kind.is_none() {
+                first.extend_from_slice(&chunk[..chunk.len().min(head - first.len())]);
+                if first.len() == head {
+                    arrived.kind = Some(judge(&first)?);
+                }
+            }
+            if arrived.size - checked >= STEP {
+                checked = arrived.size;
+                self.check_disk(0)?;
+            }
+            self.make_room(arrived.size).await?;
+            writer.push(&chunk).await?;
+        }
+        let kind = match arrived.kind.take() {
+            Some(kind) => kind,
+            None => judge(&first)?,
+        };
+        let (file, sha256) = writer.finish().await?;
+        Ok(Arrived {
+            incoming: arrived.incoming.take(),
+            file: Some(file),
+            intake: arrived.intake.clone(),
+            kind,
+            size: arrived.size,
+            sha256,
+        })
+    }
+
+    /// Writes bytes that are in memory already, and syncs them. `beside` other bytes are here that the reservation has
+    /// to cover too.
+    ///
+    /// # Errors
+    /// [`Error::OverQuota`] without room.
+    pub async fn store<K>(&mut self, bytes: Bytes, kind: K, beside: u64) -> Result<Arrived<K>> {
+        let size = bytes.len() as u64;
+        self.make_room(beside + size).await?;
+        let (bucket, proof) = (self.bucket(), self.proof.clone());
+        let (incoming, sha256) = blocking(move || {
+            let (incoming, mut file) = bucket.receive(&proof)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            Ok((incoming, hex::encode(Sha256::digest(&bytes))))
+        })
+        .await?;
+        let intake = self.foundation.intake().clone();
+        Ok(Arrived { incoming: Some(incoming), file: None, intake, kind, size, sha256 })
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let place = self.place.take();
+        if !self.ended {
+            let room = Some((self.ledger.clone(), self.room));
+            self.foundation.intake().discard(Scraps { file: None, room, place });
+        }
+    }
+}
+
+/// Reads the whole of a small file into memory.
+///
+/// # Errors
+/// [`Error::TooLarge`] beyond `limit` bytes, [`Error::Malformed`] if the client brings nothing for a minute.
+pub async fn read_small<S>(stream: &mut S, limit: usize) -> Result<Vec<u8>>
+where
+    S: Stream<Item = Result<Bytes>> + Unpin,
+{
+    let mut bytes = Vec::new();
+    let mut pace = Pace::begin();
+    while let Some(chunk) = pace.next(stream).await? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(Error::TooLarge(Message::new("library-file-too-large").with("mib", limit >> 20)));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Notices a client that brings (next to) nothing.
+struct Pace {
+    until: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn begin() -> Pace {
+        Pace { until: Instant::now() + PATIENCE, bytes: 0 }
+    }
+
+    async fn next<S>(&mut self, stream: &mut S) -> Result<Option<Bytes>>
+    where
+        S: Stream<Item = Result<Bytes>> + Unpin,
+    {
+        let chunk = timeout_at(self.until, stream.next())
+            .await
+            .map_err(|_| Error::Malformed(Message::new("library-upload-idle")))?
+            .transpose()?;
+        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if self.bytes >= PACE {
+            *self = Pace::begin();
+        }
+        Ok(chunk)
+    }
+}
+
+/// The file, while it is being written.
+struct Disk {
+    file: File,
+    hash: Sha256,
+    written: u64,
+    /// Up to here the kernel was told to begin writing.
+    begun: u64,
+}
+
+impl Disk {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.written += bytes.len() as u64;
+        if self.written - self.begun >= WRITE_BACK {
+            let (from, length) = (self.begun.cast_signed(), (self.written - self.begun).cast_signed());
+            self.begun = self.written;
+            // "Not needed" makes the kernel write these pages now; still dirty, they are not dropped. Only advice.
+            let _ = posix_fadvise(self.file.as_fd(), from, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        }
+        Ok(())
+    }
+}
+
+/// Writes on the blocking pool, one visit at a time, while the next bytes gather. A slow client holds no thread.
+struct Writer {
+    at_rest: Option<Disk>,
+    at_work: Option<JoinHandle<Result<(Disk, Vec<u8>)>>>,
+    gathered: Vec<u8>,
+    spare: Vec<u8>,
+}
+
+impl Writer {
+    fn to(file: File) -> Writer {
+        let disk = Disk { file, hash: Sha256::new(), written: 0, begun: 0 };
+        Writer { at_rest: Some(disk), at_work: None, gathered: Vec::new(), spare: Vec::new() }
+    }
+
+    async fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.gathered.extend_from_slice(bytes);
+        let idle = self.at_work.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.gathered.len() >= GATHER || (idle && self.gathered.len() >= GATHER_LEAST) {
+            let mut disk = self.rest().await?;
+            let mut bytes = std::mem::replace(&mut self.gathered, std::mem::take(&mut self.spare));
+            self.at_work = Some(tokio::task::spawn_blocking(move || {
+                disk.write(&bytes)?;
+                bytes.clear();
+                Ok((disk, bytes))
+            }));
+        }
+        Ok(())
+    }
+
+    /// Waits until the disk is at rest.
+    async fn rest(&mut self) -> Result<Disk> {
+        if let Some(work) = &mut self.at_work {
+            let done = work.await.map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("writing")))?;
+            self.at_work = None;
+            let (disk, spare) = done?;
+            self.spare = spare;
+            return Ok(disk);
+        }
+        self.at_rest.take().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file failed before")))
+    }
+
+    /// Writes the rest; the file, not yet synced, and the hash of all bytes.
+    async fn finish(mut self) -> Result<(File, String)> {
+        let mut disk = self.rest().await?;
+        let bytes = std::mem::take(&mut self.gathered);
+        blocking(move || {
+            disk.write(&bytes)?;
+            Ok((disk.file, hex::encode(disk.hash.finalize())))
+        })
+        .await
+    }
+}
