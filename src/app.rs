@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -16,17 +17,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::{self, Refusals};
-use crate::auth::{Accounts, NewUser, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
+use crate::auth::{Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
-use crate::library::Editor;
 use crate::objects::Objects;
 use crate::store::Store;
 use crate::supervise::Tasks;
-use crate::tenancy::{self, Plan};
+use crate::tenancy::{EndStreams, NewMember, Tenancy};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 use crate::web::{Console, LiveEvents, Pages, Server, configure, finish};
@@ -116,7 +116,7 @@ impl App {
     /// missing, its data is of a newer version, the address is taken.
     pub async fn build(config: Config, start: Start) -> Result<App> {
         #[allow(clippy::disallowed_methods, reason = "the one licence of the program")]
-        let licence = SystemLicence::new();
+        let licence = Arc::new(SystemLicence::new());
         let lock = HomeLock::take(&config.data())?;
         let home_is_new = !config.data().join("platform.redb").exists();
         // Bound before anything is made, so that a taken address leaves a new home untouched.
@@ -131,11 +131,20 @@ impl App {
         let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
         let demo_requests = Throttle::new(NonZeroU32::MIN.saturating_add(119), Duration::from_millis(500));
         let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
-        let first_password = first_users(&foundation, &accounts, &licence, &start).await?;
         let tasks = Tasks::new();
+        let end_streams: EndStreams = Arc::new(|_| Box::pin(std::future::ready(Ok(()))));
+        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, end_streams);
+        let (unfinished, permission) = (tenancy.clone(), licence.clone());
+        tasks.spawn("tenancy", move |_| async move {
+            if let Err(cause) = unfinished.reconcile(&permission).await {
+                tracing::error!(%cause, "a tenant could not be removed; the next start tries again");
+            }
+        });
+        let first_password = first_users(&accounts, &tenancy, &licence, &start).await?;
         let server = web::Data::new(Server {
             foundation: foundation.clone(),
             accounts,
+            tenancy,
             pages: Pages::load()?,
             requests,
             demo_requests,
@@ -164,16 +173,22 @@ impl App {
         tasks.spawn("refusals", move |end| async move {
             let mut batch = Vec::new();
             loop {
-                tokio::select! {
-                    count = drain.recv_many(&mut batch, 256) => if count == 0 { return },
-                    () = end.cancelled() => return,
+                // At the end, what was noted before it is still written.
+                let last = tokio::select! {
+                    count = drain.recv_many(&mut batch, 256) => count == 0,
+                    () = end.cancelled() => true,
+                };
+                if !last {
+                    // A flood is gathered, so that it costs a few commits a second and not one each.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                // A flood is gathered, so that it costs a few commits a second and not one each.
-                tokio::time::sleep(Duration::from_millis(200)).await;
                 while let Ok(more) = drain.try_recv() {
                     batch.push(more);
                 }
                 write_by_space(&record, &licence, std::mem::take(&mut batch)).await;
+                if last {
+                    return;
+                }
             }
         });
         Ok(App { server, listener, tasks, _lock: lock, first_password })
@@ -233,37 +248,31 @@ fn bind(config: &Config) -> Result<TcpListener> {
     })
 }
 
-/// The admin with a password of their own, and the demo account: made when there is nobody yet.
+/// The admin with a password of their own, and the demo account: made while there is no admin. The admin comes last, so
+/// that a start which is cut off begins again.
 async fn first_users(
-    foundation: &Foundation,
     accounts: &Accounts,
+    tenancy: &Tenancy,
     licence: &SystemLicence,
     start: &Start,
 ) -> Result<Option<String>> {
-    if !accounts.is_empty().await? {
+    if accounts.has_admin().await? {
         return Ok(None);
     }
     let console = licence.console();
-    let mut users = Vec::new();
-    if !start.no_demo {
-        users.push(("demo", Role::Demo, random_token()?));
-    }
-    // The admin last: a start that is cut off before this line begins again.
     let given = start.admin_password.as_ref().map(|password| password.expose_secret().to_owned());
     let password = match &given {
         Some(password) => password.clone(),
         None => random_token()?[..20].to_owned(),
     };
-    users.push(("admin", Role::Admin, password.clone()));
-    for (name, role, password) in users {
+    let demo = (!start.no_demo).then(|| random_token().map(|password| ("demo", Role::Demo, password))).transpose()?;
+    for (name, role, password) in demo.into_iter().chain([("admin", Role::Admin, password.clone())]) {
         let name = UserName::parse(name)?;
-        let editor = Editor::open(foundation, &licence.scope(&name.own_tenant(), "first-start"));
-        editor.rows().create().await?;
-        editor.bucket().create(editor.proof())?;
-        if role == Role::Admin {
-            editor.rows().write(|rows| tenancy::change_limit(rows, Plan::Enterprise, None)).await?;
+        let new = NewMember { name, role, tenant: None, password, plan: None, storage_limit: None };
+        match tenancy.create(&console, new).await {
+            Err(Error::Conflict(_)) if role == Role::Demo => {}
+            made => drop(made?),
         }
-        accounts.create(&console, NewUser { name, role, tenant: None, password }).await?;
     }
     Ok(given.is_none().then_some(password))
 }

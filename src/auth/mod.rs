@@ -2,6 +2,7 @@
 //! a [`Scope`].
 
 mod password;
+mod people;
 mod scope;
 mod session;
 mod throttle;
@@ -10,10 +11,11 @@ mod user;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
+pub(crate) use people::members;
+pub use people::{NewUser, People, UserChange, UserOrder};
 pub use scope::{Actor, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
 pub use session::{SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};
@@ -22,7 +24,7 @@ pub use user::{Theme, User};
 
 use crate::audit;
 use crate::error::{Error, Result};
-use crate::store::rows::{Reader, Writer};
+use crate::store::rows::Writer;
 use crate::store::{SpaceStore, Store};
 use crate::text::{Locale, Message};
 use user::user_key;
@@ -67,28 +69,6 @@ impl Identity {
     pub fn operator(&self) -> Result<&OperatorScope> {
         self.operator.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-admin-only")))
     }
-}
-
-/// A user to be made.
-#[derive(Debug, Clone)]
-pub struct NewUser {
-    /// Login name.
-    pub name: UserName,
-    /// What they may do.
-    pub role: Role,
-    /// Whose library they use; their own where `None`.
-    pub tenant: Option<Tenant>,
-    /// In clear; hashed here.
-    pub password: String,
-}
-
-/// What an operator may change of a user.
-#[derive(Debug, Clone, Default)]
-pub struct UserChange {
-    /// A new role.
-    pub role: Option<Role>,
-    /// Locks out, or lets in again.
-    pub disabled: Option<bool>,
 }
 
 /// What people may change of themselves.
@@ -143,7 +123,7 @@ impl Accounts {
         };
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let good = self.passwords.verify(password.clone(), hash).await?;
-        let Some(user) = user.filter(|user| good && !user.disabled) else {
+        let Some(user) = user.filter(|user| good && user.may_log_in()) else {
             return Err(Error::LoginFailed);
         };
         if self.passwords.is_old(&user.password_hash)
@@ -164,148 +144,6 @@ impl Accounts {
         Ok(user)
     }
 
-    /// Makes a user. The tenant's space and folders are made before, by `tenancy`.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] if the name is taken, [`Error::Invalid`] for an unusable password.
-    pub async fn create(&self, operator: &OperatorScope, new: NewUser) -> Result<User> {
-        let hash = self.passwords.hash(new.password.clone()).await?;
-        let actor = operator.actor().clone();
-        self.platform
-            .write(move |rows| {
-                let key = user_key(&new.name);
-                if rows.value::<User>(&key)?.is_some() {
-                    return Err(Error::Conflict(Message::new("user-exists").with("name", new.name.as_str())));
-                }
-                let user = User {
-                    name: new.name.clone(),
-                    role: new.role,
-                    tenant: new.tenant.clone().unwrap_or_else(|| new.name.own_tenant()),
-                    password_hash: hash.clone(),
-                    disabled: false,
-                    epoch: 1,
-                    time_zone: None,
-                    locale: None,
-                    theme: None,
-                    created_by: actor.name().to_owned(),
-                    created_at: rows.now(),
-                    updated_at: rows.now(),
-                };
-                rows.put_value(&key, &user)?;
-                audit::record(rows, &actor, "user.create", user.name.as_str())?;
-                Ok(user)
-            })
-            .await
-    }
-
-    /// A user by name.
-    pub async fn get(&self, _operator: &OperatorScope, name: UserName) -> Result<User> {
-        self.platform.read(move |rows| rows.value::<User>(&user_key(&name))?.ok_or(Error::NotFound)).await
-    }
-
-    /// Whether anybody has an account yet.
-    pub async fn is_empty(&self) -> Result<bool> {
-        self.platform
-            .read(|rows| {
-                let mut empty = true;
-                rows.values::<User>("user/", |_, _| {
-                    empty = false;
-                    ControlFlow::Break(())
-                })?;
-                Ok(empty)
-            })
-            .await
-    }
-
-    /// All users by name, those whose name contains `search`, from `after` on.
-    pub async fn list(
-        &self,
-        _operator: &OperatorScope,
-        search: String,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<(Vec<User>, u64)> {
-        self.platform
-            .read(move |rows| {
-                let (mut users, mut total) = (Vec::new(), 0);
-                rows.values::<User>("user/", |_, user| {
-                    if user.name.as_str().contains(&search) {
-                        total += 1;
-                        if users.len() < limit && after.as_deref().is_none_or(|after| user.name.as_str() > after) {
-                            users.push(user);
-                        }
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                Ok((users, total))
-            })
-            .await
-    }
-
-    /// How many users share a tenant.
-    pub async fn members(&self, _operator: &OperatorScope, tenant: Tenant) -> Result<Vec<UserName>> {
-        self.platform
-            .read(move |rows| {
-                let mut members = Vec::new();
-                rows.values::<User>("user/", |_, user| {
-                    if user.tenant == tenant {
-                        members.push(user.name);
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                Ok(members)
-            })
-            .await
-    }
-
-    /// Changes role or lock. Sessions and tokens of a user who is locked or loses rights end in the same commit; the
-    /// last admin who can log in stays one.
-    pub async fn change(&self, operator: &OperatorScope, name: UserName, change: UserChange) -> Result<User> {
-        let actor = operator.actor().clone();
-        self.platform
-            .write(move |rows| {
-                let mut user = need_user(rows, &name)?;
-                if change.role.is_some_and(|role| role != Role::Admin) || change.disabled == Some(true) {
-                    keep_an_admin(rows.view(), &user)?;
-                }
-                let before = (user.role, user.disabled);
-                user.role = change.role.unwrap_or(user.role);
-                user.disabled = change.disabled.unwrap_or(user.disabled);
-                if before == (user.role, user.disabled) {
-                    return Ok(user);
-                }
-                user.epoch += 1;
-                user.updated_at = rows.now();
-                rows.put_value(&user_key(&name), &user)?;
-                session::end_all(rows, &name, None)?;
-                let action = match (before.1, user.disabled) {
-                    (false, true) => "user.disable",
-                    (true, false) => "user.enable",
-                    _ => "user.change-role",
-                };
-                audit::record(rows, &actor, action, name.as_str())?;
-                Ok(user)
-            })
-            .await
-    }
-
-    /// Sets a password for somebody else; all their sessions and tokens end.
-    pub async fn set_password(&self, operator: &OperatorScope, name: UserName, password: String) -> Result<()> {
-        let hash = self.passwords.hash(password).await?;
-        let actor = operator.actor().clone();
-        self.platform
-            .write(move |rows| {
-                let mut user = need_user(rows, &name)?;
-                user.password_hash.clone_from(&hash);
-                user.epoch += 1;
-                user.updated_at = rows.now();
-                rows.put_value(&user_key(&name), &user)?;
-                session::end_all(rows, &name, None)?;
-                audit::record(rows, &actor, "user.set-password", name.as_str())
-            })
-            .await
-    }
-
     /// Changes one's own password after showing the old one; every other session and all tokens end.
     ///
     /// # Errors
@@ -324,7 +162,7 @@ impl Accounts {
                 let mut user = need_user(rows, &name)?;
                 user.password_hash.clone_from(&hash);
                 user.epoch += 1;
-                user.updated_at = rows.now();
+                user.changed(rows.now());
                 rows.put_value(&user_key(&name), &user)?;
                 session::end_all(rows, &name, Some(keep))?;
                 audit::record(rows, &actor, "user.change-password", name.as_str())
@@ -349,22 +187,8 @@ impl Accounts {
                 }
                 user.locale = preferences.locale.or(user.locale);
                 user.theme = preferences.theme.unwrap_or(user.theme);
-                user.updated_at = rows.now();
+                user.changed(rows.now());
                 rows.put_value(&user_key(&name), &user)
-            })
-            .await
-    }
-
-    /// Removes the user's rows: the name, every session, every token. Their library is `tenancy`'s to remove.
-    pub async fn remove(&self, operator: &OperatorScope, name: UserName) -> Result<()> {
-        let actor = operator.actor().clone();
-        self.platform
-            .write(move |rows| {
-                let user = need_user(rows, &name)?;
-                keep_an_admin(rows.view(), &user)?;
-                session::end_all(rows, &name, None)?;
-                rows.delete_value(&user_key(&name));
-                audit::record(rows, &actor, "user.delete", name.as_str())
             })
             .await
     }
@@ -372,18 +196,4 @@ impl Accounts {
 
 fn need_user(rows: &mut Writer<'_>, name: &UserName) -> Result<User> {
     rows.value::<User>(&user_key(name))?.ok_or(Error::NotFound)
-}
-
-/// # Errors
-/// [`Error::Conflict`] if nobody but `user` could run the box.
-fn keep_an_admin(rows: &Reader<'_>, user: &User) -> Result<()> {
-    let mut another = false;
-    rows.values::<User>("user/", |_, other| {
-        another |= other.role == Role::Admin && !other.disabled && other.name != user.name;
-        if another { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if another || user.role != Role::Admin || user.disabled {
-        return Ok(());
-    }
-    Err(Error::Conflict(Message::new("user-last-admin")))
 }

@@ -92,6 +92,22 @@ pub enum Role {
     Demo,
 }
 
+impl Role {
+    /// `admin`, `user` or `demo`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::User => "user",
+            Role::Demo => "demo",
+        }
+    }
+
+    /// Reads [`Role::code`].
+    pub fn parse(code: &str) -> Option<Role> {
+        [Role::Admin, Role::User, Role::Demo].into_iter().find(|role| role.code() == code)
+    }
+}
+
 /// Who acts, for rows and the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {

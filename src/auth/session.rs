@@ -121,6 +121,11 @@ fn end(rows: &mut Writer<'_>, user: &UserName, session: &Session) -> Result<()> 
     Ok(())
 }
 
+/// When a user last used a login that still lives.
+pub(super) fn last_seen(rows: &Reader<'_>, user: &UserName) -> Result<Option<Timestamp>> {
+    Ok(of_user(rows, user)?.into_iter().map(|session| session.last_seen).max())
+}
+
 /// Ends every login of a user but `keep`.
 pub(super) fn end_all(rows: &mut Writer<'_>, user: &UserName, keep: Option<Uuid>) -> Result<()> {
     for session in of_user(rows.view(), user)? {
@@ -131,15 +136,21 @@ pub(super) fn end_all(rows: &mut Writer<'_>, user: &UserName, keep: Option<Uuid>
     Ok(())
 }
 
+/// # Errors
+/// [`Error::LoginFailed`] where the user was disabled, removed or given another password since they were `checked`.
 fn begin(
     rows: &mut Writer<'_>,
-    user: &UserName,
+    checked: &User,
     kind: Kind,
     token: &str,
     address: Option<IpAddr>,
     agent: &str,
 ) -> Result<Uuid> {
-    let now = rows.now();
+    let (now, user) = (rows.now(), &checked.name);
+    let current = rows.value::<User>(&user_key(user))?.filter(User::may_log_in);
+    let current = current.filter(|current| current.id == checked.id && current.epoch == checked.epoch);
+    let current = current.ok_or(Error::LoginFailed)?;
+    rows.put_value(&user_key(user), &User { last_login: Some(now), ..current })?;
     let mut old = of_user(rows.view(), user)?;
     old.sort_by_key(|session| session.last_seen);
     let surplus = old.len().saturating_sub(PER_USER - 1);
@@ -165,7 +176,7 @@ fn begin(
 fn find(rows: &Reader<'_>, hash: &str, now: Timestamp) -> Result<Option<(User, Session)>> {
     let Some(pointer) = rows.value::<Pointer>(&token_key(hash))? else { return Ok(None) };
     let Some(session) = rows.value::<Session>(&session_key(&pointer.user, pointer.session))? else { return Ok(None) };
-    let user = rows.value::<User>(&user_key(&pointer.user))?.filter(|user| !user.disabled);
+    let user = rows.value::<User>(&user_key(&pointer.user))?.filter(User::may_log_in);
     Ok(user.filter(|_| !is_over(&session, now)).map(|user| (user, session)))
 }
 
@@ -191,7 +202,7 @@ impl Accounts {
         let id = self
             .platform
             .write(move |rows| {
-                let id = begin(rows, &user.name, Kind::Browser, &kept, address, &agent)?;
+                let id = begin(rows, &user, Kind::Browser, &kept, address, &agent)?;
                 let identity = Identity::of(user.clone(), id, String::new(), address);
                 audit::record(rows, identity.scope().actor(), "session.begin", user.name.as_str())?;
                 Ok(id)
@@ -216,7 +227,7 @@ impl Accounts {
     async fn demo_user(&self) -> Result<Option<User>> {
         let name = UserName::parse("demo")?;
         let user = self.platform.read(move |rows| rows.value::<User>(&user_key(&name))).await?;
-        Ok(user.filter(|user| !user.disabled && user.role == super::Role::Demo))
+        Ok(user.filter(|user| user.may_log_in() && user.role == super::Role::Demo))
     }
 
     /// Whether the login page offers the demo account.
@@ -262,7 +273,7 @@ impl Accounts {
         let family = self
             .platform
             .write(move |rows| {
-                let id = begin(rows, &user.name, Kind::Api, &kept, address, &agent)?;
+                let id = begin(rows, &user, Kind::Api, &kept, address, &agent)?;
                 let identity = Identity::of(user.clone(), id, String::new(), address);
                 audit::record(rows, identity.scope().actor(), "token.begin", user.name.as_str())?;
                 Ok(id)
@@ -304,7 +315,7 @@ impl Accounts {
                     audit::record_refusal(rows, pointer.user.as_str(), shown, "token.reuse", session.id.to_string())?;
                     return Ok(None);
                 }
-                let Some(user) = user.filter(|user| !user.disabled && !is_over(&session, now)) else {
+                let Some(user) = user.filter(|user| user.may_log_in() && !is_over(&session, now)) else {
                     end(rows, &pointer.user, &session)?;
                     return Ok(None);
                 };
@@ -334,7 +345,7 @@ impl Accounts {
                 Ok(rows.value::<User>(&user_key(&name))?.filter(|_| live))
             })
             .await?;
-        match user.filter(|user| !user.disabled && user.epoch == claims.epoch) {
+        match user.filter(|user| user.may_log_in() && user.epoch == claims.epoch) {
             Some(user) => Ok(Identity::of(user, claims.family, String::new(), address)),
             None => Err(Error::LoginRequired),
         }
@@ -358,7 +369,7 @@ impl Accounts {
                 let session = rows.value::<Session>(&key)?;
                 let user = rows.value::<User>(&user)?;
                 Ok(session.is_some_and(|session| !is_over(&session, now))
-                    && user.is_some_and(|user| !user.disabled && user.epoch == epoch && user.role == role))
+                    && user.is_some_and(|user| user.may_log_in() && user.epoch == epoch && user.role == role))
             })
             .await
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::scope::{Role, Tenant, UserName};
 use crate::text::Locale;
@@ -9,6 +10,8 @@ use crate::text::Locale;
 /// A person who logs in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {
+    /// UUIDv7. Names are what everything else refers to.
+    pub id: Uuid,
     /// Login name; never changes.
     pub name: UserName,
     /// What they may do.
@@ -19,6 +22,9 @@ pub struct User {
     pub password_hash: String,
     /// May not log in; live sessions end at once.
     pub disabled: bool,
+    /// Is being removed with everything; never comes back.
+    #[serde(default)]
+    pub deleting: bool,
     /// Raised when the password changes or the user is disabled: access tokens of an older epoch are void.
     pub epoch: u64,
     /// IANA zone of the pages; the box's where absent.
@@ -33,6 +39,23 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Rises with every change; the ETag of the API.
+    pub version: u64,
+    /// When they last logged in.
+    pub last_login: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether logins begin and go on.
+    pub fn may_log_in(&self) -> bool {
+        !self.disabled && !self.deleting
+    }
+
+    /// To be called with every change but that of `last_login`.
+    pub(super) fn changed(&mut self, now: Timestamp) {
+        self.version += 1;
+        self.updated_at = now;
+    }
 }
 
 /// Light or dark.

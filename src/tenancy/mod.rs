@@ -1,7 +1,9 @@
-//! What a tenant may use, and what it does use.
+//! What a tenant may use, and what it does use; and how tenants come and go.
 
 mod ledger;
 mod plan;
+mod tenants;
 
 pub use ledger::{Kind, Ledger, Reservation, Usage, change_limit, has_old_reservations, spend, usage};
 pub use plan::Plan;
+pub use tenants::{Account, EndStreams, MemberChange, NewMember, Removed, Tenancy};

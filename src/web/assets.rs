@@ -272,7 +272,20 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn our_own_files_are_there() {
-        assert_eq!(ask(Method::GET, &asset_url("favicon.svg"), &[]).await.status(), 200);
+    async fn what_templates_ask_for_is_there() {
+        let sprite = String::from_utf8(GATHERED["icons.svg"].bytes.to_vec()).unwrap();
+        let pages = walkdir::WalkDir::new(concat!(env!("CARGO_MANIFEST_DIR"), "/templates")).into_iter().flatten();
+        for page in pages.filter(|page| page.path().extension().is_some_and(|extension| extension == "html")) {
+            let text = std::fs::read_to_string(page.path()).unwrap();
+            let named = |before: &'static str| {
+                text.split(before).skip(1).filter_map(|rest| rest.split_once('"').map(|(name, _)| name.to_owned()))
+            };
+            for name in named("asset(name=\"") {
+                assert!(Asset::find(&name).is_some(), "{}: asset {name}", page.path().display());
+            }
+            for name in named("icon name=\"").chain(named(" icon=\"")) {
+                assert!(sprite.contains(&format!("id=\"{name}\"")), "{}: icon {name}", page.path().display());
+            }
+        }
     }
 }

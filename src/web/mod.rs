@@ -26,6 +26,7 @@ use crate::audit::Refusals;
 use crate::auth::{Accounts, OperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::tenancy::Tenancy;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
 /// [`crate::library::Editor`], [`Operator`]) carry the proof; this is checked before its body is read.
@@ -55,7 +56,8 @@ pub struct Route {
 }
 
 /// The whole surface, a list a room.
-pub const ROUTES: &[&[Route]] = &[assets::ROUTES, session::ROUTES, api::ROUTES, api::auth::ROUTES];
+pub const ROUTES: &[&[Route]] =
+    &[assets::ROUTES, session::ROUTES, api::ROUTES, api::auth::ROUTES, api::usage::ROUTES, api::users::ROUTES];
 
 /// What the door needs; one for all workers.
 pub struct Server {
@@ -63,6 +65,8 @@ pub struct Server {
     pub foundation: Foundation,
     /// People and sessions.
     pub accounts: Accounts,
+    /// Tenants and what they use.
+    pub tenancy: Tenancy,
     /// Templates.
     pub pages: Pages,
     /// Requests by address.

@@ -1,6 +1,7 @@
 //! The one test binary: sentences over the real surface, on real parts (nginx with RTMP, ffmpeg, Chromium).
 
 mod accounts;
+mod admin;
 mod html;
 mod keeper;
 mod media;

@@ -13,7 +13,12 @@ pub const ROUTES: &[Route] =
     &[Route { method: "GET", path: "/api/v1/openapi.json", access: Access::Public, handler: || web::to(show) }];
 
 /// The documented paths, a list a resource: each file of this folder has a `Document` that names its handlers.
-pub const DOCUMENTS: &[fn() -> OpenApi] = &[Document::openapi, super::auth::Document::openapi];
+pub const DOCUMENTS: &[fn() -> OpenApi] = &[
+    Document::openapi,
+    super::auth::Document::openapi,
+    super::usage::Document::openapi,
+    super::users::Document::openapi,
+];
 
 #[derive(utoipa::OpenApi)]
 #[openapi(

@@ -3,6 +3,8 @@
 
 pub mod auth;
 mod document;
+pub mod usage;
+pub mod users;
 
 use std::future::{Ready, ready};
 

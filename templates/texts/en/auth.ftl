@@ -16,3 +16,5 @@ home-held = Another Jadwalstream already serves { $home } (process { $pid }). St
 listen-failed = { $address } cannot be listened on: { $cause }. Choose another address with --listen.
 logged-out = You are logged out.
 locale-unknown = Choose English or Indonesian.
+user-deleting = { $name } is being deleted. Wait until that is done.
+user-delete-yourself = You cannot delete yourself. Ask another admin.

@@ -16,3 +16,5 @@ home-held = Jadwalstream lain sudah menjalankan { $home } (proses { $pid }). Hen
 listen-failed = { $address } tidak bisa dipakai: { $cause }. Pilih alamat lain dengan --listen.
 logged-out = Anda sudah keluar.
 locale-unknown = Pilih bahasa Inggris atau Indonesia.
+user-deleting = { $name } sedang dihapus. Tunggu sampai selesai.
+user-delete-yourself = Anda tidak bisa menghapus akun sendiri. Minta admin lain melakukannya.
