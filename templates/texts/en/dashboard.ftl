@@ -1,7 +1,7 @@
 dashboard-on-air = On air
 dashboard-ends = Ends
 dashboard-quiet = Nothing is on air.
-dashboard-quiet-text = What comes next stands beside. You can also start a stream now.
+dashboard-quiet-text = Start one now, or plan when it should begin.
 dashboard-start-one = Start a stream
 dashboard-next = What comes next
 dashboard-nothing-next = Nothing planned

@@ -63,3 +63,4 @@ upload-left = { $time } left
 upload-speed = { $speed }/s
 upload-leave = Uploads are still running. If you leave, they end.
 upload-drop-anywhere = Let go to upload
+upload-choose = Choose files

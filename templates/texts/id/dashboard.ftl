@@ -1,7 +1,7 @@
 dashboard-on-air = Sedang tayang
 dashboard-ends = Berakhir
 dashboard-quiet = Tidak ada yang sedang tayang.
-dashboard-quiet-text = Yang berikutnya ada di sebelah. Anda juga bisa memulai siaran sekarang.
+dashboard-quiet-text = Mulai sekarang, atau jadwalkan waktunya.
 dashboard-start-one = Mulai siaran
 dashboard-next = Yang berikutnya
 dashboard-nothing-next = Belum ada jadwal

@@ -59,3 +59,4 @@ upload-left = sisa { $time }
 upload-speed = { $speed }/dtk
 upload-leave = Unggahan masih berjalan. Jika Anda pergi, unggahan berhenti.
 upload-drop-anywhere = Lepaskan untuk mengunggah
+upload-choose = Pilih berkas
