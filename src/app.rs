@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
 use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use crate::audit::{self, Refusals};
 use crate::auth::{Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{CONTROL_SOCKET, Config};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
@@ -206,6 +208,9 @@ impl App {
         let socket = server.foundation.config().socket();
         // A socket left by a server that was killed; the lock says that nobody answers it.
         let _ = fs::remove_file(&socket);
+        let folder = File::open(server.foundation.config().data())?;
+        let control = UnixListener::bind(short_socket_path(folder.as_raw_fd()))?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         let data = server.clone();
         let mut http =
             HttpServer::new(move || ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure))
@@ -219,8 +224,7 @@ impl App {
                 .keep_alive(Duration::from_secs(75))
                 .shutdown_timeout(5)
                 .disable_signals()
-                .bind_uds(&socket)?;
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+                .listen_uds(control)?;
         if let Some(listener) = listener {
             http = http.listen(listener)?;
         }
@@ -241,6 +245,11 @@ impl App {
     }
 }
 
+/// The control socket by way of an open `data` folder: a path that fits into a socket's address wherever the home lies.
+pub(crate) fn short_socket_path(folder: RawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{folder}/{CONTROL_SOCKET}"))
+}
+
 fn bind(config: &Config) -> Result<TcpListener> {
     TcpListener::bind(config.listen).map_err(|cause| {
         let message = Message::new("listen-failed").with("address", config.listen.to_string());
@@ -248,32 +257,38 @@ fn bind(config: &Config) -> Result<TcpListener> {
     })
 }
 
-/// The admin with a password of their own, and the demo account: made while there is no admin. The admin comes last, so
-/// that a start which is cut off begins again.
+/// The admin with a password of their own, while there is no admin; and the demo account, at the first start with pages.
+/// Each is looked for by itself, so that a start which is cut off is made good by the next.
 async fn first_users(
     accounts: &Accounts,
     tenancy: &Tenancy,
     licence: &SystemLicence,
     start: &Start,
 ) -> Result<Option<String>> {
+    let console = licence.console();
+    let make = async |name: &str, role, password| -> Result<()> {
+        let name = UserName::parse(name)?;
+        let new = NewMember { name, role, tenant: None, password, plan: None, storage_limit: None };
+        tenancy.create(&console, new).await.map(drop)
+    };
+    if start.pages && !tenancy.demo_decided().await? {
+        if !start.no_demo {
+            match make("demo", Role::Demo, random_token()?).await {
+                Err(Error::Conflict(_)) => {}
+                made => made?,
+            }
+        }
+        tenancy.decide_demo().await?;
+    }
     if accounts.has_admin().await? {
         return Ok(None);
     }
-    let console = licence.console();
     let given = start.admin_password.as_ref().map(|password| password.expose_secret().to_owned());
     let password = match &given {
         Some(password) => password.clone(),
         None => random_token()?[..20].to_owned(),
     };
-    let demo = (!start.no_demo).then(|| random_token().map(|password| ("demo", Role::Demo, password))).transpose()?;
-    for (name, role, password) in demo.into_iter().chain([("admin", Role::Admin, password.clone())]) {
-        let name = UserName::parse(name)?;
-        let new = NewMember { name, role, tenant: None, password, plan: None, storage_limit: None };
-        match tenancy.create(&console, new).await {
-            Err(Error::Conflict(_)) if role == Role::Demo => {}
-            made => drop(made?),
-        }
-    }
+    make("admin", Role::Admin, password.clone()).await?;
     Ok(given.is_none().then_some(password))
 }
 

@@ -1,6 +1,11 @@
-//! The command line.
+//! The command line. Every command but `serve` and `routes` is a request of the operator's API: to the running server
+//! over the home's own socket or, where none runs, to one that lives as long as the command.
 
-use std::path::PathBuf;
+mod console;
+mod user;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -11,6 +16,7 @@ use crate::app::{App, Start};
 use crate::config::{Config, Overrides};
 use crate::error::{Error, Result};
 use crate::{telemetry, web};
+use console::Console;
 
 /// Keeps prerecorded video on air from one small server.
 #[derive(Parser)]
@@ -19,6 +25,9 @@ struct Cli {
     /// Folder of all data; the current one if absent.
     #[arg(long, global = true, env = "JADWAL_HOME", default_value = ".")]
     home: PathBuf,
+    /// Print one JSON value.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,11 +37,10 @@ enum Command {
     /// Serve pages and keep streams on air.
     Serve(Serve),
     /// Print every route.
-    Routes {
-        /// As one JSON value.
-        #[arg(long)]
-        json: bool,
-    },
+    Routes,
+    /// Make, show, change and delete users.
+    #[command(subcommand)]
+    User(user::User),
 }
 
 #[derive(Args)]
@@ -48,14 +56,19 @@ struct Serve {
     no_demo: bool,
 }
 
+/// Exit code of a command that was used wrongly.
+const WRONG_USE: u8 = 2;
+
 /// Runs a command; exit 0 done, 1 failed, 2 wrong use, 3 done with things skipped.
 pub fn run() -> ExitCode {
+    // What is made from here on is the owner's alone: the socket, rows, uploads, logs of streams.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(wrong) => {
             // A reader that is gone needs no message.
             let _ = wrong.print();
-            return ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(2));
+            return ExitCode::from(u8::try_from(wrong.exit_code()).unwrap_or(WRONG_USE));
         }
     };
     match cli.run() {
@@ -79,41 +92,69 @@ pub fn run() -> ExitCode {
 
 impl Cli {
     fn run(self) -> Result<ExitCode> {
-        match self.command {
-            Command::Serve(serve) => serve.run(&self.home),
-            Command::Routes { json } => {
+        let Cli { home, json, command } = self;
+        match command {
+            Command::Serve(serve) => serve.run(&home),
+            Command::Routes => {
                 print_routes(json);
                 Ok(ExitCode::SUCCESS)
             }
+            Command::User(command) => {
+                // Only this one makes a home: a command in the wrong folder must not.
+                let makes_home = command.makes_home();
+                with_console(&home, makes_home, async move |console| command.run(&console, json).await)
+            }
         }
     }
+}
+
+/// Runs a command with a way to the server.
+fn with_console(
+    home: &Path,
+    makes_home: bool,
+    command: impl AsyncFnOnce(Console) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let config = Config::load(home, environment, &Overrides::default())?;
+    // Nobody reads the log of a command; what goes wrong is its answer.
+    telemetry::start("error", false);
+    actix_web::rt::System::new().block_on(async move {
+        let (console, server) = Console::open(config, makes_home).await?;
+        let outcome = command(console).await;
+        if let Some(server) = server {
+            server.end().await?;
+        }
+        outcome
+    })
 }
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+fn admin_password() -> Option<SecretString> {
+    environment("JADWAL_ADMIN_PASSWORD").filter(|given| !given.is_empty()).map(SecretString::from)
+}
+
+/// Prints a line; a reader that is gone is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 impl Serve {
-    fn run(self, home: &std::path::Path) -> Result<ExitCode> {
+    fn run(self, home: &Path) -> Result<ExitCode> {
         let overrides = Overrides { listen: self.listen, public_url: self.public_url };
         let config = Config::load(home, environment, &overrides)?;
         telemetry::start(&config.log, environment("JADWAL_LOG_FORMAT").as_deref() == Some("json"));
-        let start = Start {
-            no_demo: self.no_demo,
-            admin_password: environment("JADWAL_ADMIN_PASSWORD")
-                .filter(|given| !given.is_empty())
-                .map(SecretString::from),
-            pages: true,
-        };
+        let start = Start { no_demo: self.no_demo, admin_password: admin_password(), pages: true };
         actix_web::rt::System::new().block_on(async move {
             let app = App::build(config, start).await?;
             let (address, password) = (app.address(), app.first_password.clone());
             app.run_until(stop_signal()?, move || {
                 if let Some(password) = password {
-                    println!("admin password: {password}");
+                    say(&format!("admin password: {password}"));
                 }
                 if let Some(address) = address {
-                    println!("listening on http://{address}");
+                    say(&format!("listening on http://{address}"));
                 }
                 // Only tells systemd, where there is one.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -142,10 +183,21 @@ fn print_routes(as_json: bool) {
         let routes: Vec<_> = web::routes()
             .map(|route| json!({"method": route.method, "path": route.path, "access": route.access}))
             .collect();
-        println!("{}", serde_json::Value::from(routes));
+        say(&serde_json::Value::from(routes).to_string());
     } else {
         for route in web::routes() {
-            println!("{:<7} {:<9} {}", route.method, format!("{:?}", route.access).to_lowercase(), route.path);
+            let access = format!("{:?}", route.access).to_lowercase();
+            say(&format!("{:<7} {access:<9} {}", route.method, route.path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_commands_fit_together() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -10,6 +10,9 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::text::Message;
 
+/// Name of the command line's socket in `data`.
+pub const CONTROL_SOCKET: &str = ".control.socket";
+
 /// Every setting of the program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -213,7 +216,7 @@ impl Config {
 
     /// The command line's way to a running server.
     pub fn socket(&self) -> PathBuf {
-        self.data().join(".control.socket")
+        self.data().join(CONTROL_SOCKET)
     }
 
     /// Whether people come by https.

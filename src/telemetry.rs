@@ -1,12 +1,19 @@
 //! The log: one line an event on standard error, JSON where a machine reads it. Never a secret.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log at `level`; under systemd (which adds times of its own) or with `JADWAL_LOG_FORMAT=json` the
 /// form changes. A second call changes nothing.
 pub fn start(level: &str, json: bool) {
     let filter = EnvFilter::try_new(format!("{level},actix_server=warn")).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colours);
     // A log that was started before stays.
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }

@@ -99,6 +99,8 @@ pub struct Tenancy {
     turn: Arc<Mutex<()>>,
 }
 
+const DEMO_DECIDED: &str = "demo-decided";
+
 fn state_key(tenant: &Tenant) -> String {
     format!("tenant/{tenant}")
 }
@@ -165,6 +167,16 @@ impl Tenancy {
                 Ok(states)
             })
             .await
+    }
+
+    /// Whether the first start has made the demo account, or was told not to.
+    pub async fn demo_decided(&self) -> Result<bool> {
+        self.platform().read(|rows| Ok(rows.value(DEMO_DECIDED)?.unwrap_or(false))).await
+    }
+
+    /// The demo account is made once a home: who deletes it is not given it again.
+    pub async fn decide_demo(&self) -> Result<()> {
+        self.platform().write(|rows| rows.put_value(DEMO_DECIDED, &true)).await
     }
 
     /// Makes a user, and their tenant where it is theirs alone: space, folders, limit, then the user who may use it.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod cli;
 mod html;
 mod keeper;
 mod media;

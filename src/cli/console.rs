@@ -1,0 +1,156 @@
+//! The operator's way to the server: HTTP over the socket in the home. Whoever may open that file runs the box.
+
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::admin_password;
+use crate::app::{App, Start, short_socket_path};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::text::Message;
+
+/// How long a server may take from its lock to its socket.
+const STARTING: Duration = Duration::from_secs(30);
+
+/// A connection to the server of a home.
+pub(super) struct Console {
+    http: reqwest::Client,
+    /// Keeps the socket's short path good.
+    _folder: File,
+}
+
+/// A server that runs for one command.
+pub(super) struct OwnServer {
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl OwnServer {
+    /// Ends it and waits for it.
+    pub async fn end(self) -> Result<()> {
+        // It may have ended by itself, with an error that comes now.
+        let _ = self.stop.send(());
+        self.running.await.map_err(|cause| Error::Internal(anyhow::Error::new(cause)))?
+    }
+}
+
+fn unreachable(cause: impl Into<anyhow::Error>) -> Error {
+    Error::Internal(cause.into().context("the server of this home does not answer"))
+}
+
+impl Console {
+    /// Reaches the running server, or starts one for this command.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]-like refusal where there is no home and `makes_home` is false.
+    pub async fn open(config: Config, makes_home: bool) -> Result<(Console, Option<OwnServer>)> {
+        if !makes_home && !config.data().join("platform.redb").exists() {
+            let message = Message::new("home-missing").with("home", config.home.display().to_string());
+            return Err(Error::Conflict(message));
+        }
+        let deadline = Instant::now() + STARTING;
+        loop {
+            if let Some((folder, path)) = answering(&config)? {
+                return Ok((Console::over(folder, path)?, None));
+            }
+            let start = Start { no_demo: true, admin_password: admin_password(), pages: false };
+            match App::build(config.clone(), start).await {
+                Ok(app) => return Console::beside(app, &config).await,
+                // Held by a server that is starting, or just ending.
+                Err(Error::Conflict(_)) if Instant::now() < deadline && is_held(&config) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn beside(app: App, config: &Config) -> Result<(Console, Option<OwnServer>)> {
+        if let Some(password) = &app.first_password {
+            // Not on standard output, which belongs to the command.
+            eprintln!("admin password: {password}");
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, is_ready) = oneshot::channel();
+        #[allow(clippy::disallowed_methods, reason = "waited for in OwnServer::end")]
+        let running = tokio::task::spawn_local(app.run_until(
+            async move {
+                let _ = stopped.await;
+            },
+            move || {
+                let _ = ready.send(());
+            },
+        ));
+        let server = OwnServer { stop, running };
+        if is_ready.await.is_err() {
+            server.end().await?;
+        } else if let Some((folder, path)) = answering(config)? {
+            return Ok((Console::over(folder, path)?, Some(server)));
+        }
+        Err(Error::Internal(anyhow::anyhow!("the command's own server does not answer")))
+    }
+
+    fn over(folder: File, path: PathBuf) -> Result<Console> {
+        let http = reqwest::Client::builder().unix_socket(path).build().map_err(unreachable)?;
+        Ok(Console { http, _folder: folder })
+    }
+
+    /// Makes a request of the API; `path` is below `/api/v1`. An empty answer is null.
+    ///
+    /// # Errors
+    /// The server's refusal in its own words.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut request = self.http.request(method, format!("http://localhost/api/v1{path}"));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if status.is_success() {
+            return if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) };
+        }
+        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();
+        for field in problem["errors"].as_array().into_iter().flatten() {
+            let (name, message) = (&field["field"], &field["message"]);
+            told += &format!("\n  {}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
+        }
+        Err(Error::Upstream(Message::new("console-refused").with("told", told)))
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, None).await
+    }
+}
+
+/// The socket, if somebody answers there.
+fn answering(config: &Config) -> Result<Option<(File, PathBuf)>> {
+    let folder = match File::open(config.data()) {
+        Ok(folder) => folder,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause.into()),
+    };
+    let path = short_socket_path(folder.as_raw_fd());
+    match UnixStream::connect(&path) {
+        Ok(_) => Ok(Some((folder, path))),
+        Err(cause) => match cause.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Ok(None),
+            _ => Err(cause.into()),
+        },
+    }
+}
+
+/// Whether another process holds the home.
+fn is_held(config: &Config) -> bool {
+    let Ok(file) = File::open(config.data().join(".lock")) else { return false };
+    nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).is_err()
+}
