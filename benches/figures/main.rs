@@ -1,0 +1,51 @@
+//! Prints the figures of this product: `scripts/bench [part …]`. Comparisons are ratios within one run, because
+//! machines differ and are noisy; other figures are for the machine that the table names.
+
+mod bytes;
+mod gallery;
+mod starting;
+mod world;
+
+use std::process::ExitCode;
+
+/// One line of the table.
+pub struct Figure {
+    name: String,
+    measured: String,
+    wanted: String,
+    met: bool,
+}
+
+impl Figure {
+    /// A figure that should be at least, or at most, what is wanted.
+    pub fn new(name: impl Into<String>, measured: impl Into<String>, wanted: impl Into<String>, met: bool) -> Figure {
+        Figure { name: name.into(), measured: measured.into(), wanted: wanted.into(), met }
+    }
+}
+
+const PARTS: [(&str, fn() -> Vec<Figure>); 4] = [
+    ("upload", bytes::upload),
+    ("download", bytes::download),
+    ("gallery", gallery::gallery),
+    ("start", starting::start),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let Some(unknown) = wanted.iter().find(|part| PARTS.iter().all(|(name, _)| name != part)) {
+        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+        eprintln!("there is no part `{unknown}`; the parts are: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    println!("{}\n", world::machine());
+    println!("| figure | measured | wanted | |\n| --- | --- | --- | --- |");
+    for (name, part) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|part| part == name) {
+            for figure in part() {
+                let met = if figure.met { "met" } else { "**missed**" };
+                println!("| {} | {} | {} | {met} |", figure.name, figure.measured, figure.wanted);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
