@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::{self, Refusals};
+use crate::audit::Refusals;
 use crate::auth::{Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
 use crate::clock::Clock;
 use crate::config::{CONTROL_SOCKET, Config};
@@ -31,6 +31,7 @@ use crate::supervise::Tasks;
 use crate::tenancy::{EndStreams, NewMember, Tenancy};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
+use crate::web::metrics::Metrics;
 use crate::web::{Console, LiveEvents, Pages, Server, configure, finish};
 
 /// Holds a home: one home, one server.
@@ -128,7 +129,7 @@ impl App {
         let store = Store::open_redb(config.data(), Clock::system())?;
         let secret = signing_secret(&store, &vault).await?;
         let accounts = Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, config.limits.login_burst);
-        let (refusals, mut drain) = Refusals::new();
+        let (refusals, refusal_writer) = Refusals::new();
         let per_minute = NonZeroU32::new(config.limits.requests_per_minute).unwrap_or(NonZeroU32::MIN);
         let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
         let demo_requests = Throttle::new(NonZeroU32::MIN.saturating_add(119), Duration::from_millis(500));
@@ -151,6 +152,7 @@ impl App {
             requests,
             demo_requests,
             refusals,
+            metrics: Metrics::default(),
             host: Host::new(&foundation),
             live_events: LiveEvents::default(),
             console: licence.console(),
@@ -171,27 +173,13 @@ impl App {
         });
         let intake = foundation.intake().clone();
         tasks.spawn("intake", move |end| async move { intake.tidy(end).await });
-        let record = foundation.clone();
-        tasks.spawn("refusals", move |end| async move {
-            let mut batch = Vec::new();
-            loop {
-                // At the end, what was noted before it is still written.
-                let last = tokio::select! {
-                    count = drain.recv_many(&mut batch, 256) => count == 0,
-                    () = end.cancelled() => true,
-                };
-                if !last {
-                    // A flood is gathered, so that it costs a few commits a second and not one each.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                while let Ok(more) = drain.try_recv() {
-                    batch.push(more);
-                }
-                write_by_space(&record, &licence, std::mem::take(&mut batch)).await;
-                if last {
-                    return;
-                }
-            }
+        let (record, permission) = (foundation.clone(), licence.clone());
+        tasks.spawn("refusals", move |end| {
+            refusal_writer.run(end, move |tenant| match tenant {
+                Some(tenant) => record.rows(&permission.scope(tenant, "audit")),
+                #[allow(clippy::disallowed_methods, reason = "nobody was logged in")]
+                None => record.store().platform(),
+            })
         });
         Ok(App { server, listener, tasks, _lock: lock, first_password })
     }
@@ -290,19 +278,4 @@ async fn first_users(
     };
     make("admin", Role::Admin, password.clone()).await?;
     Ok(given.is_none().then_some(password))
-}
-
-async fn write_by_space(foundation: &Foundation, licence: &SystemLicence, refusals: Vec<audit::Refusal>) {
-    let mut spaces = std::collections::BTreeMap::<_, Vec<_>>::new();
-    for refusal in refusals {
-        spaces.entry(refusal.tenant.clone()).or_default().push(refusal);
-    }
-    for (tenant, refusals) in spaces {
-        let rows = match tenant {
-            Some(tenant) => foundation.rows(&licence.scope(&tenant, "audit")),
-            #[allow(clippy::disallowed_methods, reason = "nobody was logged in")]
-            None => foundation.store().platform(),
-        };
-        audit::write_refusals(rows, refusals).await;
-    }
 }

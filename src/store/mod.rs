@@ -137,6 +137,11 @@ pub trait Port: Send + Sync + 'static {
         self.snapshot(space)?.get(key)
     }
 
+    /// No commit to a space is newer than this; now, where a backend cannot tell cheaply.
+    fn changed_at(&self, _space: &Space) -> Result<Timestamp> {
+        Ok(Timestamp::MAX)
+    }
+
     /// Up to `limit` keys of a range with their values.
     fn range(&self, space: &Space, range: Range<'_>, limit: usize) -> Result<Vec<(Vec<u8>, Versioned)>> {
         let mut page = Vec::new();
@@ -299,6 +304,12 @@ impl SpaceStore {
     /// The clock that stamps rows.
     pub fn clock(&self) -> &Clock {
         &self.store.clock
+    }
+
+    /// See [`Port::changed_at`].
+    pub async fn changed_at(&self) -> Result<Timestamp> {
+        let this = self.clone();
+        blocking(move || this.store.port.changed_at(&this.space)).await
     }
 
     /// Makes the space; fine if it is there.

@@ -296,6 +296,17 @@ impl Port for RedbPort {
         }
     }
 
+    fn changed_at(&self, space: &Space) -> Result<jiff::Timestamp> {
+        // Every commit writes the file, and so does opening it. The kernel's stamps lag by some milliseconds.
+        let changed = match fs::metadata(self.path(space)).and_then(|file| file.modified()) {
+            Ok(changed) => changed,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
+            Err(cause) => return Err(cause.into()),
+        };
+        let changed = changed + std::time::Duration::from_secs(1);
+        Ok(jiff::Timestamp::try_from(changed).unwrap_or(jiff::Timestamp::MAX))
+    }
+
     fn snapshot(&self, space: &Space) -> Result<Box<dyn Snapshot>> {
         let handle = self.handle(space, false)?;
         let transaction = redb_try!("begin read", handle.begin_read());

@@ -91,7 +91,7 @@ impl Account {
 /// The tenants of the box.
 #[derive(Clone)]
 pub struct Tenancy {
-    foundation: Foundation,
+    pub(super) foundation: Foundation,
     accounts: Accounts,
     tasks: Tasks,
     end_streams: EndStreams,
@@ -125,7 +125,7 @@ impl Tenancy {
         }
     }
 
-    fn platform(&self) -> SpaceStore {
+    pub(super) fn platform(&self) -> SpaceStore {
         #[allow(clippy::disallowed_methods, reason = "which tenants there are belongs to none of them")]
         self.foundation.store().platform()
     }

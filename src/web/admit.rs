@@ -87,6 +87,13 @@ fn address_of(request: &ServiceRequest, trusted: &[IpAddr]) -> Option<IpAddr> {
     Some(foreign.map_or(peer, |hop| hop.to_canonical()))
 }
 
+/// Whether a program on this machine asks for itself: no proxy, which would come from here too, speaks for another.
+fn is_of_this_box(request: &ServiceRequest, address: Option<IpAddr>) -> bool {
+    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+    address.is_some_and(|address| address.is_loopback())
+        && forwarded.iter().all(|name| !request.headers().contains_key(*name))
+}
+
 /// A form on another site must not act here. Programs that send neither header are no browsers and carry no cookies
 /// that they were not given.
 fn same_origin(request: &ServiceRequest, server: &Server) -> Result<()> {
@@ -125,12 +132,13 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     let identity = identify(request, &server, address).await;
     let checked = match (access, &identity) {
         (Access::Public, _) => Ok(()),
-        (Access::Operator, Err(_)) if console => Ok(()),
+        (Access::Operator | Access::OperatorOrBox, Err(_)) if console => Ok(()),
+        (Access::OperatorOrBox, Err(_)) if is_of_this_box(request, address) => Ok(()),
         (_, Err(Error::LoginRequired)) => Err(Error::LoginRequired),
         (_, Err(_)) => return identity.map(drop),
         (Access::Read, Ok(_)) => Ok(()),
         (Access::Write, Ok((identity, _))) => identity.write_scope().map(drop),
-        (Access::Operator, Ok((identity, _))) => identity.operator().map(drop),
+        (Access::Operator | Access::OperatorOrBox, Ok((identity, _))) => identity.operator().map(drop),
     };
     if let (Err(Error::Forbidden(_)), Ok((identity, _))) = (&checked, &identity) {
         server.refusals.note(Refusal {

@@ -1,13 +1,14 @@
 //! The one place where an [`Error`] becomes a page, or problem+json under `/api/`; and where every answer gets its
 //! security headers.
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde_json::json;
 
+use super::Server;
 use super::page::Page;
 use crate::error::Error;
 use crate::text::{Locale, Message};
@@ -55,6 +56,7 @@ pub async fn finish(
             ServiceResponse::new(request, body)
         }
     };
+    count(&response, started.elapsed());
     if !is_quiet(response.request().path()) {
         tracing::info!(
             method = %response.request().method(),
@@ -81,9 +83,25 @@ pub async fn finish(
     Ok(response)
 }
 
+fn count(response: &ServiceResponse<BoxBody>, took: std::time::Duration) {
+    let request = response.request();
+    let Some(server) = request.app_data::<web::Data<Server>>() else { return };
+    let sent = match response.response().body().size() {
+        BodySize::Sized(length) => length,
+        BodySize::None | BodySize::Stream => 0,
+    };
+    let status = response.status().as_u16();
+    server.metrics.count(status, took, sent);
+    let header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    if status < 400 && header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/form-data")) {
+        let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        server.metrics.count_upload(length.unwrap_or_default());
+    }
+}
+
 /// Requests that would fill the log and tell nothing.
 fn is_quiet(path: &str) -> bool {
-    path.starts_with("/static/") || path == "/healthz" || path == "/readyz"
+    path.starts_with("/static/") || path.ends_with("/healthz") || path.ends_with("/readyz")
 }
 
 /// What an error of actix itself (a broken body, a path that does not parse) means here.

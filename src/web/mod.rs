@@ -7,7 +7,9 @@ pub mod assets;
 mod extract;
 mod failure;
 pub mod format;
+mod health;
 mod live_events;
+pub mod metrics;
 mod page;
 mod session;
 
@@ -41,6 +43,9 @@ pub enum Access {
     Write,
     /// Admins.
     Operator,
+    /// Admins, and programs on the box itself.
+    #[serde(rename = "operator")]
+    OperatorOrBox,
 }
 
 /// One address of the surface.
@@ -56,8 +61,17 @@ pub struct Route {
 }
 
 /// The whole surface, a list a room.
-pub const ROUTES: &[&[Route]] =
-    &[assets::ROUTES, session::ROUTES, api::ROUTES, api::auth::ROUTES, api::usage::ROUTES, api::users::ROUTES];
+pub const ROUTES: &[&[Route]] = &[
+    assets::ROUTES,
+    session::ROUTES,
+    health::ROUTES,
+    metrics::ROUTES,
+    api::ROUTES,
+    api::audit::ROUTES,
+    api::auth::ROUTES,
+    api::usage::ROUTES,
+    api::users::ROUTES,
+];
 
 /// What the door needs; one for all workers.
 pub struct Server {
@@ -75,6 +89,8 @@ pub struct Server {
     pub demo_requests: Throttle,
     /// Where refusals are recorded.
     pub refusals: Refusals,
+    /// What was answered so far.
+    pub metrics: metrics::Metrics,
     /// How the box is doing.
     pub host: Host,
     /// Pages and programs that are told of changes.

@@ -90,13 +90,7 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
             Ok(response)
         }
         Err(error) => {
-            server.refusals.note(Refusal {
-                tenant: None,
-                actor: username,
-                address: address.0.map(|address| address.to_string()),
-                action: "session.begin".into(),
-                object: String::new(),
-            });
+            server.refusals.note(Refusal::of_login(&username, address.0, "session.begin"));
             let context = context(&page, next.as_deref()).await?;
             page.refuse("", "login.html", context, &form.typed, error).await
         }

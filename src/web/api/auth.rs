@@ -76,13 +76,7 @@ async fn log_in(
     match server.accounts.log_in_api(&username, password, address.0, agent.to_owned()).await {
         Ok(pair) => Ok(shown(&Tokens::from(pair), None)),
         Err(error) => {
-            server.refusals.note(Refusal {
-                tenant: None,
-                actor: username,
-                address: address.0.map(|address| address.to_string()),
-                action: "token.begin".into(),
-                object: String::new(),
-            });
+            server.refusals.note(Refusal::of_login(&username, address.0, "token.begin"));
             Err(error)
         }
     }

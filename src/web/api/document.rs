@@ -6,16 +6,22 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, PartialSchema as _, ToSchema as _};
 
 use super::{FieldProblem, Problem};
-use crate::web::{Access, Route, routes};
+use crate::error::Result;
+use crate::web::{Access, Page, Route, routes};
 
 /// This file's part of the surface.
-pub const ROUTES: &[Route] =
-    &[Route { method: "GET", path: "/api/v1/openapi.json", access: Access::Public, handler: || web::to(show) }];
+pub const ROUTES: &[Route] = &[
+    Route { method: "GET", path: "/api/v1/openapi.json", access: Access::Public, handler: || web::to(show) },
+    Route { method: "GET", path: "/api/docs", access: Access::Public, handler: || web::to(browse) },
+];
 
 /// The documented paths, a list a resource: each file of this folder has a `Document` that names its handlers.
 pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     Document::openapi,
+    super::audit::Document::openapi,
     super::auth::Document::openapi,
+    crate::web::health::Document::openapi,
+    crate::web::metrics::Document::openapi,
     super::usage::Document::openapi,
     super::users::Document::openapi,
 ];
@@ -35,6 +41,11 @@ struct Document;
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "meta", responses((status = 200, content_type = "application/json")))]
 async fn show() -> HttpResponse {
     HttpResponse::Ok().json(openapi())
+}
+
+/// A page that shows the document and tries it out.
+async fn browse(page: Page) -> Result<HttpResponse> {
+    page.render("", "api_docs.html", serde_json::json!({})).await
 }
 
 /// The whole document.

@@ -1,6 +1,7 @@
 //! The JSON twins of the pages, under `/api/v1`. What all resources share stands here: lists, times, ETags, answers,
 //! and the OpenAPI document, which each resource adds its paths to.
 
+pub mod audit;
 pub mod auth;
 mod document;
 pub mod usage;

@@ -1,5 +1,9 @@
 //! Append-only, hash-chained record of every change and every refusal. An entry rides in the batch of its change.
 
+mod export;
+mod merged;
+mod refusals;
+
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -8,13 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::auth::Actor;
 use crate::error::Result;
 use crate::store::Range;
-use crate::store::rows::{Cursor, Page, Reader, Writer};
+use crate::store::rows::{Reader, Writer};
+
+pub use export::{Format, export};
+pub use merged::{Place, Source, Told, merged};
+pub use refusals::{Refusal, RefusalWriter, Refusals};
 
 const HEAD: &str = "audit-head";
 const ENTRIES: &str = "audit/";
 
 /// How an act ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It was done.
@@ -99,6 +107,12 @@ pub fn record_refusal(
 /// Longest text kept of a name or object that came from outside.
 const TEXT_LIMIT: usize = 200;
 
+/// Without what would move the cursor of a terminal, or turn the reading direction of a line.
+fn cut(text: &str) -> String {
+    let turns = |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(TEXT_LIMIT).collect()
+}
+
 fn append(
     writer: &mut Writer<'_>,
     actor: &str,
@@ -109,7 +123,6 @@ fn append(
 ) -> Result<()> {
     let head: Option<Head> = writer.value(HEAD)?;
     let (number, previous) = head.map_or((1, String::new()), |head| (head.number + 1, head.hash));
-    let cut = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(TEXT_LIMIT).collect::<String>();
     let mut entry = Entry {
         number,
         at: writer.now(),
@@ -126,12 +139,40 @@ fn append(
     writer.put_value(HEAD, &Head { number, hash: entry.hash })
 }
 
-/// A page of entries, newest first, whose actor, action or object contains `search`.
-pub fn page(reader: &Reader<'_>, after: Option<&Cursor>, limit: usize, search: &str) -> Result<Page<Entry>> {
-    let search = search.to_lowercase();
-    let mut items: Vec<Entry> = Vec::new();
-    let mut more = false;
-    let after = after.and_then(|cursor| String::from_utf8(cursor.as_bytes().to_vec()).ok());
+/// Which entries of a record are shown.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only entries whose actor, action, object or address contains this text.
+    pub search: String,
+    /// Only those that ended so.
+    pub outcome: Option<Outcome>,
+}
+
+impl Filter {
+    /// Whether every entry passes.
+    pub fn is_open(&self) -> bool {
+        self.search.is_empty() && self.outcome.is_none()
+    }
+
+    fn passes(&self, entry: &Entry, search: &str) -> bool {
+        if self.outcome.is_some_and(|outcome| outcome != entry.outcome) {
+            return false;
+        }
+        let address = entry.address.as_deref().unwrap_or_default();
+        let text = format!("{} {} {} {address}", entry.actor, entry.action, entry.object);
+        search.is_empty() || text.to_lowercase().contains(search)
+    }
+}
+
+/// Entries from the newest on, until `visit` breaks. `after` is the number where the page before ended.
+fn newest_first(
+    reader: &Reader<'_>,
+    after: Option<u64>,
+    filter: &Filter,
+    mut visit: impl FnMut(Entry) -> ControlFlow<()>,
+) -> Result<()> {
+    let search = filter.search.to_lowercase();
+    let after = after.map(key);
     let range = Range { prefix: ENTRIES.as_bytes(), after: after.as_deref().map(str::as_bytes), reverse: true };
     let mut failed = None;
     reader.scan(range, |_, value| match serde_json::from_slice::<Entry>(value) {
@@ -139,29 +180,37 @@ pub fn page(reader: &Reader<'_>, after: Option<&Cursor>, limit: usize, search: &
             failed = Some(cause);
             ControlFlow::Break(())
         }
-        Ok(entry) => {
-            let text = format!("{} {} {}", entry.actor, entry.action, entry.object).to_lowercase();
-            if !text.contains(&search) {
-                return ControlFlow::Continue(());
-            }
-            if items.len() == limit {
-                more = true;
-                return ControlFlow::Break(());
-            }
-            items.push(entry);
-            ControlFlow::Continue(())
-        }
+        Ok(entry) if filter.passes(&entry, &search) => visit(entry),
+        Ok(_) => ControlFlow::Continue(()),
     })?;
-    if let Some(cause) = failed {
-        return Err(cause.into());
-    }
-    let next = items.last().filter(|_| more).map(|entry| Cursor::from_bytes(key(entry.number).into_bytes()));
-    Ok(Page { items, next })
+    failed.map_or(Ok(()), |cause| Err(cause.into()))
 }
 
-/// Number of entries.
-pub fn count(reader: &Reader<'_>) -> Result<u64> {
-    Ok(reader.value::<Head>(HEAD)?.map_or(0, |head| head.number))
+/// A page of one record, newest first. `after` is the number where the page before ended.
+pub fn page(reader: &Reader<'_>, after: Option<u64>, limit: usize, filter: &Filter) -> Result<(Vec<Entry>, bool)> {
+    let (mut items, mut more) = (Vec::new(), false);
+    newest_first(reader, after, filter, |entry| {
+        more = items.len() == limit;
+        if more {
+            return ControlFlow::Break(());
+        }
+        items.push(entry);
+        ControlFlow::Continue(())
+    })?;
+    Ok((items, more))
+}
+
+/// Number of entries that pass; of all of them without a walk.
+pub fn count(reader: &Reader<'_>, filter: &Filter) -> Result<u64> {
+    if filter.is_open() {
+        return Ok(reader.value::<Head>(HEAD)?.map_or(0, |head| head.number));
+    }
+    let mut count = 0;
+    newest_first(reader, None, filter, |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
 }
 
 /// Walks the whole chain; the number of the first entry that does not fit, if any.
@@ -188,58 +237,5 @@ pub fn verify(reader: &Reader<'_>) -> Result<Option<u64>> {
         Some(head) if head.number + 1 != expected || head.hash != previous => Ok(Some(expected)),
         None if expected != 1 => Ok(Some(1)),
         _ => Ok(None),
-    }
-}
-
-/// An act that was refused, on its way into the record.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// Whose record it belongs to; the platform's where nobody is logged in.
-    pub tenant: Option<crate::auth::Tenant>,
-    /// A user's name, or what was typed as one.
-    pub actor: String,
-    /// Where from.
-    pub address: Option<String>,
-    /// What was tried.
-    pub action: String,
-    /// On what.
-    pub object: String,
-}
-
-/// Takes refusals from request handlers without making them wait for the disk. A flood is cut, not queued without
-/// end: what does not fit is counted.
-#[derive(Clone)]
-pub struct Refusals {
-    queue: tokio::sync::mpsc::Sender<Refusal>,
-}
-
-impl Refusals {
-    /// A sink, and the end that [`write_refusals`] drains.
-    pub fn new() -> (Refusals, tokio::sync::mpsc::Receiver<Refusal>) {
-        let (queue, drain) = tokio::sync::mpsc::channel(1024);
-        (Refusals { queue }, drain)
-    }
-
-    /// Notes a refusal.
-    pub fn note(&self, refusal: Refusal) {
-        if self.queue.try_send(refusal).is_err() {
-            tracing::warn!("refusals come faster than they can be recorded; some are only counted here");
-        }
-    }
-}
-
-/// Writes refusals that came in together as one batch a space.
-pub async fn write_refusals(store: crate::store::SpaceStore, refusals: Vec<Refusal>) {
-    let written = store
-        .write(move |rows| {
-            for refusal in &refusals {
-                let Refusal { actor, address, action, object, .. } = refusal.clone();
-                record_refusal(rows, &actor, address, &action, object)?;
-            }
-            Ok(())
-        })
-        .await;
-    if let Err(cause) = written {
-        tracing::error!(%cause, "refusals could not be recorded");
     }
 }
