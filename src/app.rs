@@ -25,7 +25,9 @@ use crate::config::{CONTROL_SOCKET, Config};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::live::Engine;
 use crate::objects::Objects;
+use crate::schedule::planner::Planner;
 use crate::store::Store;
 use crate::supervise::Tasks;
 use crate::tenancy::{EndStreams, NewMember, Tenancy};
@@ -70,6 +72,15 @@ pub struct Start {
     pub admin_password: Option<SecretString>,
     /// Serve pages; without, only the home's own socket is served (for commands beside no server).
     pub pages: bool,
+}
+
+/// What becomes of the streams that are on air when the server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// They go on: a restart, an upgrade.
+    GoOn,
+    /// They end too.
+    End,
 }
 
 /// A built server that has not begun to answer.
@@ -135,7 +146,13 @@ impl App {
         let demo_requests = Throttle::new(NonZeroU32::MIN.saturating_add(119), Duration::from_millis(500));
         let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
         let tasks = Tasks::new();
-        let end_streams: EndStreams = Arc::new(|_| Box::pin(std::future::ready(Ok(()))));
+        let engine = Engine::new(&foundation, licence.clone(), &tasks);
+        let planner = Planner::new(&foundation, licence.clone(), &engine);
+        let ending = engine.clone();
+        let end_streams: EndStreams = Arc::new(move |proof| {
+            let engine = ending.clone();
+            Box::pin(async move { engine.end_tenant(&proof).await })
+        });
         let tenancy = Tenancy::new(&foundation, &accounts, &tasks, end_streams);
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
@@ -155,6 +172,8 @@ impl App {
             metrics: Metrics::default(),
             host: Host::new(&foundation),
             live_events: LiveEvents::default(),
+            engine: engine.clone(),
+            agenda: planner.agenda().clone(),
             console: licence.console(),
         });
         let watched = server.host.clone();
@@ -171,6 +190,13 @@ impl App {
                 server.accounts.sweep();
             }
         });
+        if start.pages {
+            // A command beside no server looks and ends, but starts nothing.
+            let (engine, checking) = (engine.clone(), planner.clone());
+            tasks.spawn("engine", move |end| engine.work(end));
+            tasks.spawn("planner", move |end| planner.work(end));
+            tasks.spawn("library-check", move |end| checking.keep_checking(end));
+        }
         let intake = foundation.intake().clone();
         tasks.spawn("intake", move |end| async move { intake.tidy(end).await });
         let (record, permission) = (foundation.clone(), licence.clone());
@@ -190,8 +216,7 @@ impl App {
     }
 
     /// Answers requests until `stop` resolves, then lets those under way finish and ends the background tasks.
-    /// Streams go on.
-    pub async fn run_until(self, stop: impl Future<Output = ()>, ready: impl FnOnce()) -> Result<()> {
+    pub async fn run_until(self, stop: impl Future<Output = Streams>, ready: impl FnOnce()) -> Result<()> {
         let App { server, listener, tasks, _lock, .. } = self;
         let socket = server.foundation.config().socket();
         // A socket left by a server that was killed; the lock says that nobody answers it.
@@ -221,9 +246,12 @@ impl App {
         ready();
         let outcome = tokio::select! {
             outcome = running => outcome,
-            () = stop => {
+            streams = stop => {
                 server.live_events.close();
                 handle.stop(true).await;
+                if streams == Streams::End {
+                    server.engine.stop_everything().await?;
+                }
                 Ok(())
             }
         };

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::app::{App, Start};
+use crate::app::{App, Start, Streams};
 use crate::config::{Config, Overrides};
 use crate::error::{Error, Result};
 use crate::{telemetry, web};
@@ -165,15 +165,16 @@ impl Serve {
     }
 }
 
-/// Resolves at SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+/// Resolves at SIGTERM, which lets streams go on, or at SIGINT, which ends them: who presses Ctrl-C at a terminal wants
+/// the whole thing to end.
+fn stop_signal() -> Result<impl Future<Output = Streams>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => Streams::GoOn,
+            _ = interrupt.recv() => Streams::End,
         }
     })
 }

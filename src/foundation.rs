@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::live::Board;
 use crate::media::{Launcher, Tools};
 use crate::objects::intake::Intake;
 use crate::objects::{Bucket, Objects};
@@ -26,6 +27,7 @@ struct Shared {
     objects: Objects,
     vault: Vault,
     tools: Tools,
+    board: Board,
     intake: Intake,
     /// Names this start of the server.
     boot: Uuid,
@@ -35,9 +37,8 @@ impl Foundation {
     /// Puts the parts together; `boot` names this start of the server.
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
-        Foundation {
-            shared: Arc::new(Shared { config, store, objects, vault, tools, intake: Intake::default(), boot }),
-        }
+        let (board, intake) = (Board::default(), Intake::default());
+        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, boot }) }
     }
 
     /// The settings.
@@ -83,6 +84,11 @@ impl Foundation {
     /// ffmpeg and ffprobe.
     pub fn tools(&self) -> &Tools {
         &self.shared.tools
+    }
+
+    /// What is on air.
+    pub fn board(&self) -> &Board {
+        &self.shared.board
     }
 
     /// The gate for bytes from outside.

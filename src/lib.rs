@@ -15,6 +15,7 @@ pub mod library;
 pub mod live;
 pub mod media;
 pub mod objects;
+pub mod schedule;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::admin_password;
-use crate::app::{App, Start, short_socket_path};
+use crate::app::{App, Start, Streams, short_socket_path};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::text::Message;
@@ -83,6 +83,7 @@ impl Console {
         let running = tokio::task::spawn_local(app.run_until(
             async move {
                 let _ = stopped.await;
+                Streams::GoOn
             },
             move || {
                 let _ = ready.send(());

@@ -1,15 +1,34 @@
 //! Streams on air.
 //!
+//! People change orders ([`stream`]); a run is written down ([`run`]) and one [`supervisor`] a run makes the world
+//! match, woken by the [`engine`]. What pages show comes from the [`board`].
+//!
 //! For every target of every run the server starts one **keeper** ([`keeper`]): our own binary in a session of its own,
 //! which outlives the server and supervises exactly one ffmpeg at a time. The server talks to it through the files of
 //! the run's folder and by signals ([`process`]). What ffmpeg is told and what it says is pure ([`ffmpeg`],
 //! [`progress`]); where streams may go is decided in [`target`].
 
+pub mod admission;
+pub mod board;
+mod calls;
+pub mod engine;
 pub mod ffmpeg;
+mod frame;
 pub mod keeper;
 pub mod launch;
 mod pidfd;
 pub mod process;
 pub mod progress;
 pub mod redact;
+pub mod run;
+pub(crate) mod start;
+pub mod stream;
+mod supervisor;
 pub mod target;
+
+pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
+pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
+pub use engine::Engine;
+pub use run::{Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, pinned};
+pub use stream::{End, LiveStream, NewStream, Order, PlayOrder, StreamChange, Target, TargetInput};
+pub use target::Platform;

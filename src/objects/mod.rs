@@ -64,6 +64,17 @@ impl Objects {
         Bucket { home: self.home.clone(), tenant: scope.tenant().clone() }
     }
 
+    /// The lock file of a stream key, over all tenants; `name` is the key's hash in hex.
+    pub fn key_lock(&self, name: &str) -> Result<PathBuf> {
+        if name.len() != 40 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::Internal(anyhow::anyhow!("no name of a stream key")));
+        }
+        // No tenant's name begins with a dot.
+        let folder = self.home.path.join("data").join(".keys");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        Ok(folder.join(name))
+    }
+
     /// Free bytes of the disk that this program may use, and its size.
     pub fn disk(&self) -> Result<(u64, u64)> {
         let stat = nix::sys::statvfs::statvfs(&self.home.path).map_err(io::Error::from)?;
@@ -274,6 +285,16 @@ impl Bucket {
         let folder = self.work("runs").join(run.to_string());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         Ok(folder)
+    }
+
+    /// The folder of a run, if it is (still) there.
+    pub fn kept_run_folder(&self, run: Uuid) -> Result<Option<PathBuf>> {
+        let folder = self.work("runs").join(run.to_string());
+        match fs::symlink_metadata(&folder) {
+            Ok(found) => Ok(found.is_dir().then_some(folder)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause.into()),
+        }
     }
 
     /// Removes the folder of a run that is over; fine if it is gone.

@@ -4,6 +4,7 @@
 //! with asserted versions, change notices and leases; typed rows, index rows and retries are built once above it, in
 //! [`rows`]. Calls block, so everything above runs them on the blocking pool.
 
+pub mod paged;
 mod redb;
 pub mod rows;
 #[cfg(test)]
@@ -129,6 +130,8 @@ pub trait Port: Send + Sync + 'static {
     fn snapshot(&self, space: &Space) -> Result<Box<dyn Snapshot>>;
     /// Applies a batch durably, or not at all.
     fn commit(&self, space: &Space, batch: &Batch) -> Result<Commit>;
+    /// Every tenant that has a space, those written to last first.
+    fn tenants(&self) -> Result<Vec<Tenant>>;
     /// Notices of every commit; a receiver that lags must treat everything as changed.
     fn watch(&self) -> broadcast::Receiver<Change>;
 
@@ -235,6 +238,12 @@ impl Store {
 
     fn space(&self, space: Space) -> SpaceStore {
         SpaceStore { store: self.clone(), space }
+    }
+
+    /// Every tenant that has a library, for background work; those written to last first.
+    pub async fn tenants(&self, _licence: &crate::auth::SystemLicence) -> Result<Vec<Tenant>> {
+        let port = self.port.clone();
+        blocking(move || port.tenants()).await
     }
 
     /// Notices of every commit.

@@ -13,6 +13,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefini
 use tokio::sync::broadcast;
 
 use super::{Assert, Batch, Change, Commit, Port, Range, Snapshot, Space, Versioned, Visit};
+use crate::auth::Tenant;
 use crate::error::{Error, Result};
 
 /// Rows: key → commit number (8 bytes, big endian) and value.
@@ -354,6 +355,19 @@ impl Port for RedbPort {
         // Nobody listening is fine.
         let _ = self.changes.send(Change { space: space.clone(), keys: Arc::new(keys) });
         Ok(Commit::Done(version))
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.data)? {
+            let entry = entry?;
+            let Some(tenant) = entry.file_name().to_str().and_then(|name| Tenant::parse(name).ok()) else { continue };
+            // Gone meanwhile, or not (yet) a library.
+            let Ok(file) = fs::metadata(entry.path().join("library.redb")) else { continue };
+            found.push((file.modified()?, tenant));
+        }
+        found.sort();
+        Ok(found.into_iter().rev().map(|(_, tenant)| tenant).collect())
     }
 
     fn watch(&self) -> broadcast::Receiver<Change> {

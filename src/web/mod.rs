@@ -28,6 +28,8 @@ use crate::audit::Refusals;
 use crate::auth::{Accounts, OperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::live::Engine;
+use crate::schedule::agenda::Agenda;
 use crate::tenancy::Tenancy;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
@@ -95,6 +97,10 @@ pub struct Server {
     pub host: Host,
     /// Pages and programs that are told of changes.
     pub live_events: LiveEvents,
+    /// What is on air over all tenants, for operators.
+    pub engine: Engine,
+    /// What is due over all tenants, for operators.
+    pub agenda: Agenda,
     /// The proof of whoever comes by the home's own socket.
     pub console: OperatorScope,
 }

@@ -272,8 +272,9 @@ impl Page {
 
     /// What the frame of every page shows.
     async fn frame(&self, active: &str) -> Result<serde_json::Value> {
-        let (mut user, mut storage) = (None, None);
+        let (mut user, mut storage, mut on_air_count) = (None, None, 0);
         if let Some(identity) = &self.identity {
+            on_air_count = self.server.foundation.board().on_air_count(identity.scope());
             let library = Library::open(&self.server.foundation, identity.scope());
             let usage = library.rows().read(tenancy::usage).await?;
             let limit = self.server.foundation.ledger(identity.scope()).limit(&usage);
@@ -301,7 +302,7 @@ impl Page {
             "theme": self.theme.map_or("auto", Theme::code),
             "user": user,
             "time_zone": self.zone_name,
-            "on_air_count": 0,
+            "on_air_count": on_air_count,
             "storage": storage,
             "flash": flash,
             "version": env!("CARGO_PKG_VERSION"),

@@ -218,6 +218,16 @@ impl TargetUrl {
         }
         Ok(())
     }
+
+    /// A full RTMP address as its application and its stream name, which is the key; nothing where it has no name.
+    pub fn split_stream_name(&self) -> Option<(TargetUrl, String)> {
+        if self.scheme == Scheme::Srt {
+            return None;
+        }
+        let (app, name) = self.path.rsplit_once('/')?;
+        let whole = !app.is_empty() && !app.contains('?') && !name.is_empty();
+        whole.then(|| (TargetUrl { path: app.to_owned(), ..self.clone() }, name.to_owned()))
+    }
 }
 
 /// The address and the key joined by exactly one `/`, as people paste it into other programs. Secret.

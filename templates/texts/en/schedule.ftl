@@ -49,3 +49,27 @@ schedule-words-custom = By its own rule, at { $time }
 schedule-words-for = { $words }, for { $length }
 schedule-words-to = { $words }, until { $time }
 schedule-within = in { $time }
+
+schedule-zone-unknown = This time zone is not known. Choose one such as Asia/Jakarta.
+schedule-start-far = Choose a start between 1970 and 2200.
+schedule-start-past = This time has passed. Choose a later one.
+schedule-rule-past = By this rule nothing comes any more. Choose a later end, or none.
+schedule-two-ends = Choose a length or a stop time, not both.
+schedule-duration-range = A stretch on air lasts from 1 second to 366 days.
+schedule-stop-before = The stop time lies before the start. Choose a later one.
+schedule-stop-form = Write the stop time as 21:00, or with its date as 2025-11-04T21:00.
+schedule-grace-range = A missed start is made up for within a day at most.
+schedule-skips-many = At most { $most } dates can be left out.
+schedule-stream-unknown = This stream is not in your library any more. Choose another one.
+schedule-rule-unreadable = The rule cannot be read. It looks like FREQ=WEEKLY;BYDAY=MO,WE.
+schedule-rule-part = The rule's part “{ $part }” is not understood.
+schedule-rule-frequency = A rule repeats daily, weekly, monthly or yearly, not more often.
+schedule-rule-dense = By this rule the stream would start twice within a minute.
+schedule-rule-never = By this rule the stream would never start.
+schedule-rule-overlaps = Each time on air would last longer than until the next one. Choose a shorter length.
+schedule-conflict = “{ $title }” is on air with the same stream key at that time ({ $at }, { $zone }). Choose another time or another key.
+schedule-clash = At the same time as “{ $title }”, with the same stream key
+schedule-missed-over = The server was not running at that time; { $minutes } minutes later its time on air was over.
+schedule-missed-late = The server was not running at that time; { $minutes } minutes later it was too late ({ $grace } minutes are allowed).
+schedule-missed-overtaken = The server was not running at that time, and a later start came up meanwhile.
+schedule-missed-busy = The stream was on air already.

@@ -45,3 +45,27 @@ schedule-words-custom = Menurut aturannya sendiri, pukul { $time }
 schedule-words-for = { $words }, selama { $length }
 schedule-words-to = { $words }, sampai { $time }
 schedule-within = { $time } lagi
+
+schedule-zone-unknown = Zona waktu ini tidak dikenal. Pilih misalnya Asia/Jakarta.
+schedule-start-far = Pilih waktu mulai antara tahun 1970 dan 2200.
+schedule-start-past = Waktu ini sudah lewat. Pilih waktu yang lebih nanti.
+schedule-rule-past = Menurut aturan ini tidak ada tayangan lagi. Pilih akhir yang lebih nanti, atau tanpa akhir.
+schedule-two-ends = Pilih durasi atau waktu berhenti, jangan keduanya.
+schedule-duration-range = Lama tayang dari 1 detik sampai 366 hari.
+schedule-stop-before = Waktu berhenti lebih awal dari waktu mulai. Pilih yang lebih nanti.
+schedule-stop-form = Tulis waktu berhenti seperti 21:00, atau dengan tanggal seperti 2025-11-04T21:00.
+schedule-grace-range = Tayangan yang terlewat hanya bisa disusulkan dalam satu hari.
+schedule-skips-many = Paling banyak { $most } tanggal yang bisa dilewati.
+schedule-stream-unknown = Siaran ini sudah tidak ada di pustaka Anda. Pilih siaran lain.
+schedule-rule-unreadable = Aturan tidak bisa dibaca. Contohnya FREQ=WEEKLY;BYDAY=MO,WE.
+schedule-rule-part = Bagian aturan “{ $part }” tidak dimengerti.
+schedule-rule-frequency = Aturan berulang harian, mingguan, bulanan atau tahunan, tidak lebih sering.
+schedule-rule-dense = Menurut aturan ini siaran mulai dua kali dalam satu menit.
+schedule-rule-never = Menurut aturan ini siaran tidak pernah mulai.
+schedule-rule-overlaps = Setiap tayangan lebih lama daripada jarak ke tayangan berikutnya. Pilih durasi yang lebih pendek.
+schedule-conflict = “{ $title }” mengudara dengan kunci siaran yang sama pada waktu itu ({ $at }, { $zone }). Pilih waktu atau kunci lain.
+schedule-clash = Bersamaan dengan “{ $title }”, dengan kunci siaran yang sama
+schedule-missed-over = Server tidak berjalan pada waktu itu; { $minutes } menit kemudian waktu tayangnya sudah habis.
+schedule-missed-late = Server tidak berjalan pada waktu itu; { $minutes } menit kemudian sudah terlambat (batasnya { $grace } menit).
+schedule-missed-overtaken = Server tidak berjalan pada waktu itu, dan sementara itu tiba tayangan berikutnya.
+schedule-missed-busy = Siaran ini sudah mengudara.

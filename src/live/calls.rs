@@ -1,0 +1,431 @@
+//! What people do with live streams and their history.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::board::{State, StateName};
+use super::keeper::files::TargetFolder;
+use super::run::{Run, RunOutcome, RunQuery, open_runs};
+use super::start::{self, Begun, Start};
+use super::stream::{End, LiveStream, NewStream, Order, StreamChange, check_playlist, check_targets, check_title};
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::library::{Editor, Library};
+use crate::schedule;
+use crate::store::paged::{Paged, Place};
+use crate::store::rows::{Reader, Row};
+use crate::text::Message;
+
+/// A failed or missed run is the state of its stream for so long, in seconds.
+const TROUBLE_SHOWN: i64 = 24 * 3600;
+
+/// A stream with how it is.
+#[derive(Debug, Clone)]
+pub struct StreamView {
+    /// The row.
+    pub row: Row<LiveStream>,
+    /// How it is.
+    pub state: State,
+}
+
+/// Order of the streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamSort {
+    /// By creation.
+    #[default]
+    Created,
+    /// By title.
+    Title,
+    /// By next occurrence; those without one last.
+    Next,
+}
+
+/// Which streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamFilter {
+    /// All.
+    #[default]
+    All,
+    /// Those with an encoder wanted or running.
+    OnAir,
+    /// Those with an occurrence to come.
+    Planned,
+    /// Those with nothing to come that are off air.
+    Idle,
+    /// Those whose last run failed, or that are in this state.
+    Is(StateName),
+}
+
+/// What is asked of the list of streams.
+#[derive(Debug, Clone, Default)]
+pub struct StreamQuery {
+    /// Part of the title.
+    pub search: String,
+    /// Order.
+    pub sort: StreamSort,
+    /// Which.
+    pub filter: StreamFilter,
+    /// Which page.
+    pub place: Place,
+}
+
+impl StreamFilter {
+    fn keeps(self, state: &State) -> bool {
+        match self {
+            StreamFilter::All => true,
+            StreamFilter::OnAir => state.name.is_on_air(),
+            StreamFilter::Planned => state.next_at.is_some(),
+            StreamFilter::Idle => !state.name.is_on_air() && state.next_at.is_none(),
+            StreamFilter::Is(name) => state.name == name,
+        }
+    }
+}
+
+impl Library {
+    /// How a stream is, from its order, the board and what is planned.
+    fn state_of(&self, rows: &Reader<'_>, stream: Uuid, now: Timestamp) -> Result<State> {
+        let order: Order = rows.value(&Order::key(stream))?.unwrap_or_default();
+        let next_at = schedule::next_of_stream(rows, stream, now)?;
+        let mut state = match (self.foundation().board().state(self.scope(), stream), &order.last) {
+            (Some(shown), _) => shown,
+            (None, _) if order.on => State {
+                since: order.since,
+                run_id: order.run,
+                stop_at: order.stop_at,
+                ..State::of(StateName::Starting)
+            },
+            (None, Some(last)) => {
+                let trouble = matches!(last.outcome, RunOutcome::Failed | RunOutcome::Missed);
+                let name = if trouble && now.duration_since(last.at).as_secs() < TROUBLE_SHOWN {
+                    StateName::Failed
+                } else if next_at.is_some() {
+                    StateName::Scheduled
+                } else {
+                    StateName::Ended
+                };
+                let reason = last.reason.clone().filter(|_| name == StateName::Failed);
+                State { since: Some(last.at), run_id: Some(last.run_id), reason, ..State::of(name) }
+            }
+            (None, None) => State::of(if next_at.is_some() { StateName::Scheduled } else { StateName::Idle }),
+        };
+        state.next_at = next_at;
+        Ok(state)
+    }
+
+    /// A page of streams.
+    pub async fn streams(&self, query: StreamQuery) -> Result<Paged<StreamView>> {
+        let (library, now) = (self.clone(), self.foundation().clock().now());
+        self.rows()
+            .read(move |rows| {
+                let words = query.search.to_lowercase();
+                let mut all = Vec::new();
+                let mut found = Vec::new();
+                rows.each::<LiveStream>(false, |row| {
+                    if words.split_whitespace().all(|word| row.value.title.to_lowercase().contains(word)) {
+                        found.push(row);
+                    }
+                    std::ops::ControlFlow::Continue(())
+                })?;
+                for row in found {
+                    let state = library.state_of(rows, row.id(), now)?;
+                    if !query.filter.keeps(&state) {
+                        continue;
+                    }
+                    let mut key = match query.sort {
+                        StreamSort::Created => Vec::new(),
+                        StreamSort::Title => row.value.title.to_lowercase().into_bytes(),
+                        StreamSort::Next => {
+                            let at = state.next_at.map_or(i64::MAX, Timestamp::as_millisecond);
+                            at.to_be_bytes().to_vec()
+                        }
+                    };
+                    key.push(0);
+                    key.extend_from_slice(row.id().as_bytes());
+                    all.push((key, StreamView { row, state }));
+                }
+                Ok(Paged::of(all, &query.place))
+            })
+            .await
+    }
+
+    /// One stream.
+    pub async fn stream(&self, id: Uuid) -> Result<StreamView> {
+        let (library, now) = (self.clone(), self.foundation().clock().now());
+        self.rows()
+            .read(move |rows| {
+                let row = rows.need::<LiveStream>(id)?;
+                Ok(StreamView { row, state: library.state_of(rows, id, now)? })
+            })
+            .await
+    }
+
+    /// How a stream is.
+    pub async fn stream_state(&self, id: Uuid) -> Result<State> {
+        Ok(self.stream(id).await?.state)
+    }
+
+    /// A page of runs. Those on air have the figures of this moment.
+    pub async fn runs(&self, query: RunQuery) -> Result<Paged<Row<Run>>> {
+        let library = self.clone();
+        self.rows()
+            .read(move |rows| {
+                let index = query.sort.index();
+                let reverse = query.rising == query.before;
+                let keep = |_: &[u8], beside: &[u8]| query.keeps(beside);
+                let page = rows.page_by::<Run>(index, query.after.as_ref(), reverse, query.limit, keep)?;
+                let total = rows.count_by::<Run>(index, keep)?;
+                let mut items = page.items;
+                items.iter_mut().for_each(|run| library.with_figures(run));
+                let (mut next, mut previous) = (page.next, None);
+                if query.before {
+                    items.reverse();
+                    (previous, next) = (next, items.last().map(|run| Run::cursor(index, run)));
+                } else if query.after.is_some() {
+                    previous = items.first().map(|run| Run::cursor(index, run));
+                }
+                Ok(Paged { items, next, previous, total })
+            })
+            .await
+    }
+
+    /// One run.
+    pub async fn run(&self, id: Uuid) -> Result<Row<Run>> {
+        let mut run = self.rows().read(move |rows| rows.need::<Run>(id)).await?;
+        self.with_figures(&mut run);
+        Ok(run)
+    }
+
+    /// Puts what the board knows into a run that is on.
+    fn with_figures(&self, run: &mut Row<Run>) {
+        if !run.value.is_open() {
+            return;
+        }
+        let id = run.id();
+        if let Some(state) = self.foundation().board().state(self.scope(), run.value.stream_id)
+            && state.run_id == Some(id)
+        {
+            run.value.bytes = state.bytes;
+            run.value.restarts = state.restarts;
+            run.value.attempts = state.targets.iter().map(|target| target.attempts).sum();
+        }
+    }
+
+    /// The last lines of a run's logs, oldest first. Keys were taken out before they were written.
+    pub async fn run_log(&self, id: Uuid, count: usize) -> Result<Vec<String>> {
+        let run = self.rows().read(move |rows| rows.need::<Run>(id)).await?;
+        let bucket = self.bucket();
+        crate::store::blocking(move || {
+            let Some(folder) = bucket.kept_run_folder(id)? else { return Ok(Vec::new()) };
+            let several = run.value.targets.len() > 1;
+            let mut lines = Vec::new();
+            for (number, target) in run.value.targets.iter().enumerate() {
+                let Ok(place) = u16::try_from(number) else { continue };
+                for line in TargetFolder::new(&folder, place).log_tail(count) {
+                    // Every line begins with its time, so logs of several targets can be told as one.
+                    lines.push(match line.split_once(' ') {
+                        Some((at, text)) if several => format!("{at} [{}] {text}", target.platform.code()),
+                        _ => line,
+                    });
+                }
+            }
+            if several {
+                lines.sort();
+            }
+            Ok(lines.split_off(lines.len().saturating_sub(count)))
+        })
+        .await
+    }
+
+    /// The last lines of the newest run of a stream.
+    pub async fn stream_log(&self, id: Uuid, count: usize) -> Result<Vec<String>> {
+        let order = self
+            .rows()
+            .read(move |rows| {
+                rows.need::<LiveStream>(id)?;
+                Ok(rows.value::<Order>(&Order::key(id))?.unwrap_or_default())
+            })
+            .await?;
+        match order.run.or(order.last.map(|last| last.run_id)) {
+            Some(run) => self.run_log(run, count).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Bitrate over the end of a run, or until now, oldest first: Unix time in milliseconds, bits a second.
+    pub async fn run_samples(&self, id: Uuid) -> Result<Vec<(i64, u64)>> {
+        let run = self.rows().read(move |rows| rows.need::<Run>(id)).await?;
+        let bucket = self.bucket();
+        crate::store::blocking(move || {
+            let Some(folder) = bucket.kept_run_folder(id)? else { return Ok(Vec::new()) };
+            let places = (0..run.value.targets.len()).filter_map(|number| u16::try_from(number).ok());
+            let statuses: Vec<_> = places.filter_map(|place| TargetFolder::new(&folder, place).status()).collect();
+            Ok(super::supervisor::sum_samples(statuses.iter().map(|status| status.samples.as_slice())))
+        })
+        .await
+    }
+}
+
+impl Editor {
+    /// Makes a stream.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field that makes no sense; a target's fields are `targets.<n>.url` and so on.
+    pub async fn create_stream(&self, new: NewStream) -> Result<StreamView> {
+        let mut errors = Vec::new();
+        let title = check_title(&new.title, &mut errors);
+        check_playlist(&new.videos, &mut errors);
+        let allow_private = self.foundation().config().live.allow_private_targets;
+        let targets = check_targets(&new.targets, &[], allow_private, &mut errors).await;
+        let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
+        let vault = self.foundation().vault().clone();
+        let id = Uuid::now_v7();
+        self.rows()
+            .write(move |rows| {
+                let mut errors = errors.clone();
+                start::check_videos(rows, &new.videos, &[], &mut errors)?;
+                if !errors.is_empty() {
+                    return Err(Error::Invalid(errors));
+                }
+                let stream = LiveStream {
+                    title: title.clone(),
+                    videos: new.videos.clone(),
+                    order: new.order,
+                    repeat: new.repeat,
+                    targets: targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?,
+                };
+                audit::record(rows, &actor, "stream.create", format!("{id} {title}"))?;
+                rows.insert_with_id(id, &tenant, &actor, stream).map(drop)
+            })
+            .await?;
+        self.stream(id).await
+    }
+
+    /// Changes a stream; what is on air goes on as it began.
+    ///
+    /// # Errors
+    /// As [`Editor::create_stream`]; [`Error::Stale`] where `expected` is not its version.
+    pub async fn change_stream(&self, id: Uuid, expected: Option<u64>, change: StreamChange) -> Result<StreamView> {
+        let mut errors = Vec::new();
+        let title = change.title.as_deref().map(|title| check_title(title, &mut errors));
+        if let Some(videos) = &change.videos {
+            check_playlist(videos, &mut errors);
+        }
+        let old = self.rows().read(move |rows| rows.need::<LiveStream>(id)).await?.value.targets;
+        let allow_private = self.foundation().config().live.allow_private_targets;
+        let targets = match &change.targets {
+            Some(inputs) => Some(check_targets(inputs, &old, allow_private, &mut errors).await),
+            None => None,
+        };
+        let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
+        let vault = self.foundation().vault().clone();
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<LiveStream>(id, expected)?;
+                let mut errors = errors.clone();
+                let mut stream = row.value.clone();
+                if let Some(videos) = &change.videos {
+                    start::check_videos(rows, videos, &stream.videos, &mut errors)?;
+                    stream.videos = videos.clone();
+                }
+                if !errors.is_empty() {
+                    return Err(Error::Invalid(errors));
+                }
+                if let Some(targets) = &targets {
+                    if stream.targets != old {
+                        // Keys are kept by what was there when the form was checked.
+                        return Err(Error::Stale);
+                    }
+                    stream.targets =
+                        targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?;
+                }
+                stream.title = title.clone().unwrap_or(stream.title);
+                stream.order = change.order.unwrap_or(stream.order);
+                stream.repeat = change.repeat.unwrap_or(stream.repeat);
+                if stream == row.value {
+                    return Ok(());
+                }
+                audit::record(rows, &actor, "stream.change", format!("{id} {}", stream.title))?;
+                rows.update(&row, stream).map(drop)
+            })
+            .await?;
+        self.stream(id).await
+    }
+
+    /// Deletes a stream with its schedules; its history stays. How many schedules went with it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] while it is on air: stop it first.
+    pub async fn delete_stream(&self, id: Uuid, expected: Option<u64>) -> Result<usize> {
+        let actor = self.actor().clone();
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<LiveStream>(id, expected)?;
+                let order: Order = rows.value(&Order::key(id))?.unwrap_or_default();
+                if order.on || open_runs(rows.view())?.iter().any(|run| run.value.stream_id == id) {
+                    return Err(Error::Conflict(Message::new("live-stop-first").with("title", row.value.title)));
+                }
+                let gone = schedule::delete_of_stream(rows, &actor, id)?;
+                rows.delete_value(&Order::key(id));
+                rows.delete(&row);
+                audit::record(rows, &actor, "stream.delete", format!("{id} {}", row.value.title))?;
+                Ok(gone)
+            })
+            .await
+    }
+
+    /// Puts a stream on air now. The run.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is on air already, has no video left, or the box cannot carry it; [`Error::Invalid`]
+    /// for an end that has passed.
+    pub async fn start_stream(&self, id: Uuid, end: End) -> Result<Uuid> {
+        let now = self.foundation().clock().now();
+        let stop_at = end.instant(now)?;
+        self.begin_run(Start {
+            stream: id,
+            run: Uuid::now_v7(),
+            start_at: now,
+            stop_at,
+            schedule: None,
+            occurrence: None,
+        })
+        .await
+    }
+
+    /// Starts a run because somebody asked for it.
+    pub(crate) async fn begin_run(&self, begin: Start) -> Result<Uuid> {
+        start::mark(self.foundation(), self.tenant()).await?;
+        let (library, actor, run) = (Library::clone(self), self.actor().clone(), begin.run);
+        let begun = self
+            .rows()
+            .write(move |rows| match start::begin(rows, &library, &actor, &begin)? {
+                Begun::Run => Ok(run),
+                Begun::Busy { stopping: false, .. } => Err(Error::Conflict(Message::new("live-already-on"))),
+                Begun::Busy { stopping: true, .. } => Err(Error::Conflict(Message::new("live-still-stopping"))),
+                Begun::Refused(reason) => Err(Error::Conflict(reason)),
+            })
+            .await;
+        if begun.is_err() {
+            self.foundation().board().unbook(run);
+        }
+        begun
+    }
+
+    /// Takes a stream off air; fine if it is off.
+    pub async fn stop_stream(&self, id: Uuid) -> Result<()> {
+        let actor = self.actor().clone();
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<LiveStream>(id, None)?;
+                let order: Order = rows.value(&Order::key(id))?.unwrap_or_default();
+                if !order.on {
+                    return Ok(());
+                }
+                audit::record(rows, &actor, "stream.stop", format!("{id} {}", row.value.title))?;
+                let by = actor.name().to_owned();
+                let order = Order { on: false, since: Some(rows.now()), by, ..order };
+                rows.put_value(&Order::key(id), &order)
+            })
+            .await
+    }
+}

@@ -1,0 +1,556 @@
+//! The engine: sees to it that every run that is on has its supervisor, and knows what is on air over all tenants.
+//!
+//! It is woken by notices of commits and takes no other input. It begins with the tenants that are marked as active;
+//! runs that the marks missed come from the planner's look through all libraries.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::admission::Capacity;
+use super::board::{Load, OnAir};
+use super::run::{Run, open_runs};
+use super::start::{self, ACTIVE};
+use super::stream::{LiveStream, Order};
+use super::supervisor::{LEASE, Supervisor};
+use crate::auth::{OperatorScope, SystemLicence, Tenant, WriteScope};
+use crate::error::{Error, Result};
+use crate::foundation::Foundation;
+use crate::library::Editor;
+use crate::store::rows::{Reader, Row, Writer};
+use crate::store::{Change, Lease, Space, SpaceStore};
+use crate::supervise::Tasks;
+use crate::text::Message;
+
+/// What ends by order has this long: a keeper's ladder, a second order, and force.
+const ENDING: Duration = Duration::from_secs(30);
+/// History is kept so long, in days, and logs and graphs of runs so long.
+const HISTORY_DAYS: i64 = 90;
+const LOGS_DAYS: i64 = 14;
+
+struct Watched {
+    tenant: Tenant,
+    wake: Arc<Notify>,
+    planned_stop: Option<Timestamp>,
+}
+
+struct Shared {
+    foundation: Foundation,
+    licence: Arc<SystemLicence>,
+    tasks: Tasks,
+    runs: Mutex<HashMap<Uuid, Watched>>,
+    /// Tenants that are being deleted: nothing of theirs is started any more.
+    closed: Mutex<HashSet<Tenant>>,
+    /// A supervisor is gone.
+    left: Notify,
+    check: Notify,
+}
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// Takes a supervisor's place off the list, however it ended.
+struct Place {
+    engine: Engine,
+    run: Uuid,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.engine.shared.runs.lock().remove(&self.run);
+        self.engine.shared.left.notify_waiters();
+    }
+}
+
+impl Engine {
+    /// An engine for one home; it does nothing until [`Engine::work`].
+    pub fn new(foundation: &Foundation, licence: Arc<SystemLicence>, tasks: &Tasks) -> Engine {
+        Engine {
+            shared: Arc::new(Shared {
+                foundation: foundation.clone(),
+                licence,
+                tasks: tasks.clone(),
+                runs: Mutex::default(),
+                closed: Mutex::default(),
+                left: Notify::new(),
+                check: Notify::new(),
+            }),
+        }
+    }
+
+    fn editor(&self, tenant: &Tenant) -> Editor {
+        Editor::open(&self.shared.foundation, &self.shared.licence.scope(tenant, "engine"))
+    }
+
+    fn platform(&self) -> SpaceStore {
+        #[allow(clippy::disallowed_methods, reason = "marks and key leases are over all tenants")]
+        self.shared.foundation.store().platform()
+    }
+
+    /// Follows what is wanted until the end. Streams go on after that.
+    pub async fn work(self, end: CancellationToken) {
+        let mut changes = self.shared.foundation.store().watch();
+        self.look_at_marked().await;
+        loop {
+            let change = tokio::select! {
+                () = end.cancelled() => return,
+                change = changes.recv() => change,
+            };
+            match change {
+                Ok(Change { space: Space::Tenant(tenant), keys }) => self.see(&tenant, &keys),
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.shared.runs.lock().values().for_each(|watched| watched.wake.notify_one());
+                    self.look_at_marked().await;
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn see(&self, tenant: &Tenant, keys: &[Vec<u8>]) {
+        let run_of = |key: &Vec<u8>| Uuid::from_slice(key.strip_prefix(b"row/run/")?).ok();
+        for run in keys.iter().filter_map(run_of) {
+            self.ensure(tenant, run);
+        }
+        if keys.iter().any(|key| key.starts_with(super::stream::ORDERS.as_bytes())) {
+            self.wake(tenant);
+        }
+    }
+
+    fn wake(&self, tenant: &Tenant) {
+        let runs = self.shared.runs.lock();
+        runs.values().filter(|watched| watched.tenant == *tenant).for_each(|watched| watched.wake.notify_one());
+    }
+
+    /// Gives a run its supervisor, or wakes the one that it has.
+    fn ensure(&self, tenant: &Tenant, run: Uuid) {
+        let wake = {
+            let mut runs = self.shared.runs.lock();
+            if let Some(watched) = runs.get(&run) {
+                watched.wake.notify_one();
+                return;
+            }
+            let wake = Arc::new(Notify::new());
+            runs.insert(run, Watched { tenant: tenant.clone(), wake: wake.clone(), planned_stop: None });
+            wake
+        };
+        let place = Place { engine: self.clone(), run };
+        let (engine, editor) = (self.clone(), self.editor(tenant));
+        self.shared.tasks.spawn("run", move |end| async move {
+            let _place = place;
+            match engine.supervisor(editor, run).await {
+                Ok(Some(supervisor)) => supervisor.watch_over(&wake, end).await,
+                Ok(None) => {}
+                Err(cause) => tracing::error!(%run, %cause, "a run could not be looked after"),
+            }
+        });
+    }
+
+    /// A supervisor for a run that is on; most notices of runs are of those that are over.
+    async fn supervisor(&self, editor: Editor, run: Uuid) -> Result<Option<Supervisor>> {
+        let is_open = move |rows: &Reader<'_>| Ok(rows.get::<Run>(run)?.is_some_and(|run| run.value.is_open()));
+        match editor.rows().read(is_open).await {
+            Ok(true) => Supervisor::new(self.clone(), editor, run).map(Some),
+            Ok(false) | Err(Error::NotFound) => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    async fn look_at_marked(&self) {
+        let tenants = match self.marked().await {
+            Ok(tenants) => tenants,
+            Err(cause) => {
+                tracing::error!(%cause, "the marks of what is on air could not be read");
+                self.check_soon();
+                return;
+            }
+        };
+        for tenant in tenants {
+            if let Err(cause) = self.check_runs(&self.editor(&tenant)).await {
+                tracing::error!(%tenant, %cause, "runs could not be read");
+            }
+        }
+    }
+
+    async fn marked(&self) -> Result<Vec<Tenant>> {
+        let read = |rows: &Reader<'_>| {
+            let mut marked = Vec::new();
+            rows.values::<bool>(ACTIVE, |key, _| {
+                marked.extend(key.strip_prefix(ACTIVE).and_then(|name| Tenant::parse(name).ok()));
+                ControlFlow::Continue(())
+            })?;
+            Ok(marked)
+        };
+        self.platform().read(read).await
+    }
+
+    /// Sees to it that a tenant's runs have their supervisors; takes the mark away where there is none.
+    async fn check_runs(&self, editor: &Editor) -> Result<()> {
+        let ids = |rows: &Reader<'_>| Ok(open_runs(rows)?.iter().map(|run| run.id()).collect::<Vec<_>>());
+        let open = match editor.rows().read(ids).await {
+            Err(Error::NotFound) => Vec::new(),
+            other => other?,
+        };
+        if open.is_empty() {
+            let key = format!("{ACTIVE}{}", editor.tenant());
+            return self
+                .platform()
+                .write(move |rows| {
+                    if rows.value::<bool>(&key)?.is_some() {
+                        rows.delete_value(&key);
+                    }
+                    Ok(())
+                })
+                .await;
+        }
+        open.into_iter().for_each(|run| self.ensure(editor.tenant(), run));
+        Ok(())
+    }
+
+    /// A tenant's part of the look through all libraries: runs that are on, videos that wait to be removed, history
+    /// that is too old.
+    pub(crate) async fn check_tenant(&self, editor: &Editor) -> Result<()> {
+        self.check_runs(editor).await?;
+        match editor.forget_old_runs(HISTORY_DAYS, LOGS_DAYS).await {
+            // No library.
+            Err(Error::NotFound) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Gives back what was booked for runs that have no row.
+    pub(crate) async fn forget_unwritten(&self, editor: &Editor, booked: Vec<Uuid>) -> Result<()> {
+        let not_on = move |rows: &Reader<'_>| {
+            let mut gone = Vec::new();
+            for run in booked {
+                if !rows.get::<Run>(run)?.is_some_and(|run| run.value.is_open()) {
+                    gone.push(run);
+                }
+            }
+            Ok(gone)
+        };
+        let gone = editor.rows().read(not_on).await?;
+        let board = self.shared.foundation.board();
+        gone.into_iter().for_each(|run| board.unbook(run));
+        Ok(())
+    }
+
+    /// A supervisor looks after a run: it is marked and booked from here on.
+    pub(super) async fn watched(&self, editor: &Editor, id: Uuid, run: &Run) -> Result<()> {
+        start::mark(&self.shared.foundation, editor.tenant()).await?;
+        let encoders = run.targets.iter().filter(|target| target.end.is_none()).count() as u64;
+        let load = Load { encoders, bitrate: run.bitrate * encoders };
+        // What is on air is on air; only what comes is refused.
+        let booked: Result<(), std::convert::Infallible> = self.shared.foundation.board().book(id, load, |_| Ok(()));
+        let _ = booked;
+        if let Some(watched) = self.shared.runs.lock().get_mut(&id) {
+            watched.planned_stop = run.planned_stop;
+        }
+        Ok(())
+    }
+
+    /// A run is over.
+    pub(super) async fn over(&self, editor: &Editor, id: Uuid, run: &Run) {
+        self.shared.foundation.board().unbook(id);
+        let given_back = self.give_back_keys(id, run.targets.len()).await;
+        let unmarked = self.check_runs(editor).await;
+        for failed in [given_back, unmarked].into_iter().filter_map(Result::err) {
+            tracing::warn!(run = %id, cause = %failed, "a run that is over could not be cleared away; it is later");
+        }
+    }
+
+    /// Takes, or goes on holding, a stream key for a target of a run. One that another run holds which ends before
+    /// `start_at` is left to the keeper, which waits for it to the split second.
+    pub(super) async fn claim_key(&self, name: &str, run: Uuid, place: u16, start_at: Timestamp) -> Result<bool> {
+        let (platform, lease) = (self.platform(), format!("key/{name}"));
+        let holder = format!("{run}/{place}");
+        if platform.claim(lease.clone(), holder.clone(), LEASE).await?.is_some() {
+            return Ok(true);
+        }
+        let key = format!("lease/{lease}");
+        let other = platform.read(move |rows| rows.value::<Lease>(&key)).await?;
+        let other = other.and_then(|lease| Uuid::parse_str(lease.holder.split('/').next()?).ok());
+        let Some(other) = other.filter(|other| *other != run) else { return Ok(false) };
+        let runs = self.shared.runs.lock();
+        let stops = runs.get(&other).and_then(|watched| watched.planned_stop);
+        Ok(stops.is_some_and(|stop| stop <= start_at + Duration::from_secs(1)))
+    }
+
+    async fn give_back_keys(&self, run: Uuid, places: usize) -> Result<()> {
+        let holders: Vec<String> = (0..places).map(|place| format!("{run}/{place}")).collect();
+        self.platform()
+            .write(move |rows| {
+                let mut held = Vec::new();
+                rows.view().values::<Lease>("lease/key/", |key, lease| {
+                    if holders.contains(&lease.holder) {
+                        held.push((key.to_owned(), lease));
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                for (key, lease) in held {
+                    // Asserted, so that it is not taken from somebody else; kept, so that fencing numbers go on.
+                    if rows.value::<Lease>(&key)?.as_ref() == Some(&lease) {
+                        let given = Lease { expires_at: rows.now(), ..lease };
+                        rows.put_value(&key, &given)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Whether a tenant is being deleted.
+    pub(crate) fn is_closed(&self, tenant: &Tenant) -> bool {
+        self.shared.closed.lock().contains(tenant)
+    }
+
+    /// Has all libraries looked through soon.
+    pub(crate) fn check_soon(&self) {
+        self.shared.check.notify_one();
+    }
+
+    /// Resolves when that is wanted.
+    pub(crate) async fn check_wanted(&self) {
+        self.shared.check.notified().await;
+    }
+
+    /// Takes everything of a tenant off air for good, before its library is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if something does not end; then nothing must be deleted.
+    pub async fn end_tenant(&self, proof: &WriteScope) -> Result<()> {
+        let tenant = proof.tenant().clone();
+        self.shared.closed.lock().insert(tenant.clone());
+        let ended = self.end(vec![tenant.clone()]).await;
+        if ended.is_err() {
+            self.shared.closed.lock().remove(&tenant);
+        }
+        ended
+    }
+
+    /// A tenant of this name may put something on air again.
+    pub fn open_tenant(&self, proof: &WriteScope) {
+        self.shared.closed.lock().remove(proof.tenant());
+    }
+
+    /// Takes everything off air and waits until it is; how many streams that were.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if something does not end in time.
+    pub async fn stop_all(&self, _proof: &OperatorScope) -> Result<usize> {
+        self.stop_everything().await
+    }
+
+    /// [`Engine::stop_all`] for the program itself, when it is interrupted at the terminal.
+    pub(crate) async fn stop_everything(&self) -> Result<usize> {
+        let mut tenants: Vec<Tenant> = self.marked().await?;
+        tenants.extend(self.shared.runs.lock().values().map(|watched| watched.tenant.clone()));
+        tenants.sort();
+        tenants.dedup();
+        let mut count = 0;
+        for tenant in &tenants {
+            count += self.order_off(tenant, None).await?;
+        }
+        self.end(tenants).await?;
+        Ok(count)
+    }
+
+    /// Takes one stream off air, whosever it is, and waits until it is. Whether it was on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where no stream with this id is on air; [`Error::Conflict`] if it does not end in time.
+    pub async fn stop_stream(&self, _proof: &OperatorScope, stream: Uuid) -> Result<()> {
+        let mut tenants = self.marked().await?;
+        tenants.extend(self.shared.runs.lock().values().map(|watched| watched.tenant.clone()));
+        tenants.sort();
+        tenants.dedup();
+        for tenant in tenants {
+            if self.order_off(&tenant, Some(stream)).await? > 0 {
+                return self.wait_for(&tenant, Some(stream)).await;
+            }
+        }
+        Err(Error::NotFound)
+    }
+
+    async fn end(&self, tenants: Vec<Tenant>) -> Result<()> {
+        for tenant in &tenants {
+            self.order_off(tenant, None).await?;
+        }
+        for tenant in &tenants {
+            self.wait_for(tenant, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Orders a tenant's streams, or one of them, off air; how many were on.
+    async fn order_off(&self, tenant: &Tenant, stream: Option<Uuid>) -> Result<usize> {
+        let editor = self.editor(tenant);
+        let actor = editor.actor().clone();
+        let order_off = move |rows: &mut Writer<'_>| {
+            let mut count = 0;
+            for run in open_runs(rows.view())? {
+                let id = run.value.stream_id;
+                let order: Order = rows.value(&Order::key(id))?.unwrap_or_default();
+                if !order.on || stream.is_some_and(|stream| stream != id) {
+                    continue;
+                }
+                let order = Order { on: false, since: Some(rows.now()), by: actor.name().to_owned(), ..order };
+                rows.put_value(&Order::key(id), &order)?;
+                crate::audit::record(rows, &actor, "stream.stop", format!("{id} {}", run.value.stream_title))?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        match editor.rows().write(order_off).await {
+            Err(Error::NotFound) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Waits until a tenant's streams, or one of them, are off air.
+    async fn wait_for(&self, tenant: &Tenant, stream: Option<Uuid>) -> Result<()> {
+        let editor = self.editor(tenant);
+        let deadline = tokio::time::Instant::now() + ENDING;
+        loop {
+            let left = self.shared.left.notified();
+            let ids = move |rows: &Reader<'_>| {
+                let open = open_runs(rows)?.into_iter();
+                let ids = open.filter(|run| stream.is_none_or(|stream| stream == run.value.stream_id));
+                Ok(ids.map(|run| run.id()).collect::<Vec<_>>())
+            };
+            let open = match editor.rows().read(ids).await {
+                Err(Error::NotFound) => Vec::new(),
+                other => other?,
+            };
+            let busy = {
+                let runs = self.shared.runs.lock();
+                stream.is_none() && runs.values().any(|watched| watched.tenant == *tenant)
+            };
+            if open.is_empty() && !busy {
+                return Ok(());
+            }
+            // Where the engine does not follow notices (beside no server), this is what brings it to the runs.
+            open.into_iter().for_each(|run| self.ensure(tenant, run));
+            if tokio::time::Instant::now() >= deadline {
+                return Err(Error::Conflict(Message::new("live-does-not-end").with("tenant", tenant.as_str())));
+            }
+            tokio::select! {
+                () = left => {}
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+        }
+    }
+
+    /// What is on air over all tenants, the longest first.
+    pub async fn status(&self, _proof: &OperatorScope) -> Result<Vec<OnAir>> {
+        let shown = self.shared.foundation.board().all();
+        if !shown.is_empty() {
+            return Ok(shown);
+        }
+        // Beside no server nobody writes the board.
+        let mut on_air = Vec::new();
+        for tenant in self.marked().await? {
+            let open = self.editor(&tenant).rows().read(open_runs).await;
+            let open = match open {
+                Err(Error::NotFound) => continue,
+                other => other?,
+            };
+            on_air.extend(open.into_iter().map(|run| OnAir {
+                tenant: tenant.clone(),
+                stream_id: run.value.stream_id,
+                title: run.value.stream_title.clone(),
+                state: self.found_state(&tenant, &run),
+                since: run.value.started_at,
+                bitrate: 0,
+            }));
+        }
+        Ok(on_air)
+    }
+
+    /// State of a run by its keepers' own files.
+    fn found_state(&self, tenant: &Tenant, run: &Row<Run>) -> super::StateName {
+        use super::keeper::files::State as Kept;
+        let folder = self.editor(tenant).bucket().kept_run_folder(run.id()).ok().flatten();
+        let places = (0..run.value.targets.len()).filter_map(|number| u16::try_from(number).ok());
+        let found = places.filter_map(|place| super::process::Keeper::adopt(folder.as_ref()?, place)?.read_status());
+        match found.map(|status| status.state).next() {
+            Some(Kept::Sending) => super::StateName::Sending,
+            Some(Kept::Retrying) => super::StateName::Retrying,
+            Some(Kept::Stopping | Kept::Ended | Kept::Failed) => super::StateName::Stopping,
+            Some(Kept::Starting) | None => super::StateName::Starting,
+        }
+    }
+
+    /// What the box can carry, and what is booked of it.
+    pub fn capacity(&self, _proof: &OperatorScope) -> (Capacity, Load) {
+        let board = self.shared.foundation.board();
+        (Capacity::of(self.shared.foundation.config()), board.booked())
+    }
+}
+
+impl Editor {
+    /// Removes runs that ended long ago, and the logs of those that ended some time ago.
+    async fn forget_old_runs(&self, history_days: i64, logs_days: i64) -> Result<()> {
+        let now = self.foundation().clock().now();
+        let day = |days: i64| now - Duration::from_secs(days as u64 * 24 * 3600);
+        let (old, logs) = (day(history_days), day(logs_days));
+        let (forget, keep) = self
+            .rows()
+            .read(move |rows| {
+                let (mut forget, mut keep) = (Vec::new(), HashSet::new());
+                rows.each::<Run>(false, |row| {
+                    match row.value.ended_at {
+                        Some(ended) if ended < old => forget.push(row.id()),
+                        Some(ended) if ended < logs => {}
+                        _ => {
+                            keep.insert(row.id());
+                        }
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                // A stream's newest run keeps its log however old it is.
+                rows.each::<LiveStream>(false, |row| {
+                    let order = rows.value::<Order>(&Order::key(row.id())).ok().flatten();
+                    keep.extend(order.and_then(|order| order.last).map(|last| last.run_id));
+                    ControlFlow::Continue(())
+                })?;
+                Ok((forget, keep))
+            })
+            .await?;
+        let bucket = self.bucket();
+        crate::store::blocking(move || {
+            for run in bucket.run_folders()?.into_iter().filter(|run| !keep.contains(run)) {
+                bucket.remove_run_folder(run)?;
+            }
+            Ok(())
+        })
+        .await?;
+        for some in forget.chunks(200) {
+            let some = some.to_vec();
+            self.rows()
+                .write(move |rows| {
+                    for id in &some {
+                        let Some(row) = rows.get::<Run>(*id)?.filter(|row| !row.value.is_open()) else { continue };
+                        if let (Some(schedule), Some(at)) = (row.value.schedule_id, row.value.occurrence_at) {
+                            rows.delete_value(&crate::schedule::occurrence_key(schedule, at));
+                        }
+                        rows.delete(&row);
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

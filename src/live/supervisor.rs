@@ -1,0 +1,594 @@
+//! One run: makes its keepers match what is wanted, from the rows and from what is found in the world; a start of the
+//! server, a crash and "start now" take the same path.
+//!
+//! Rows are read when they have changed and written when something passes from one state to another, never on a tick.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::board::{State, StateName, TargetState};
+use super::engine::Engine;
+use super::keeper::files::{self, Status};
+use super::keeper::plan::{Destination, Item, Plan, Timing};
+use super::process::{Found, Keeper, OWN_PROGRAM};
+use super::run::{KeeperNote, Run, RunOutcome, RunTarget, TargetEnd};
+use super::stream::{LastRun, Order, Target};
+use super::target::lock_name;
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::library::{Editor, Video, VideoState};
+use crate::media::compatible;
+use crate::store::rows::{Row, Writer};
+use crate::text::Message;
+
+/// Between two looks at the keepers' files.
+const LOOK: Duration = Duration::from_millis(500);
+/// A key that is still in use may become free within this, after the time on air has come.
+const KEY_PATIENCE: Duration = Duration::from_secs(5);
+/// From "stop" to asking again, and to the end without more asking. A keeper's own ladder takes 5 s.
+const ASK_AGAIN: Duration = Duration::from_secs(8);
+const END_IT: Duration = Duration::from_secs(20);
+/// A keeper that is there so long after the stop time is told.
+const OVERDUE: Duration = Duration::from_secs(5);
+/// A lease on a key lasts so long, and is renewed when half of it is over.
+pub(super) const LEASE: Duration = Duration::from_secs(600);
+/// Failures to start a keeper at all, in a row, that end the target.
+const MOST_REFUSALS: u32 = 10;
+
+/// One target of the run, and its keeper if there is one.
+#[derive(Default)]
+struct Seat {
+    keeper: Option<Keeper>,
+    status: Option<Status>,
+    told: Option<Instant>,
+    asked: Option<Instant>,
+    /// Not before then.
+    again: Option<Instant>,
+    /// Why it is not on air yet, or not any more.
+    trouble: Option<Message>,
+    /// Keepers lost, and starts that failed, since the last good stretch.
+    setbacks: u32,
+    lease: Option<Instant>,
+}
+
+/// What a look at a seat found out.
+enum Step {
+    Nothing,
+    Ended(TargetEnd),
+}
+
+/// What is wanted of a run.
+struct View {
+    run: Run,
+    on: bool,
+}
+
+pub(super) struct Supervisor {
+    engine: Engine,
+    editor: Editor,
+    run_id: Uuid,
+    folder: PathBuf,
+}
+
+impl Supervisor {
+    pub(super) fn new(engine: Engine, editor: Editor, run_id: Uuid) -> Result<Supervisor> {
+        let folder = editor.bucket().run_folder(run_id)?;
+        Ok(Supervisor { engine, editor, run_id, folder })
+    }
+
+    async fn view(&self) -> Result<View> {
+        let id = self.run_id;
+        self.editor
+            .rows()
+            .read(move |rows| {
+                let run = rows.need::<Run>(id)?.value;
+                let order: Order = rows.value(&Order::key(run.stream_id))?.unwrap_or_default();
+                let on = order.on && order.run == Some(id);
+                Ok(View { run, on })
+            })
+            .await
+    }
+
+    /// Until the run is over, its row is gone, or the server ends.
+    pub(super) async fn watch_over(self, wake: &tokio::sync::Notify, end: CancellationToken) {
+        let mut seats: Vec<Seat> = Vec::new();
+        loop {
+            match self.turn(&mut seats, wake, &end).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(Error::NotFound) => return self.let_go_of_nothing(&seats),
+                Err(cause) => {
+                    tracing::error!(run = %self.run_id, %cause, "a run could not be looked after; it is tried again");
+                    tokio::select! {
+                        () = end.cancelled() => return,
+                        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The row is gone: the tenant was deleted. Nothing of theirs may go on.
+    fn let_go_of_nothing(&self, seats: &[Seat]) {
+        for keeper in seats.iter().filter_map(|seat| seat.keeper.as_ref()) {
+            if let Err(cause) = keeper.kill() {
+                tracing::error!(run = %self.run_id, %cause, "a keeper without a run could not be ended");
+            }
+        }
+    }
+
+    /// Reads what is wanted and looks at the world until something changes; false when all is over.
+    async fn turn(&self, seats: &mut Vec<Seat>, wake: &tokio::sync::Notify, end: &CancellationToken) -> Result<bool> {
+        let view = self.view().await?;
+        let board = self.editor.foundation().board();
+        let stream = view.run.stream_id;
+        if !view.run.is_open() {
+            self.engine.over(&self.editor, self.run_id, &view.run).await;
+            board.take_down(self.editor.tenant(), stream);
+            return Ok(false);
+        }
+        self.engine.watched(&self.editor, self.run_id, &view.run).await?;
+        seats.resize_with(view.run.targets.len(), Seat::default);
+        loop {
+            let looks = seats.iter_mut().enumerate().map(|(number, seat)| self.look(&view, number, seat));
+            let mut ended = Vec::new();
+            let mut failed = None;
+            for (number, step) in join_all(looks).await.into_iter().enumerate() {
+                match step {
+                    Ok(Step::Nothing) => {}
+                    Ok(Step::Ended(end)) => ended.push((number, end)),
+                    Err(cause) => failed = Some(cause),
+                }
+            }
+            board.show(self.editor.tenant(), stream, &view.run.stream_title, self.state(&view, seats));
+            if !ended.is_empty() {
+                self.write_ends(ended).await?;
+                return Ok(true);
+            }
+            if let Some(cause) = failed {
+                return Err(cause);
+            }
+            tokio::select! {
+                () = end.cancelled() => return Ok(false),
+                () = wake.notified() => return Ok(true),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Makes one target match.
+    async fn look(&self, view: &View, number: usize, seat: &mut Seat) -> Result<Step> {
+        let target = &view.run.targets[number];
+        if target.end.is_some() {
+            return Ok(Step::Nothing);
+        }
+        let place = u16::try_from(number).unwrap_or(u16::MAX);
+        if seat.keeper.is_none() {
+            seat.keeper = Keeper::adopt(&self.folder, place);
+        }
+        let now = self.editor.foundation().clock().now();
+        if let Some(keeper) = seat.keeper.clone() {
+            if keeper.read_outcome().is_none() && keeper.is_alive() {
+                seat.status = keeper.read_status().or(seat.status.take());
+                if seat.status.as_ref().is_some_and(|status| is_well(status, now)) {
+                    seat.setbacks = 0;
+                }
+                seat.trouble = None;
+                let overdue = view.run.planned_stop.is_some_and(|stop| now > stop + OVERDUE);
+                if !view.on || overdue {
+                    self.tell_to_stop(seat, &keeper)?;
+                }
+                self.renew(view, target, place, seat).await;
+                return Ok(Step::Nothing);
+            }
+            seat.keeper = None;
+        }
+        if target.fence > 0 {
+            match Keeper::settle(&self.folder, place, target.fence) {
+                Ok(Found::Running(keeper)) => {
+                    seat.keeper = Some(keeper);
+                    return Ok(Step::Nothing);
+                }
+                Ok(Found::Over(outcome)) => {
+                    let lost = outcome.reason.as_ref().is_some_and(|reason| reason.id == "live-reason-keeper-lost");
+                    let time_left = view.run.planned_stop.is_none_or(|stop| stop > now);
+                    let mut end = TargetEnd::from(outcome);
+                    if !lost || (view.on && !time_left) {
+                        return Ok(Step::Ended(end));
+                    }
+                    if !view.on {
+                        // Ended by force, on order.
+                        (end.outcome, end.reason) = (RunOutcome::Stopped, None);
+                        return Ok(Step::Ended(end));
+                    }
+                    if seat.again.is_none() && seat.status.take().is_some() {
+                        seat.setback(Message::new("live-reason-keeper-lost"));
+                    }
+                    seat.trouble.get_or_insert(Message::new("live-reason-keeper-lost"));
+                }
+                // One is just starting.
+                Err(Error::Conflict(_)) => return Ok(Step::Nothing),
+                Err(cause) => return Err(cause),
+            }
+        }
+        if !view.on {
+            return Ok(Step::Ended(self.never(view, RunOutcome::Stopped, None, now)));
+        }
+        if view.run.planned_stop.is_some_and(|stop| stop <= now) {
+            let reason = seat.trouble.take().unwrap_or(Message::new("live-reason-time-over"));
+            return Ok(Step::Ended(self.never(view, RunOutcome::Failed, Some(reason), now)));
+        }
+        if seat.again.is_some_and(|again| again > Instant::now()) {
+            return Ok(Step::Nothing);
+        }
+        self.start(view, target, place, seat, now).await
+    }
+
+    /// The end of a target that never had a keeper.
+    fn never(&self, view: &View, outcome: RunOutcome, reason: Option<Message>, now: Timestamp) -> TargetEnd {
+        let started_at = view.run.started_at.unwrap_or(now).min(now);
+        TargetEnd { outcome, reason, started_at, ended_at: now, restarts: 0, attempts: 0, bytes: 0 }
+    }
+
+    fn tell_to_stop(&self, seat: &mut Seat, keeper: &Keeper) -> Result<()> {
+        let now = Instant::now();
+        let told = *seat.told.get_or_insert(now);
+        if now.duration_since(told) >= END_IT {
+            tracing::warn!(run = %self.run_id, "a keeper did not end when told; it is ended by force");
+            return keeper.kill();
+        }
+        if seat.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
+            seat.asked = Some(now);
+            keeper.stop()?;
+        }
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        view: &View,
+        target: &RunTarget,
+        place: u16,
+        seat: &mut Seat,
+        now: Timestamp,
+    ) -> Result<Step> {
+        let plan = match self.plan(view, target, place).await {
+            Ok(plan) => plan,
+            Err(Error::Conflict(reason)) => {
+                return Ok(Step::Ended(self.never(view, RunOutcome::Failed, Some(reason), now)));
+            }
+            Err(cause) => return Err(cause),
+        };
+        let name = plan.key_lock.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !self.engine.claim_key(&name, self.run_id, place, plan.start_at.unwrap_or(now)).await? {
+            return Ok(self.key_is_busy(view, target, seat, now));
+        }
+        seat.lease = Some(Instant::now());
+        let fence = plan.fence;
+        self.change(place, move |target| target.fence = target.fence.max(fence)).await?;
+        match Keeper::start(std::path::Path::new(OWN_PROGRAM), &plan, &self.folder).await {
+            Ok(keeper) => {
+                let note = KeeperNote { pid: keeper.identity().pid, start_time: keeper.identity().start_time };
+                seat.keeper = Some(keeper);
+                seat.again = None;
+                self.change(place, move |target| target.keeper = Some(note)).await?;
+            }
+            Err(Error::Conflict(reason)) if reason.id == "live-key-busy" => {
+                return Ok(self.key_is_busy(view, target, seat, now));
+            }
+            // Somebody else's keeper of this run: the next look finds it.
+            Err(Error::Conflict(_)) => {}
+            Err(cause @ Error::OverQuota(_)) => seat.setback(cause.message()),
+            Err(cause) => {
+                tracing::error!(run = %self.run_id, %cause, "a keeper could not be started");
+                seat.setback(cause.message());
+                if target.keeper.is_none() && seat.setbacks >= MOST_REFUSALS {
+                    return Ok(Step::Ended(self.never(view, RunOutcome::Failed, Some(cause.message()), now)));
+                }
+            }
+        }
+        Ok(Step::Nothing)
+    }
+
+    fn key_is_busy(&self, view: &View, target: &RunTarget, seat: &mut Seat, now: Timestamp) -> Step {
+        let reason = Message::new("live-key-busy");
+        let begin = view.run.started_at.unwrap_or(now);
+        seat.lease = None;
+        if target.keeper.is_none() && now > begin + KEY_PATIENCE {
+            return Step::Ended(self.never(view, RunOutcome::Failed, Some(reason), now));
+        }
+        seat.again = Some(Instant::now() + if target.keeper.is_some() { KEY_PATIENCE } else { LOOK });
+        seat.trouble = Some(reason);
+        Step::Nothing
+    }
+
+    /// Goes on holding the key of a target that is on air.
+    async fn renew(&self, view: &View, target: &RunTarget, place: u16, seat: &mut Seat) {
+        if seat.lease.is_some_and(|lease| lease.elapsed() < LEASE / 2) {
+            return;
+        }
+        let held = async {
+            let name = self.key_name(target)?;
+            self.engine.claim_key(&name, self.run_id, place, view.run.started_at.unwrap_or(Timestamp::MAX)).await
+        };
+        // The lock that the keeper holds is what counts; the lease tells others sooner.
+        if let Err(cause) = held.await {
+            tracing::warn!(run = %self.run_id, %cause, "the hold on a stream key could not be renewed");
+        }
+        seat.lease = Some(Instant::now());
+    }
+
+    fn key_name(&self, target: &RunTarget) -> Result<String> {
+        let key = as_target(target).open_key(self.editor.foundation().vault(), self.editor.tenant())?;
+        Ok(lock_name(&target.url, key.as_ref()))
+    }
+
+    /// What the keeper of a target is told.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] with the reason why the run cannot go on air at all.
+    async fn plan(&self, view: &View, target: &RunTarget, place: u16) -> Result<Plan> {
+        let foundation = self.editor.foundation();
+        let key = as_target(target).open_key(foundation.vault(), self.editor.tenant())?;
+        let key_lock = foundation.objects().key_lock(&lock_name(&target.url, key.as_ref()))?;
+        let (ids, bucket) = (view.run.videos.clone(), self.editor.bucket());
+        let (items, together) = self
+            .editor
+            .rows()
+            .read(move |rows| {
+                let mut items = Vec::with_capacity(ids.len());
+                let mut first: Option<crate::media::Facts> = None;
+                let mut together = true;
+                for (number, id) in ids.iter().enumerate() {
+                    let gone = || Error::Conflict(Message::new("live-reason-gone").with("number", number + 1));
+                    let video = rows.get::<Video>(*id)?.filter(|row| row.value.state != VideoState::Deleting);
+                    let facts = &video.as_ref().ok_or_else(gone)?.value.facts;
+                    let key = video.as_ref().ok_or_else(gone)?.value.key(*id);
+                    let file = match bucket.local(&key) {
+                        Err(Error::NotFound) => return Err(gone()),
+                        other => other?,
+                    };
+                    together &= first.as_ref().is_none_or(|first| compatible(first, facts));
+                    first.get_or_insert_with(|| facts.clone());
+                    items.push(Item::new(&file, facts.container.demuxer(), facts.duration, facts.audio.is_some())?);
+                }
+                Ok((items, together))
+            })
+            .await?;
+        Ok(Plan {
+            run_id: self.run_id.to_string(),
+            target: place,
+            fence: target.fence + 1,
+            ffmpeg: foundation.tools().ffmpeg().to_owned(),
+            items,
+            together,
+            order: view.run.order,
+            seed: self.run_id.as_u64_pair().1,
+            repeat: view.run.repeat,
+            destination: Destination {
+                url: target.url.clone(),
+                key,
+                allow_private: foundation.config().live.allow_private_targets,
+            },
+            start_at: view.run.started_at,
+            stop_at: view.run.planned_stop,
+            key_lock,
+            timing: Timing::default(),
+        })
+    }
+
+    /// Changes one target of the run's row.
+    async fn change(&self, place: u16, change: impl Fn(&mut RunTarget) + Send + 'static) -> Result<()> {
+        let id = self.run_id;
+        self.editor
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Run>(id, None)?;
+                let mut run = row.value.clone();
+                if let Some(target) = run.targets.get_mut(usize::from(place)) {
+                    change(target);
+                }
+                rows.update(&row, run).map(drop)
+            })
+            .await
+    }
+
+    /// Writes down how targets ended, and with the last one the run.
+    async fn write_ends(&self, ended: Vec<(usize, TargetEnd)>) -> Result<()> {
+        let (id, actor) = (self.run_id, self.editor.actor().clone());
+        let over = self
+            .editor
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Run>(id, None)?;
+                let mut run = row.value.clone();
+                for (number, end) in &ended {
+                    if let Some(target) = run.targets.get_mut(*number) {
+                        target.end = Some(end.clone());
+                    }
+                }
+                let over = close(rows, &row, &mut run, &actor)?;
+                rows.update(&row, run)?;
+                Ok(over)
+            })
+            .await?;
+        tracing::debug!(run = %id, over, "targets ended");
+        Ok(())
+    }
+
+    /// What the board shows.
+    fn state(&self, view: &View, seats: &[Seat]) -> State {
+        let targets: Vec<TargetState> =
+            view.run.targets.iter().zip(seats).map(|(target, seat)| target_state(view, target, seat)).collect();
+        let first = [
+            StateName::Stopping,
+            StateName::Sending,
+            StateName::Retrying,
+            StateName::Starting,
+            StateName::Failed,
+            StateName::Ended,
+        ];
+        let shown = first.into_iter().find(|name| targets.iter().any(|target| target.name == *name));
+        let name = match shown {
+            _ if !view.on => StateName::Stopping,
+            // Over, and just being written down.
+            Some(StateName::Failed | StateName::Ended) | None => StateName::Stopping,
+            Some(name) => name,
+        };
+        let since = targets.iter().filter(|target| target.name == name).filter_map(|target| target.since).min();
+        State {
+            since: since.or(view.run.started_at),
+            reason: targets.iter().find_map(|target| target.reason.clone()),
+            run_id: Some(self.run_id),
+            started_at: view.run.started_at,
+            stop_at: view.run.planned_stop,
+            restarts: targets.iter().map(|target| target.restarts).sum(),
+            bitrate: targets.iter().map(|target| target.bitrate).sum(),
+            out_time: targets.iter().map(|target| target.out_time).fold(0.0, f64::max),
+            bytes: targets.iter().map(|target| target.bytes).sum(),
+            samples: sum_samples(seats.iter().filter_map(|seat| Some(seat.status.as_ref()?.samples.as_slice()))),
+            targets,
+            ..State::of(name)
+        }
+    }
+}
+
+impl Seat {
+    /// Not at once again: 1 s, doubling to a minute.
+    fn setback(&mut self, reason: Message) {
+        let wait = Duration::from_secs(1 << self.setbacks.min(6)).min(Duration::from_secs(60));
+        // The first keeper that is lost is replaced at once.
+        let wait = if self.setbacks == 0 { Duration::ZERO } else { wait };
+        self.setbacks += 1;
+        self.again = Some(Instant::now() + wait);
+        self.trouble = Some(reason);
+    }
+}
+
+/// On air for a good minute.
+fn is_well(status: &Status, now: Timestamp) -> bool {
+    status.state == files::State::Sending && now.duration_since(status.since).as_secs() >= 60
+}
+
+fn as_target(target: &RunTarget) -> Target {
+    Target {
+        id: target.id,
+        platform: target.platform,
+        url: Some(target.url.clone()),
+        key: target.key.clone(),
+        key_masked: None,
+    }
+}
+
+/// Ends the run in the batch if all its targets have ended; whether they have.
+fn close(rows: &mut Writer<'_>, row: &Row<Run>, run: &mut Run, actor: &crate::auth::Actor) -> Result<bool> {
+    let Some((outcome, reason)) = run.verdict() else { return Ok(false) };
+    run.total();
+    let ended_at = run.targets.iter().filter_map(|target| Some(target.end.as_ref()?.ended_at)).max();
+    run.ended_at = Some(ended_at.unwrap_or(rows.now()).max(run.started_at.unwrap_or(Timestamp::MIN)));
+    (run.outcome, run.reason) = (Some(outcome), reason.clone());
+    // What is over needs no keys.
+    run.targets.iter_mut().for_each(|target| target.key = None);
+    let key = Order::key(run.stream_id);
+    let mut order: Order = rows.value(&key)?.unwrap_or_default();
+    if order.run == Some(row.id()) {
+        let at = run.ended_at.unwrap_or(rows.now());
+        order = Order {
+            on: false,
+            stop_at: None,
+            run: None,
+            last: Some(LastRun { run_id: row.id(), outcome, reason, at }),
+            ..order
+        };
+        rows.put_value(&key, &order)?;
+    }
+    audit::record(rows, actor, "run.end", format!("{} {} {}", row.id(), outcome.code(), run.stream_title))?;
+    Ok(true)
+}
+
+fn target_state(view: &View, target: &RunTarget, seat: &Seat) -> TargetState {
+    let mut state = TargetState {
+        id: target.id,
+        platform: target.platform,
+        name: StateName::Starting,
+        since: view.run.started_at,
+        reason: seat.trouble.clone(),
+        restarts: 0,
+        attempts: 0,
+        bitrate: 0,
+        out_time: 0.0,
+        bytes: 0,
+        item: 0,
+    };
+    if let Some(status) = &seat.status {
+        state.name = match status.state {
+            files::State::Starting => StateName::Starting,
+            files::State::Sending => StateName::Sending,
+            files::State::Retrying => StateName::Retrying,
+            files::State::Stopping | files::State::Ended => StateName::Stopping,
+            files::State::Failed => StateName::Failed,
+        };
+        state.since = Some(status.since);
+        state.reason = status.reason.clone().or(state.reason);
+        (state.restarts, state.attempts) = (status.restarts, status.attempts);
+        (state.bitrate, state.out_time) = (status.bitrate, status.out_time);
+        (state.bytes, state.item) = (status.bytes, status.item);
+    }
+    if seat.keeper.is_none() && target.keeper.is_some() {
+        (state.name, state.bitrate) = (StateName::Retrying, 0);
+    }
+    if let Some(end) = &target.end {
+        state.name = if end.outcome == RunOutcome::Failed { StateName::Failed } else { StateName::Ended };
+        (state.since, state.reason) = (Some(end.ended_at), end.reason.clone());
+        (state.restarts, state.attempts, state.bytes) = (end.restarts, end.attempts, end.bytes);
+        state.bitrate = 0;
+    }
+    state
+}
+
+/// Bitrates of several targets as one line: samples of the first, each with what the others last had by then.
+pub(super) fn sum_samples<'s>(all: impl Iterator<Item = &'s [(i64, u64)]>) -> Vec<(i64, u64)> {
+    let mut all: Vec<&[(i64, u64)]> = all.filter(|samples| !samples.is_empty()).collect();
+    all.sort_by_key(|samples| std::cmp::Reverse(samples.len()));
+    let Some((first, others)) = all.split_first() else { return Vec::new() };
+    let at_least = 30_000;
+    let sum = first.iter().map(|(at, rate)| {
+        let more = others.iter().filter_map(|samples| {
+            let known = samples.partition_point(|(when, _)| when <= at).checked_sub(1)?;
+            samples.get(known).filter(|(when, _)| at - when < at_least).map(|(_, rate)| rate)
+        });
+        (*at, rate + more.sum::<u64>())
+    });
+    sum.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitrates_of_several_targets_become_one_line() {
+        let (one, two) = ([(1000, 10), (3000, 20), (5000, 30)], [(2000, 1), (3500, 2)]);
+        let sum = sum_samples([two.as_slice(), one.as_slice(), &[]].into_iter());
+        assert_eq!(sum, [(1000, 10), (3000, 21), (5000, 32)]);
+        assert_eq!(sum_samples(std::iter::empty()), []);
+    }
+
+    #[test]
+    fn setbacks_wait_longer_and_longer() {
+        let mut seat = Seat::default();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            seat.setback(Message::new("live-reason-keeper-lost"));
+            let wait = seat.again.unwrap().saturating_duration_since(Instant::now());
+            waits.push(wait.as_secs_f64().round() as u64);
+        }
+        assert_eq!(waits, [0, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+}

@@ -1,0 +1,461 @@
+//! What people do with schedules.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::recurrence::{Occurrence, occurrences, stop_of};
+use super::{Passed, Schedule, ScheduleChange, ScheduleInput, Until};
+use crate::audit;
+use crate::auth::Actor;
+use crate::error::{Error, Result};
+use crate::library::{Editor, Library};
+use crate::live::admission::Capacity;
+use crate::live::start::Start;
+use crate::live::{LiveStream, Load, Run, RunOutcome};
+use crate::store::paged::{Paged, Place};
+use crate::store::rows::{Reader, Row, Writer};
+use crate::text::Message;
+
+/// A time of this minute is not yet past: forms know no seconds.
+pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
+/// So far ahead conflicts are looked for, in days, and so many occurrences of each schedule.
+const LOOK_AHEAD: i64 = 60;
+const LOOK_AT: usize = 200;
+
+/// A schedule with what is coming of it.
+#[derive(Debug, Clone)]
+pub struct ScheduleView {
+    /// The row.
+    pub row: Row<Schedule>,
+    /// What its stream is called.
+    pub stream_title: String,
+    /// The next occurrence; none while it is paused.
+    pub next: Option<Occurrence>,
+    /// The run of the last occurrence and how it ended (`None` while it is on).
+    pub last: Option<(Uuid, Option<RunOutcome>)>,
+}
+
+/// Order of the schedules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ScheduleSort {
+    /// By next occurrence; those without one last.
+    #[default]
+    Next,
+    /// By the stream's title.
+    Title,
+    /// By creation.
+    Created,
+}
+
+/// Which schedules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ScheduleFilter {
+    /// All.
+    #[default]
+    All,
+    /// Those with an occurrence to come.
+    Coming,
+    /// Those that are paused.
+    Paused,
+    /// Those that are over.
+    Past,
+}
+
+/// What is asked of the list of schedules.
+#[derive(Debug, Clone, Default)]
+pub struct ScheduleQuery {
+    /// Part of the stream's title.
+    pub search: String,
+    /// Only those of this stream.
+    pub stream: Option<Uuid>,
+    /// Order.
+    pub sort: ScheduleSort,
+    /// Which.
+    pub filter: ScheduleFilter,
+    /// Which page.
+    pub place: Place,
+}
+
+/// What would come of a schedule.
+#[derive(Debug, Clone, Default)]
+pub struct Preview {
+    /// The next occurrences.
+    pub items: Vec<PreviewItem>,
+    /// There are more.
+    pub more: bool,
+}
+
+/// One occurrence to come.
+#[derive(Debug, Clone)]
+pub struct PreviewItem {
+    /// The occurrence.
+    pub occurrence: Occurrence,
+    /// What it clashes with.
+    pub conflict: Option<Message>,
+}
+
+/// The next occurrence that is not dealt with, as of `now`.
+pub(crate) fn next_of(rows: &Reader<'_>, row: &Row<Schedule>, now: Timestamp) -> Result<Option<Occurrence>> {
+    if row.value.paused {
+        return Ok(None);
+    }
+    let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
+    // What is a little late is still to come, until the planner says otherwise.
+    let grace = now - Duration::from_secs(u64::from(row.value.grace));
+    let after = passed.map_or(row.header.created_at, |passed| passed.through).max(grace);
+    Ok(occurrences(&row.value, after).next())
+}
+
+fn of_stream(rows: &Reader<'_>, stream: Uuid) -> Result<Vec<Row<Schedule>>> {
+    let mut found = Vec::new();
+    for id in rows.ids_at::<Schedule>("stream", stream.as_bytes())? {
+        found.extend(rows.get::<Schedule>(id)?);
+    }
+    Ok(found)
+}
+
+/// When a stream goes on air next by any of its schedules.
+pub(crate) fn next_of_stream(rows: &Reader<'_>, stream: Uuid, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut next: Option<Timestamp> = None;
+    for row in of_stream(rows, stream)? {
+        let start = next_of(rows, &row, now)?.map(|occurrence| occurrence.start);
+        next = [next, start].into_iter().flatten().min();
+    }
+    Ok(next)
+}
+
+/// Takes the schedules of a stream away; how many.
+pub(crate) fn delete_of_stream(rows: &mut Writer<'_>, actor: &Actor, stream: Uuid) -> Result<usize> {
+    let gone = of_stream(rows.view(), stream)?;
+    for row in &gone {
+        delete(rows, actor, row)?;
+    }
+    Ok(gone.len())
+}
+
+fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) -> Result<()> {
+    audit::record(rows, actor, "schedule.delete", row.id().to_string())?;
+    rows.delete_value(&Passed::key(row.id()));
+    rows.delete(row);
+    Ok(())
+}
+
+/// A stretch of time on air: from, to.
+type Window = (Timestamp, Timestamp);
+
+fn window(stream: &LiveStream, occurrence: &Occurrence) -> Window {
+    // Without an end nobody knows; the start alone is compared.
+    let _ = stream;
+    (occurrence.start, occurrence.stop.unwrap_or(occurrence.start + Duration::from_secs(1)))
+}
+
+/// The stretches that other schedules of the tenant have booked on the keys of `stream`, with the title of theirs.
+fn booked(
+    library: &Library,
+    rows: &Reader<'_>,
+    own: Option<Uuid>,
+    stream: &Row<LiveStream>,
+    now: Timestamp,
+) -> Result<Vec<(Window, String)>> {
+    let names = |row: &Row<LiveStream>| -> Result<HashSet<String>> {
+        let vault = library.foundation().vault();
+        row.value.targets.iter().map(|target| target.key_name(vault, library.tenant())).collect()
+    };
+    let keys = names(stream)?;
+    let mut shares: HashMap<Uuid, Option<Row<LiveStream>>> = HashMap::new();
+    let mut others = Vec::new();
+    rows.each::<Schedule>(false, |row| {
+        if Some(row.id()) != own && !row.value.paused {
+            others.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let until = now + Duration::from_secs(LOOK_AHEAD as u64 * 24 * 3600);
+    let mut taken = Vec::new();
+    for other in others {
+        let id = other.value.stream_id;
+        if !shares.contains_key(&id) {
+            let found = rows.get::<LiveStream>(id)?;
+            let shared = match &found {
+                Some(row) => id == stream.id() || !names(row)?.is_disjoint(&keys),
+                None => false,
+            };
+            shares.insert(id, found.filter(|_| shared));
+        }
+        let Some(Some(theirs)) = shares.get(&id) else { continue };
+        // One that is on now began before.
+        let after = now - Duration::from_secs(24 * 3600);
+        for occurrence in occurrences(&other.value, after).take(LOOK_AT).take_while(|one| one.start < until) {
+            taken.push((window(&theirs.value, &occurrence), theirs.value.title.clone()));
+        }
+    }
+    taken.sort_by_key(|(window, _)| *window);
+    Ok(taken)
+}
+
+fn clash<'t>(window: Window, taken: &'t [(Window, String)]) -> Option<&'t str> {
+    let found = taken.iter().find(|((from, to), _)| *from < window.1 && window.0 < *to);
+    found.map(|(_, title)| title.as_str())
+}
+
+/// Refuses a schedule whose stretches on air fall onto those of another one on the same key.
+fn refuse_conflicts(
+    library: &Library,
+    rows: &Reader<'_>,
+    own: Option<Uuid>,
+    schedule: &Schedule,
+    stream: &Row<LiveStream>,
+    after: Timestamp,
+) -> Result<()> {
+    if schedule.paused {
+        return Ok(());
+    }
+    let taken = booked(library, rows, own, stream, after)?;
+    let until = after + Duration::from_secs(LOOK_AHEAD as u64 * 24 * 3600);
+    for one in occurrences(schedule, after).take(LOOK_AT).take_while(|one| one.start < until) {
+        if let Some(title) = clash(window(&stream.value, &one), &taken) {
+            return Err(Error::Conflict(
+                Message::new("schedule-conflict")
+                    .with("title", title)
+                    .with("at", one.civil.strftime("%Y-%m-%d %H:%M").to_string())
+                    .with("zone", schedule.time_zone.as_str()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn view(rows: &Reader<'_>, row: Row<Schedule>, now: Timestamp) -> Result<ScheduleView> {
+    let stream = rows.get::<LiveStream>(row.value.stream_id)?;
+    let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
+    let last = match passed.and_then(|passed| passed.last_run) {
+        Some(id) => rows.get::<Run>(id)?.map(|run| (id, run.value.outcome)),
+        None => None,
+    };
+    let next = next_of(rows, &row, now)?;
+    Ok(ScheduleView { stream_title: stream.map(|stream| stream.value.title).unwrap_or_default(), next, last, row })
+}
+
+impl Library {
+    /// A page of schedules.
+    pub async fn schedules(&self, query: ScheduleQuery) -> Result<Paged<ScheduleView>> {
+        let now = self.foundation().clock().now();
+        self.rows()
+            .read(move |rows| {
+                let words = query.search.to_lowercase();
+                let found = match query.stream {
+                    Some(stream) => of_stream(rows, stream)?,
+                    None => {
+                        let mut found = Vec::new();
+                        rows.each::<Schedule>(false, |row| {
+                            found.push(row);
+                            ControlFlow::Continue(())
+                        })?;
+                        found
+                    }
+                };
+                let mut all = Vec::new();
+                for row in found {
+                    let view = view(rows, row, now)?;
+                    let title = view.stream_title.to_lowercase();
+                    let kept = match query.filter {
+                        ScheduleFilter::All => true,
+                        ScheduleFilter::Coming => view.next.is_some(),
+                        ScheduleFilter::Paused => view.row.value.paused,
+                        ScheduleFilter::Past => view.next.is_none() && !view.row.value.paused,
+                    };
+                    if !kept || !words.split_whitespace().all(|word| title.contains(word)) {
+                        continue;
+                    }
+                    let mut key = match query.sort {
+                        ScheduleSort::Next => {
+                            let at = view.next.map_or(i64::MAX, |next| next.start.as_millisecond().max(0));
+                            at.to_be_bytes().to_vec()
+                        }
+                        ScheduleSort::Title => title.into_bytes(),
+                        ScheduleSort::Created => Vec::new(),
+                    };
+                    key.push(0);
+                    key.extend_from_slice(view.row.id().as_bytes());
+                    all.push((key, view));
+                }
+                Ok(Paged::of(all, &query.place))
+            })
+            .await
+    }
+
+    /// One schedule.
+    pub async fn schedule(&self, id: Uuid) -> Result<ScheduleView> {
+        let now = self.foundation().clock().now();
+        self.rows().read(move |rows| view(rows, rows.need::<Schedule>(id)?, now)).await
+    }
+
+    /// The next occurrences of a schedule, at most `count`, paused or not.
+    pub async fn occurrences(&self, id: Uuid, count: usize) -> Result<Vec<Occurrence>> {
+        let now = self.foundation().clock().now();
+        let row = self.rows().read(move |rows| rows.need::<Schedule>(id)).await?;
+        Ok(occurrences(&row.value, now).take(count).collect())
+    }
+
+    /// What would come of a schedule, before it is saved; `own` is the one that is being changed.
+    ///
+    /// # Errors
+    /// As [`Editor::create_schedule`], but conflicts are told with the occurrence.
+    pub async fn preview(&self, input: ScheduleInput, own: Option<Uuid>, count: usize) -> Result<Preview> {
+        let schedule = input.check()?;
+        let (library, now) = (self.clone(), self.foundation().clock().now());
+        self.rows()
+            .read(move |rows| {
+                let stream = rows.get::<LiveStream>(schedule.stream_id)?;
+                let (mut taken, mut heavy) = (Vec::new(), None);
+                if let Some(stream) = &stream {
+                    taken = booked(&library, rows, own, stream, now)?;
+                    let encoders = stream.value.targets.len() as u64;
+                    let load = Load { encoders, bitrate: 0 };
+                    let capacity = Capacity::of(library.foundation().config());
+                    heavy = capacity.admit(Load::default(), load).err().map(|refused| refused.message());
+                }
+                let mut coming = occurrences(&schedule, now - JUST_NOW);
+                let items = coming.by_ref().take(count).map(|occurrence| {
+                    let window = stream.as_ref().map(|stream| window(&stream.value, &occurrence));
+                    let title = window.and_then(|window| clash(window, &taken));
+                    let conflict = title.map(|title| Message::new("schedule-clash").with("title", title));
+                    PreviewItem { occurrence, conflict: conflict.or_else(|| heavy.clone()) }
+                });
+                let items: Vec<_> = items.collect();
+                Ok(Preview { items, more: coming.next().is_some() })
+            })
+            .await
+    }
+}
+
+impl Editor {
+    /// Makes a schedule.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field that makes no sense, also `stream_id` for a stream that is not there and
+    /// `starts_at` for a single time that has passed; [`Error::Conflict`] where another schedule has the same key on
+    /// air at the same time.
+    pub async fn create_schedule(&self, input: ScheduleInput) -> Result<ScheduleView> {
+        let schedule = input.check()?;
+        let (library, actor) = (Library::clone(self), self.actor().clone());
+        let id = Uuid::now_v7();
+        self.rows()
+            .write(move |rows| {
+                let through = rows.now() - JUST_NOW;
+                let stream = stream_of(rows, &schedule)?;
+                refuse_past(&schedule, through)?;
+                refuse_conflicts(&library, rows.view(), None, &schedule, &stream, through)?;
+                rows.put_value(&Passed::key(id), &Passed { through, last_run: None })?;
+                audit::record(rows, &actor, "schedule.create", format!("{id} {}", stream.value.title))?;
+                rows.insert_with_id(id, library.tenant(), &actor, schedule.clone()).map(drop)
+            })
+            .await?;
+        self.schedule(id).await
+    }
+
+    /// Changes a schedule. What is on air by it goes on as it began.
+    ///
+    /// # Errors
+    /// As [`Editor::create_schedule`]; [`Error::Stale`] where `expected` is not its version.
+    pub async fn change_schedule(
+        &self,
+        id: Uuid,
+        expected: Option<u64>,
+        change: ScheduleChange,
+    ) -> Result<ScheduleView> {
+        let (library, actor) = (Library::clone(self), self.actor().clone());
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<Schedule>(id, expected)?;
+                let schedule = change.clone().over(&row.value).check()?;
+                if schedule == row.value {
+                    return Ok(());
+                }
+                let stream = stream_of(rows, &schedule)?;
+                let mut passed = passed(rows, &row)?;
+                let just_now = rows.now() - JUST_NOW;
+                let moved = schedule.starts_at != row.value.starts_at || schedule.time_zone != row.value.time_zone;
+                if moved {
+                    refuse_past(&schedule, just_now)?;
+                }
+                // What was is over: a change makes nothing of the past due again.
+                passed.through = passed.through.max(just_now);
+                refuse_conflicts(&library, rows.view(), Some(id), &schedule, &stream, passed.through)?;
+                rows.put_value(&Passed::key(id), &passed)?;
+                audit::record(rows, &actor, "schedule.change", format!("{id} {}", stream.value.title))?;
+                rows.update(&row, schedule).map(drop)
+            })
+            .await?;
+        self.schedule(id).await
+    }
+
+    /// Starts nothing by a schedule until it is resumed.
+    pub async fn pause_schedule(&self, id: Uuid) -> Result<ScheduleView> {
+        self.change_schedule(id, None, ScheduleChange { paused: Some(true), ..ScheduleChange::default() }).await
+    }
+
+    /// Lets a paused schedule start its stream again; what fell into the pause is left out.
+    pub async fn resume_schedule(&self, id: Uuid) -> Result<ScheduleView> {
+        self.change_schedule(id, None, ScheduleChange { paused: Some(false), ..ScheduleChange::default() }).await
+    }
+
+    /// Takes a schedule away. What is on air by it goes on.
+    pub async fn delete_schedule(&self, id: Uuid, expected: Option<u64>) -> Result<()> {
+        let actor = self.actor().clone();
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<Schedule>(id, expected)?;
+                delete(rows, &actor, &row)
+            })
+            .await
+    }
+
+    /// Puts the schedule's stream on air now, for as long as the schedule says. The run.
+    ///
+    /// # Errors
+    /// As [`Editor::start_stream`].
+    pub async fn run_now(&self, id: Uuid) -> Result<Uuid> {
+        let row = self.rows().read(move |rows| rows.need::<Schedule>(id)).await?;
+        let now = self.foundation().clock().now();
+        let stop_at = match row.value.until {
+            Until::Open => None,
+            _ => stop_of(&row.value, now),
+        };
+        self.begin_run(Start {
+            stream: row.value.stream_id,
+            run: Uuid::now_v7(),
+            start_at: now,
+            stop_at,
+            schedule: Some(id),
+            occurrence: None,
+        })
+        .await
+    }
+}
+
+fn stream_of(rows: &mut Writer<'_>, schedule: &Schedule) -> Result<Row<LiveStream>> {
+    rows.get::<LiveStream>(schedule.stream_id)?
+        .ok_or_else(|| Error::field("stream_id", Message::new("schedule-stream-unknown")))
+}
+
+fn refuse_past(schedule: &Schedule, after: Timestamp) -> Result<()> {
+    if occurrences(schedule, after).next().is_some() {
+        return Ok(());
+    }
+    let (field, id) = match schedule.rule {
+        None => ("starts_at", "schedule-start-past"),
+        Some(_) => ("rule", "schedule-rule-past"),
+    };
+    Err(Error::field(field, Message::new(id)))
+}
+
+/// What has been dealt with of a schedule.
+pub(super) fn passed(rows: &mut Writer<'_>, row: &Row<Schedule>) -> Result<Passed> {
+    let known = rows.value(&Passed::key(row.id()))?;
+    Ok(known.unwrap_or(Passed { through: row.header.created_at, last_run: None }))
+}
