@@ -1,5 +1,6 @@
 //! Videos: what is known of each, how they are found, changed and shown. How they come in is [`super::arrivals`].
 
+use std::collections::HashMap;
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,23 @@ impl Library {
     /// [`Error::NotFound`] where there is none, or it is going.
     pub async fn video(&self, id: Uuid) -> Result<Row<Video>> {
         self.rows().read(move |rows| need_video(rows, id)).await
+    }
+
+    /// Videos by their ids; those that are not there, or going, are left out.
+    pub async fn videos_by_id(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Row<Video>>> {
+        self.rows()
+            .read(move |rows| {
+                let mut found = HashMap::new();
+                for id in ids {
+                    if !found.contains_key(&id)
+                        && let Some(row) = rows.get::<Video>(id)?.filter(|row| row.value.state == VideoState::Ready)
+                    {
+                        found.insert(id, row);
+                    }
+                }
+                Ok(found)
+            })
+            .await
     }
 
     /// A video's bytes, to be served.

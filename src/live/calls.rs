@@ -48,6 +48,8 @@ pub enum StreamFilter {
     All,
     /// Those with an encoder wanted or running.
     OnAir,
+    /// Those without.
+    OffAir,
     /// Those with an occurrence to come.
     Planned,
     /// Those with nothing to come that are off air.
@@ -74,6 +76,7 @@ impl StreamFilter {
         match self {
             StreamFilter::All => true,
             StreamFilter::OnAir => state.name.is_on_air(),
+            StreamFilter::OffAir => !state.name.is_on_air(),
             StreamFilter::Planned => state.next_at.is_some(),
             StreamFilter::Idle => !state.name.is_on_air() && state.next_at.is_none(),
             StreamFilter::Is(name) => state.name == name,

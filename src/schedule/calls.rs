@@ -61,6 +61,8 @@ pub enum ScheduleFilter {
     Coming,
     /// Those that are paused.
     Paused,
+    /// Those that are not.
+    Active,
     /// Those that are over.
     Past,
 }
@@ -266,6 +268,7 @@ impl Library {
                         ScheduleFilter::All => true,
                         ScheduleFilter::Coming => view.next.is_some(),
                         ScheduleFilter::Paused => view.row.value.paused,
+                        ScheduleFilter::Active => !view.row.value.paused,
                         ScheduleFilter::Past => view.next.is_none() && !view.row.value.paused,
                     };
                     if !kept || !words.split_whitespace().all(|word| title.contains(word)) {

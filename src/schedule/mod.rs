@@ -177,6 +177,12 @@ impl ScheduleChange {
     }
 }
 
+impl From<&Schedule> for ScheduleInput {
+    fn from(schedule: &Schedule) -> ScheduleInput {
+        ScheduleChange::default().over(schedule)
+    }
+}
+
 impl ScheduleInput {
     /// The schedule that this means. Whether the stream exists is looked up by the caller.
     ///

@@ -167,18 +167,47 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self>>;
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let kind = request.content_type().to_owned();
+        let is_json = is_json(request);
         let payload = payload.take();
         Box::pin(async move {
-            if kind != "application/json" && !kind.ends_with("+json") {
+            if !is_json {
                 return Err(Error::WrongKind(Message::new("error-json-kind")));
             }
-            let body = read_body(payload, 1 << 20).await?;
-            serde_json::from_slice(&body)
-                .map(Json)
-                .map_err(|cause| Error::Malformed(Message::new("error-json").with("cause", cause.to_string())))
+            parse_json(&read_body(payload, 1 << 20).await?).map(Json)
         })
     }
+}
+
+/// Like [`Json`], for calls that mean something without a body too.
+pub struct MaybeJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for MaybeJson<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let body = read_body(payload, 1 << 20).await?;
+            if body.is_empty() {
+                return Ok(MaybeJson(T::default()));
+            }
+            if !is_json {
+                return Err(Error::WrongKind(Message::new("error-json-kind")));
+            }
+            parse_json(&body).map(MaybeJson)
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let kind = request.content_type();
+    kind == "application/json" || kind.ends_with("+json")
+}
+
+fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|cause| Error::Malformed(Message::new("error-json").with("cause", cause.to_string())))
 }
 
 /// A query string, parsed into a type; what does not fit is a plain 400.

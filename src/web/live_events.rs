@@ -153,7 +153,7 @@ impl Connection {
 }
 
 fn event(data: &str) -> Bytes {
-    Bytes::from(format!("data: {data}\n\n"))
+    Bytes::from(format!("event: state\ndata: {data}\n\n"))
 }
 
 /// Answers with events: what `read` gives now, and again whenever it gives something else. Ends when the login ends,

@@ -4,14 +4,20 @@
 mod admit;
 pub mod api;
 pub mod assets;
+mod dashboard;
 mod extract;
 mod failure;
 pub mod format;
 mod health;
+mod history;
 mod live_events;
 pub mod metrics;
 mod page;
+mod pager;
+mod schedule;
 mod session;
+mod stream;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -68,11 +74,19 @@ pub const ROUTES: &[&[Route]] = &[
     session::ROUTES,
     health::ROUTES,
     metrics::ROUTES,
+    dashboard::ROUTES,
+    stream::ROUTES,
+    schedule::ROUTES,
+    history::ROUTES,
     api::ROUTES,
     api::audit::ROUTES,
     api::auth::ROUTES,
     api::usage::ROUTES,
     api::users::ROUTES,
+    api::streams::ROUTES,
+    api::schedules::ROUTES,
+    api::runs::ROUTES,
+    api::status::ROUTES,
 ];
 
 /// What the door needs; one for all workers.

@@ -204,25 +204,11 @@ impl Page {
 
     /// Answers a refused form with the form as it was typed, and what is wrong beside each field.
     pub async fn refuse(
-        self,
-        active: &str,
-        template: &str,
-        mut context: serde_json::Value,
-        typed: &[(String, String)],
-        error: Error,
-    ) -> Result<HttpResponse> {
-        if let Some(map) = context.as_object_mut() {
-            map.insert("form".into(), typed_map(typed));
-        }
-        self.refuse_filled(active, template, context, error).await
-    }
-
-    /// Like [`Page::refuse`] where `context` holds the form as it was typed already.
-    pub async fn refuse_filled(
         mut self,
         active: &str,
         template: &str,
         mut context: serde_json::Value,
+        typed: &[(String, String)],
         error: Error,
     ) -> Result<HttpResponse> {
         let fields: &[FieldError] = match &error {
@@ -235,6 +221,7 @@ impl Page {
             fields.iter().map(|field| (field.field.clone(), json!(self.text(&field.message)))).collect();
         self.flash.push(("bad".into(), self.text(&error.message())));
         if let Some(map) = context.as_object_mut() {
+            map.insert("form".into(), typed_map(typed));
             map.insert("errors".into(), errors.into());
         }
         let status = actix_web::ResponseError::status_code(&error);

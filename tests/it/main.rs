@@ -3,9 +3,12 @@
 mod accounts;
 mod admin;
 mod cli;
+mod dashboard;
 mod html;
 mod keeper;
 mod media;
+mod schedules;
+mod streams;
 mod support;
 mod templates;
 mod texts;

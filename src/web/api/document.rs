@@ -24,6 +24,10 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     crate::web::metrics::Document::openapi,
     super::usage::Document::openapi,
     super::users::Document::openapi,
+    super::streams::Document::openapi,
+    super::schedules::Document::openapi,
+    super::runs::Document::openapi,
+    super::status::Document::openapi,
 ];
 
 #[derive(utoipa::OpenApi)]

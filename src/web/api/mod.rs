@@ -4,6 +4,10 @@
 pub mod audit;
 pub mod auth;
 mod document;
+pub mod runs;
+pub mod schedules;
+pub mod status;
+pub mod streams;
 pub mod usage;
 pub mod users;
 
@@ -19,6 +23,7 @@ use uuid::Uuid;
 pub use document::{DOCUMENTS, ROUTES, openapi};
 
 use crate::error::{Error, Result};
+use crate::store::paged::{Paged, Place};
 use crate::store::rows::{Cursor, Page, Row};
 use crate::text::Message;
 
@@ -50,6 +55,12 @@ impl<T> List<T> {
     pub fn of<R>(page: Page<R>, total: u64, shown: impl FnMut(R) -> T) -> List<T> {
         let next = page.next.as_ref().map(Cursor::encode);
         List { items: page.items.into_iter().map(shown).collect(), next, total }
+    }
+
+    /// A page of a list that was sorted in memory, or of runs, as a page of the API.
+    pub fn of_paged<R>(page: Paged<R>, shown: impl FnMut(R) -> T) -> List<T> {
+        let next = page.next.as_ref().map(Cursor::encode);
+        List { items: page.items.into_iter().map(shown).collect(), next, total: page.total }
     }
 }
 
@@ -134,6 +145,11 @@ impl ListQuery {
             None => Err(bad_query(format!("sort: one of {} is expected", knows.join(", ")))),
         }
     }
+}
+
+/// The page that a list query asks for; `descending`: from the last to the first.
+pub(super) fn place(asked: &ListQuery, descending: bool) -> Result<Place> {
+    Ok(Place { cursor: asked.after()?, before: false, descending, limit: asked.limit })
 }
 
 /// What every row carries and no request can set; flattened into each resource.

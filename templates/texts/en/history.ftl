@@ -9,7 +9,6 @@ history-ended = Ended
 history-restarts = Restarts
 history-sent = Sent
 history-why = Why it ended
-history-attempt = Attempt
 history-attempts = Attempts
 history-to-stream = To the stream
 history-empty = Nothing has been on air yet

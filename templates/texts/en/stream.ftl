@@ -42,7 +42,7 @@ stream-target-key-hint = Copy it from the platform's live page.
 stream-target-key-kept = Sealed: { $masked }. Leave empty to keep it.
 stream-edit-on-air = This stream is on air. Changes take effect at its next start.
 stream-delete = Delete this stream
-stream-delete-loss = The stream and its stream keys are gone for good; if it is on air, it stops. { $schedules ->
+stream-delete-loss = The stream and its stream keys are gone for good. { $schedules ->
     [0] No schedule depends on it.
     [one] One schedule goes with it.
    *[other] { $schedules } schedules go with it.
@@ -97,3 +97,15 @@ outcome-completed = Completed
 outcome-stopped = Stopped
 outcome-failed = Failed
 outcome-missed = Missed
+words-target-sending = { $bitrate }, up { $uptime }, { $restarts ->
+    [0] no restart
+    [one] 1 restart
+   *[other] { $restarts } restarts
+  }
+stream-saved = { $title } is saved.
+stream-deleted = { $title } is deleted.
+stream-started = { $title } is going on air.
+stream-stopping = { $title } is being taken off air.
+stream-video-unknown = One of the chosen videos is not in your library any more. Choose another one.
+stream-platform-missing = Choose where this goes, or empty the fields.
+stream-delete-stop-first = It is on air: stop it first.

@@ -9,7 +9,6 @@ history-ended = Selesai
 history-restarts = Mulai ulang
 history-sent = Terkirim
 history-why = Mengapa berakhir
-history-attempt = Percobaan
 history-attempts = Percobaan
 history-to-stream = Ke siaran
 history-empty = Belum pernah ada yang tayang

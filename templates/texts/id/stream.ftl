@@ -39,7 +39,7 @@ stream-target-key-hint = Salin dari halaman siaran langsung di platform.
 stream-target-key-kept = Tersegel: { $masked }. Kosongkan jika tidak diganti.
 stream-edit-on-air = Siaran ini sedang tayang. Perubahan berlaku saat dimulai berikutnya.
 stream-delete = Hapus siaran ini
-stream-delete-loss = Siaran ini dan stream key-nya hilang selamanya; jika sedang tayang, siaran berhenti. { $schedules ->
+stream-delete-loss = Siaran ini dan stream key-nya hilang selamanya. { $schedules ->
     [0] Tidak ada jadwal yang bergantung padanya.
    *[other] { $schedules } jadwal ikut terhapus.
   } { $runs ->
@@ -90,3 +90,14 @@ outcome-completed = Tuntas
 outcome-stopped = Dihentikan
 outcome-failed = Gagal
 outcome-missed = Terlewat
+words-target-sending = { $bitrate }, sudah { $uptime }, { $restarts ->
+    [0] tanpa mulai ulang
+   *[other] { $restarts } kali mulai ulang
+  }
+stream-saved = { $title } tersimpan.
+stream-deleted = { $title } dihapus.
+stream-started = { $title } segera tayang.
+stream-stopping = { $title } sedang dihentikan.
+stream-video-unknown = Salah satu video yang dipilih sudah tidak ada di pustaka Anda. Pilih video lain.
+stream-platform-missing = Pilih tujuannya, atau kosongkan isiannya.
+stream-delete-stop-first = Siaran ini sedang tayang: hentikan dulu.

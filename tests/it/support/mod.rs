@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod clip;
+pub mod events;
 pub mod nginx;
 pub mod server;
 

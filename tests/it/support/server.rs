@@ -327,7 +327,7 @@ impl Client {
 
     /// Reads the form token from a page.
     pub async fn read_csrf(&mut self) {
-        let page = self.send(self.request(Method::GET, "/settings")).await.text();
+        let page = self.send(self.request(Method::GET, "/")).await.text();
         let token = page.split_once("<meta name=\"csrf\" content=\"").and_then(|(_, rest)| rest.split_once('"'));
         self.csrf = token.map(|(token, _)| token.to_owned()).unwrap_or_default();
     }

@@ -1,0 +1,258 @@
+//! Schedules: the list, the form with its preview, pause and run now.
+
+mod form;
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::history::stream_options;
+use super::pager::{neighbours, place};
+use super::{Access, Form, Page, Query, Route, words};
+use crate::error::{Error, Result};
+use crate::library::{Editor, Library};
+use crate::live::RunOutcome;
+use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView};
+use crate::text::Message;
+use form::ScheduleForm;
+
+/// This room's part of the surface.
+pub const ROUTES: &[Route] = &[
+    Route { method: "GET", path: "/schedules", access: Access::Read, handler: || web::to(list) },
+    Route { method: "GET", path: "/schedules/new", access: Access::Read, handler: || web::to(new) },
+    Route { method: "GET", path: "/schedules/preview", access: Access::Read, handler: || web::to(preview) },
+    Route { method: "POST", path: "/schedules", access: Access::Write, handler: || web::to(create) },
+    Route { method: "GET", path: "/schedules/{id}/edit", access: Access::Read, handler: || web::to(edit) },
+    Route { method: "POST", path: "/schedules/{id}", access: Access::Write, handler: || web::to(change) },
+    Route { method: "POST", path: "/schedules/{id}/pause", access: Access::Write, handler: || web::to(pause) },
+    Route { method: "POST", path: "/schedules/{id}/resume", access: Access::Write, handler: || web::to(resume) },
+    Route { method: "POST", path: "/schedules/{id}/run-now", access: Access::Write, handler: || web::to(run_now) },
+    Route { method: "POST", path: "/schedules/{id}/delete", access: Access::Write, handler: || web::to(delete) },
+];
+
+/// Occurrences of the preview.
+const SHOWN: usize = 5;
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default)]
+    filter: String,
+    cursor: Option<String>,
+    before: Option<String>,
+}
+
+async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpResponse> {
+    let Asked { q, sort, filter, cursor, before } = asked.0;
+    let (order, sort) = match sort.as_str() {
+        "title" => (ScheduleSort::Title, "title"),
+        "newest" => (ScheduleSort::Created, "newest"),
+        _ => (ScheduleSort::Next, "next"),
+    };
+    let (which, filter) = match filter.as_str() {
+        "coming" => (ScheduleFilter::Coming, "coming"),
+        "paused" => (ScheduleFilter::Paused, "paused"),
+        "past" => (ScheduleFilter::Past, "past"),
+        _ => (ScheduleFilter::All, "all"),
+    };
+    let place = place(cursor.as_deref(), before.as_deref(), order == ScheduleSort::Created);
+    let search = q.trim().to_owned();
+    let schedules =
+        library.schedules(ScheduleQuery { search, stream: None, sort: order, filter: which, place }).await?;
+    let (prev, next) = neighbours("/schedules", &[("q", &q), ("sort", sort), ("filter", filter)], &schedules);
+    let now = library.foundation().clock().now();
+    let items = schedules.items.iter().map(|view| {
+        let schedule = &view.row.value;
+        let last = view
+            .last
+            .map(|(run, outcome)| json!({"run_id": run, "outcome": outcome.map_or("running", RunOutcome::code)}));
+        json!({
+            "id": view.row.id(),
+            "stream": { "id": schedule.stream_id, "title": view.stream_title },
+            "words": words::schedule(&page, schedule),
+            "time_zone": schedule.time_zone,
+            "next": view.next.map(|next| page.moment(next.start)),
+            "within": view.next.map(|next| words::within(&page, next.start, now)),
+            "paused": schedule.paused,
+            "last": last,
+        })
+    });
+    let items: Vec<Value> = items.collect();
+    let list = json!({
+        "q": q, "sort": sort, "filter": filter, "total": schedules.total, "prev": prev, "next": next, "items": items,
+    });
+    page.render("schedule", "schedule/list.html", json!({ "list": list })).await
+}
+
+/// The next occurrences as the template tells them.
+async fn previewed(page: &Page, library: &Library, input: Result<ScheduleInput>, own: Option<Uuid>) -> Result<Value> {
+    let found = match input {
+        Ok(input) => library.preview(input, own, SHOWN).await,
+        Err(refused) => Err(refused),
+    };
+    let preview = match found {
+        Ok(preview) => preview,
+        Err(Error::Invalid(fields)) => {
+            let problem = fields.first().map(|complaint| page.text(&complaint.message));
+            return Ok(json!({ "problem": problem, "items": [], "more": false }));
+        }
+        Err(other) => return Err(other),
+    };
+    let items = preview.items.into_iter().map(|item| {
+        json!({
+            "at": page.moment(item.occurrence.start),
+            "end": item.occurrence.stop.map(|at| page.moment(at)),
+            "note": item.occurrence.shift.map(|shift| words::shift(page, shift)),
+            "conflict": item.conflict.map(|conflict| page.text(&conflict)),
+        })
+    });
+    let items: Vec<Value> = items.collect();
+    Ok(json!({ "problem": null, "items": items, "more": preview.more }))
+}
+
+/// A form as far as it is typed: a preview needs no stream, and nothing is wrong before a time was chosen.
+async fn preview_of(page: &Page, library: &Library, form: &ScheduleForm, view: Option<&ScheduleView>) -> Result<Value> {
+    if form.starts_at.trim().is_empty() {
+        let problem = page.text(&Message::new("schedule-preview-first"));
+        return Ok(json!({ "problem": problem, "items": [], "more": false }));
+    }
+    let input = form.parse_for_preview(view.map(|view| &view.row.value));
+    previewed(page, library, input, view.map(|view| view.row.id())).await
+}
+
+async fn preview(page: Page, library: Library, form: Query<ScheduleForm>) -> Result<HttpResponse> {
+    let view = match form.0.id {
+        Some(id) => Some(library.schedule(id).await?),
+        None => None,
+    };
+    let preview = preview_of(&page, &library, &form.0, view.as_ref()).await?;
+    page.render("schedule", "schedule/preview.html", json!({ "preview": preview })).await
+}
+
+/// IANA names to choose from: those with a place, the reader's own first.
+fn zones(page: &Page) -> Vec<String> {
+    let mut zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    zones.retain(|name| name.contains('/') && !name.starts_with("Etc/") && name != page.zone_name());
+    zones.sort_unstable();
+    zones.insert(0, page.zone_name().to_owned());
+    zones
+}
+
+/// Everything of the form's page but what stands in the form.
+async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, preview: Value) -> Result<Value> {
+    let schedule = view.map(|view| {
+        json!({
+            "id": view.row.id(),
+            "title": view.stream_title,
+            "paused": view.row.value.paused,
+            "next": view.next.map(|next| page.moment(next.start)),
+        })
+    });
+    let custom = view.filter(|view| words::Repeat::of(&view.row.value).0 == words::Repeat::Custom);
+    Ok(json!({
+        "schedule": schedule,
+        "rule": custom.and_then(|view| view.row.value.rule.clone()).unwrap_or_default(),
+        "stream_options": stream_options(library).await?,
+        "zones": zones(page),
+        "preview": preview,
+        "form": {},
+        "errors": {},
+    }))
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    #[serde(default)]
+    stream: String,
+}
+
+async fn new(page: Page, library: Library, chosen: Query<Chosen>) -> Result<HttpResponse> {
+    let form = form::empty(Uuid::parse_str(&chosen.0.stream).ok(), page.zone_name());
+    let preview = preview_of(&page, &library, &ScheduleForm::default(), None).await?;
+    let mut context = context(&page, &library, None, preview).await?;
+    context["form"] = form;
+    page.render("schedule", "schedule/form.html", context).await
+}
+
+async fn create(page: Page, editor: Editor, form: Form<ScheduleForm>) -> Result<HttpResponse> {
+    let made = match form.value.parse(None) {
+        Ok(input) => editor.create_schedule(input).await.map_err(|refused| form.value.beside_fields(refused)),
+        Err(refused) => Err(refused),
+    };
+    match made {
+        Ok(view) => {
+            let path = form.back.as_deref().unwrap_or("/schedules");
+            Ok(page.see_other(path, "ok", Some(Message::new("schedule-saved").with("title", view.stream_title))))
+        }
+        Err(refused) => {
+            let preview = preview_of(&page, &editor, &form.value, None).await?;
+            let context = context(&page, &editor, None, preview).await?;
+            page.refuse("schedule", "schedule/form.html", context, &form.typed, refused).await
+        }
+    }
+}
+
+async fn edit(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
+    let view = library.schedule(*id).await?;
+    let input = Ok(ScheduleInput::from(&view.row.value));
+    let preview = previewed(&page, &library, input, Some(*id)).await?;
+    let mut context = context(&page, &library, Some(&view), preview).await?;
+    context["form"] = form::filled(&view.row.value);
+    page.render("schedule", "schedule/form.html", context).await
+}
+
+async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<ScheduleForm>) -> Result<HttpResponse> {
+    let view = editor.schedule(*id).await?;
+    let made = match form.value.parse(Some(&view.row.value)) {
+        Ok(input) => {
+            let changed = editor.change_schedule(*id, None, form::change_of(input)).await;
+            changed.map_err(|refused| form.value.beside_fields(refused))
+        }
+        Err(refused) => Err(refused),
+    };
+    match made {
+        Ok(view) => {
+            let path = form.back.as_deref().unwrap_or("/schedules");
+            Ok(page.see_other(path, "ok", Some(Message::new("schedule-saved").with("title", view.stream_title))))
+        }
+        Err(refused) => {
+            let preview = preview_of(&page, &editor, &form.value, Some(&view)).await?;
+            let context = context(&page, &editor, Some(&view), preview).await?;
+            page.refuse("schedule", "schedule/form.html", context, &form.typed, refused).await
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn pause(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
+    let view = editor.pause_schedule(*id).await?;
+    let path = form.back.as_deref().unwrap_or("/schedules");
+    Ok(page.see_other(path, "ok", Some(Message::new("schedule-now-paused").with("title", view.stream_title))))
+}
+
+async fn resume(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
+    let view = editor.resume_schedule(*id).await?;
+    let path = form.back.as_deref().unwrap_or("/schedules");
+    Ok(page.see_other(path, "ok", Some(Message::new("schedule-now-resumed").with("title", view.stream_title))))
+}
+
+async fn run_now(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
+    let view = editor.schedule(*id).await?;
+    editor.run_now(*id).await?;
+    let path = form.back.unwrap_or_else(|| format!("/streams/{}", view.row.value.stream_id));
+    Ok(page.see_other(&path, "ok", Some(Message::new("stream-started").with("title", view.stream_title))))
+}
+
+async fn delete(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
+    let view = editor.schedule(*id).await?;
+    editor.delete_schedule(*id, None).await?;
+    let path = form.back.as_deref().unwrap_or("/schedules");
+    Ok(page.see_other(path, "ok", Some(Message::new("schedule-deleted").with("title", view.stream_title))))
+}

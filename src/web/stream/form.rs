@@ -1,0 +1,210 @@
+//! The form of a stream: what is typed, what the domain takes, and back again with what is wrong beside the field.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::error::{Error, FieldError, Result};
+use crate::live::stream::{LiveStream, MOST_TARGETS, NewStream, PlayOrder, StreamChange, Target, TargetInput};
+use crate::live::target::Platform;
+use crate::text::Message;
+
+/// As the browser sends it. Everything is optional to the reader, so that what is missing is said beside its field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct StreamForm {
+    title: String,
+    videos: Vec<String>,
+    order: String,
+    #[serde(rename = "loop")]
+    repeat: Option<String>,
+    target1_platform: String,
+    target1_url: String,
+    target1_key: String,
+    target2_platform: String,
+    target2_url: String,
+    target2_key: String,
+    target3_platform: String,
+    target3_url: String,
+    target3_key: String,
+    target4_platform: String,
+    target4_url: String,
+    target4_key: String,
+}
+
+/// One of the four places of the form.
+struct Slot<'f> {
+    platform: &'f str,
+    url: &'f str,
+    key: &'f str,
+}
+
+impl StreamForm {
+    fn slots(&self) -> [Slot<'_>; MOST_TARGETS] {
+        [
+            Slot { platform: &self.target1_platform, url: &self.target1_url, key: &self.target1_key },
+            Slot { platform: &self.target2_platform, url: &self.target2_url, key: &self.target2_key },
+            Slot { platform: &self.target3_platform, url: &self.target3_url, key: &self.target3_key },
+            Slot { platform: &self.target4_platform, url: &self.target4_url, key: &self.target4_key },
+        ]
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = &str> {
+        self.videos.iter().map(String::as_str).filter(|id| !id.is_empty())
+    }
+
+    /// The videos that are chosen, as far as they are ids.
+    pub fn video_ids(&self) -> Vec<Uuid> {
+        self.chosen().filter_map(|id| Uuid::parse_str(id).ok()).collect()
+    }
+
+    /// The stream that is typed; `old` are the targets that it has already, in the order of the form.
+    ///
+    /// # Errors
+    /// Complaints under the names of the form's fields.
+    pub fn parse(&self, old: &[Target]) -> Result<NewStream> {
+        let mut errors = Vec::new();
+        let mut complain = |field: &str, id: &'static str| {
+            errors.push(FieldError { field: field.to_owned(), message: Message::new(id) });
+        };
+        let videos = self.chosen().filter_map(|id| {
+            let parsed = Uuid::parse_str(id).ok();
+            if parsed.is_none() {
+                complain("videos", "stream-video-unknown");
+            }
+            parsed
+        });
+        let videos = videos.collect();
+        let order = match self.order.as_str() {
+            "" | "listed" => PlayOrder::Listed,
+            "shuffled" => PlayOrder::Shuffled,
+            _ => {
+                complain("order", "choice-unknown");
+                PlayOrder::Listed
+            }
+        };
+        let mut targets = Vec::new();
+        for (place, slot) in self.slots().into_iter().enumerate() {
+            let number = place + 1;
+            let platform = match (slot.platform, Platform::parse(slot.platform)) {
+                ("", _) if slot.url.trim().is_empty() && slot.key.is_empty() => continue,
+                ("", _) => {
+                    complain(&format!("target{number}_platform"), "stream-platform-missing");
+                    continue;
+                }
+                (_, None) => {
+                    complain(&format!("target{number}_platform"), "choice-unknown");
+                    continue;
+                }
+                (_, Some(platform)) => platform,
+            };
+            targets.push(TargetInput {
+                // A place that was empty has no key to keep: nil is nobody's id.
+                id: Some(old.get(place).map_or(Uuid::nil(), |target| target.id)),
+                platform,
+                url: Some(slot.url.to_owned()),
+                key: Some(slot.key.to_owned()),
+            });
+        }
+        if !errors.is_empty() {
+            return Err(Error::Invalid(errors));
+        }
+        Ok(NewStream { title: self.title.clone(), videos, order, repeat: self.repeat.is_some(), targets })
+    }
+
+    /// The domain counts the targets that were typed; the form counts its places.
+    pub fn beside_fields(&self, error: Error) -> Error {
+        let Error::Invalid(fields) = error else { return error };
+        let typed = |slot: &Slot<'_>| !slot.platform.is_empty();
+        let slots = self.slots();
+        let places: Vec<usize> =
+            slots.iter().enumerate().filter(|(_, slot)| typed(slot)).map(|(place, _)| place + 1).collect();
+        let renamed = |name: &str| -> Option<String> {
+            let mut parts = name.strip_prefix("targets.")?.splitn(2, '.');
+            let place = places.get(parts.next()?.parse::<usize>().ok()?)?;
+            Some(format!("target{place}_{}", parts.next().unwrap_or("url")))
+        };
+        let fields = fields.into_iter().map(|complaint| match renamed(&complaint.field) {
+            Some(field) => FieldError { field, ..complaint },
+            None => complaint,
+        });
+        Error::Invalid(fields.collect())
+    }
+}
+
+/// Everything that the form shows, as a change.
+pub(super) fn change_of(new: NewStream) -> StreamChange {
+    StreamChange {
+        title: Some(new.title),
+        videos: Some(new.videos),
+        order: Some(new.order),
+        repeat: Some(new.repeat),
+        targets: Some(new.targets),
+    }
+}
+
+/// The word of forms and the API.
+pub(crate) fn order_code(order: PlayOrder) -> &'static str {
+    match order {
+        PlayOrder::Listed => "listed",
+        PlayOrder::Shuffled => "shuffled",
+    }
+}
+
+/// The form of a stream as it is stored.
+pub(super) fn filled(stream: &LiveStream) -> Value {
+    let mut form = json!({
+        "title": stream.title,
+        "order": order_code(stream.order),
+        "loop": stream.repeat,
+        "videos": stream.videos,
+    });
+    for (place, target) in stream.targets.iter().enumerate() {
+        let url = target.url.as_ref().map(ToString::to_string).unwrap_or_default();
+        form[format!("target{}_platform", place + 1)] = json!(target.platform.code());
+        form[format!("target{}_url", place + 1)] = json!(url);
+    }
+    form
+}
+
+/// The form of a new stream.
+pub(super) fn empty(videos: &[Uuid]) -> Value {
+    json!({ "order": "listed", "loop": true, "videos": videos })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(form: &str) -> StreamForm {
+        serde_html_form::from_str(form).unwrap()
+    }
+
+    #[test]
+    fn a_form_is_read_as_it_stands() {
+        let id = "0199f0a2-7c1e-7a00-8000-000000000001";
+        let form = read(&format!(
+            "title=Rain&videos={id}&videos=&order=shuffled&loop=on&target1_platform=&target1_url=&target1_key=\
+             &target2_platform=custom&target2_url=rtmp://x.example/live&target2_key=secret-key"
+        ));
+        let new = form.parse(&[]).unwrap();
+        assert_eq!((new.title.as_str(), new.videos.len(), new.repeat), ("Rain", 1, true));
+        assert_eq!(new.order, PlayOrder::Shuffled);
+        assert_eq!((new.targets.len(), new.targets[0].platform), (1, Platform::Custom));
+        assert_eq!(new.targets[0].key.as_deref(), Some("secret-key"));
+    }
+
+    #[test]
+    fn complaints_stand_beside_the_fields_of_the_form() {
+        let form = read("title=x&target3_platform=custom&target3_url=nonsense");
+        let refused = Error::field("targets.0.url", Message::new("live-url-scheme"));
+        let Error::Invalid(fields) = form.beside_fields(refused) else { panic!() };
+        assert_eq!(fields[0].field, "target3_url");
+        let form = read("videos=x&order=up&target1_key=abc&target2_platform=mars");
+        let Err(Error::Invalid(fields)) = form.parse(&[]) else { panic!() };
+        let names: Vec<_> = fields.iter().map(|complaint| complaint.field.as_str()).collect();
+        assert_eq!(names, ["videos", "order", "target1_platform", "target2_platform"]);
+        assert!(serde_html_form::from_str::<StreamForm>("owner=bo").is_err());
+    }
+}

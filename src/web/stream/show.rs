@@ -1,0 +1,226 @@
+//! The page of one stream, which updates by itself: state, graph, picture, log, start and stop.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::form::order_code;
+use crate::auth::Identity;
+use crate::error::{Error, Result};
+use crate::library::{Editor, Library, Video};
+use crate::live::{End, RunQuery, State, StateName, StreamView};
+use crate::schedule::ScheduleQuery;
+use crate::store::paged::Place;
+use crate::store::rows::Row;
+use crate::text::Message;
+use crate::web::live_events::answer;
+use crate::web::{Form, Page, history, words};
+
+/// Lines of the log on the page.
+const LINES: usize = 40;
+/// Runs on the page.
+const RUNS: usize = 10;
+
+/// What makes buttons or cards others than they were.
+pub(crate) fn shape(parts: &[(Uuid, &State)]) -> String {
+    let told: Vec<_> = parts
+        .iter()
+        .map(|(id, state)| {
+            let targets: Vec<_> = state.targets.iter().map(|target| target.name).collect();
+            json!([id, state.name, state.run_id, state.stop_at, state.next_at, targets, has_frame(state)])
+        })
+        .collect();
+    blake3::hash(Value::from(told).to_string().as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// Whether there is a picture of what viewers see.
+pub(crate) fn has_frame(state: &State) -> bool {
+    state.name.is_on_air() && state.out_time > 0.0
+}
+
+/// The states of the page's targets, in the order of the stream: on air as they are, else as the stream is.
+fn targets(page: &Page, view: &StreamView, now: Timestamp) -> Vec<Value> {
+    let state = &view.state;
+    let stored = view.row.value.targets.iter().map(|target| {
+        let shown = state.targets.iter().find(|shown| shown.id == target.id);
+        let name = shown
+            .map_or(if state.name == StateName::Scheduled { StateName::Scheduled } else { StateName::Idle }, |shown| {
+                shown.name
+            });
+        json!({
+            "platform": target.platform.code(),
+            "url": target.url.as_ref().map(ToString::to_string),
+            "key_masked": target.key_masked,
+            "state": name.code(),
+            "words": shown.map(|shown| words::target(page, shown, now)).unwrap_or_default(),
+        })
+    });
+    stored.collect()
+}
+
+fn video(id: Uuid, known: &HashMap<Uuid, Row<Video>>) -> Option<Value> {
+    let video = &known.get(&id)?.value;
+    Some(json!({
+        "id": id,
+        "title": video.title,
+        "duration": video.facts.duration,
+        "ready": video.verdict.ready,
+        "has_thumbnail": video.thumbnail_id.is_some(),
+    }))
+}
+
+/// Everything that the page shows.
+pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -> Result<Value> {
+    let now = library.foundation().clock().now();
+    let (id, stream, state) = (view.row.id(), &view.row.value, &view.state);
+    let known = library.videos_by_id(stream.videos.clone()).await?;
+    let videos: Vec<Value> = stream.videos.iter().filter_map(|id| video(*id, &known)).collect();
+    let length: f64 = stream.videos.iter().filter_map(|id| known.get(id)).map(|row| row.value.facts.duration).sum();
+    let runs = library.runs(RunQuery { stream: Some(id), limit: RUNS, ..RunQuery::default() }).await?;
+    let place = Place { limit: 50, ..Place::default() };
+    let schedules = library.schedules(ScheduleQuery { stream: Some(id), place, ..ScheduleQuery::default() }).await?;
+    let schedules: Vec<Value> = schedules
+        .items
+        .iter()
+        .map(|schedule| {
+            json!({
+                "id": schedule.row.id(),
+                "words": words::schedule(page, &schedule.row.value),
+                "next": schedule.next.map(|next| page.moment(next.start)),
+                "paused": schedule.row.value.paused,
+            })
+        })
+        .collect();
+    let samples = match state.run_id {
+        Some(run) if state.samples.is_empty() => library.run_samples(run).await.unwrap_or_default(),
+        _ => state.samples.clone(),
+    };
+    Ok(json!({
+        "shape": shape(&[(id, state)]),
+        "stream": {
+            "id": id,
+            "title": stream.title,
+            "order": order_code(stream.order),
+            "loop": stream.repeat,
+            "on_air": state.name.is_on_air(),
+            "has_frame": has_frame(state),
+            "length": length,
+            "state": {
+                "name": state.name.code(),
+                "words": words::state(page, state, now),
+                "since": state.since.map(|at| page.moment(at)),
+                "reason": state.reason.as_ref().map(|reason| page.text(reason)),
+            },
+            "ends": state.stop_at.filter(|_| state.name.is_on_air()).map(|at| page.moment(at)),
+            "next_at": state.next_at.map(|at| page.moment(at)),
+            "videos": videos,
+            "targets": targets(page, view, now),
+        },
+        "points": history::points(&samples),
+        "log": library.stream_log(id, LINES).await?,
+        "runs": runs.items.iter().map(|row| history::context(page, row, now)).collect::<Vec<_>>(),
+        "schedules": schedules,
+        "form": {},
+        "errors": {},
+    }))
+}
+
+pub(super) async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
+    let view = library.stream(*id).await?;
+    let context = context(&page, &library, &view).await?;
+    page.render("streams", "stream/show.html", context).await
+}
+
+/// One event: see `static/own/live.js`.
+async fn tell(page: Page, library: Library, id: Uuid) -> Result<String> {
+    let view = library.stream(id).await?;
+    let now = library.foundation().clock().now();
+    let mut text = Map::new();
+    text.insert("words".into(), json!(words::state(&page, &view.state, now)));
+    for (place, target) in targets(&page, &view, now).into_iter().enumerate() {
+        text.insert(format!("target/{place}/words"), target["words"].clone());
+    }
+    text.insert("on-air-count".into(), json!(words::on_air_count(&page, &library)));
+    let event = json!({
+        "shape": shape(&[(id, &view.state)]),
+        "text": text,
+        "point": history::points(&view.state.samples).last(),
+        "log": library.stream_log(id, LINES).await?,
+        "on_air": library.foundation().board().on_air_count(library.scope()),
+    });
+    Ok(event.to_string())
+}
+
+pub(super) async fn events(
+    request: HttpRequest,
+    page: Page,
+    me: Identity,
+    library: Library,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse> {
+    let id = id.into_inner();
+    answer(&request, me, move || tell(page.clone(), library.clone(), id)).await
+}
+
+/// The picture that viewers see now.
+pub(super) async fn frame(library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
+    let picture = library.stream_frame(*id).await?;
+    Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StartForm {
+    end: String,
+    stop_after: String,
+    stop_at: String,
+}
+
+impl StartForm {
+    fn parse(&self, page: &Page) -> Result<End> {
+        match self.end.as_str() {
+            "" | "none" => Ok(End::Open),
+            "after" => {
+                let minutes: u64 = self.stop_after.trim().parse().unwrap_or(0);
+                let seconds = minutes.checked_mul(60).filter(|seconds| *seconds > 0);
+                let seconds = seconds.ok_or_else(|| Error::field("stop_after", Message::new("minutes-expected")))?;
+                Ok(End::After(seconds))
+            }
+            "at" => {
+                let local: Option<DateTime> = self.stop_at.trim().parse().ok();
+                let at = local.and_then(|local| page.zone().to_ambiguous_timestamp(local).compatible().ok());
+                Ok(End::At(at.ok_or_else(|| Error::field("stop_at", Message::new("date-and-time-expected")))?))
+            }
+            _ => Err(Error::field("end", Message::new("choice-unknown"))),
+        }
+    }
+}
+
+pub(super) async fn start(
+    page: Page,
+    editor: Editor,
+    id: web::Path<Uuid>,
+    form: Form<StartForm>,
+) -> Result<HttpResponse> {
+    let view = editor.stream(*id).await?;
+    let started = match form.value.parse(&page) {
+        Ok(end) => editor.start_stream(*id, end).await,
+        Err(refused) => Err(refused),
+    };
+    match started {
+        Ok(_) => {
+            let path = form.back.unwrap_or_else(|| format!("/streams/{id}"));
+            let message = Message::new("stream-started").with("title", view.row.value.title);
+            Ok(page.see_other(&path, "ok", Some(message)))
+        }
+        Err(refused) => {
+            let context = context(&page, &editor, &view).await?;
+            page.refuse("streams", "stream/show.html", context, &form.typed, refused).await
+        }
+    }
+}
