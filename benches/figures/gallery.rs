@@ -20,7 +20,8 @@ fn fill(home: &Path, count: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut first: Option<Video> = None;
-        let model = editor.rows().read(|rows| {
+        let rows = editor.rows();
+        let model = rows.read(|rows| {
             rows.each::<Video>(false, |row| {
                 first = Some(row.value);
                 std::ops::ControlFlow::Break(())
