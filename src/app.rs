@@ -196,6 +196,8 @@ impl App {
             tasks.spawn("engine", move |end| engine.work(end));
             tasks.spawn("planner", move |end| planner.work(end));
             tasks.spawn("library-check", move |end| checking.keep_checking(end));
+        } else {
+            planner.load().await?;
         }
         let intake = foundation.intake().clone();
         tasks.spawn("intake", move |end| async move { intake.tidy(end).await });
@@ -250,7 +252,7 @@ impl App {
                 server.live_events.close();
                 handle.stop(true).await;
                 if streams == Streams::End {
-                    server.engine.stop_everything().await?;
+                    server.engine.stop_all(&server.console).await?;
                 }
                 Ok(())
             }

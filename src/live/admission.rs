@@ -27,13 +27,17 @@ impl Capacity {
         Capacity { memory_mib, uplink: (live.uplink_mbit * 1e6) as u64 }
     }
 
+    /// How many encoders the memory is for.
+    pub fn encoders(&self) -> u64 {
+        self.memory_mib / ENCODER_MIB
+    }
+
     /// Whether `more` fits beside what is `booked`.
     ///
     /// # Errors
     /// [`Error::Conflict`] that names the figures.
     pub fn admit(&self, booked: Load, more: Load) -> Result<()> {
-        let most = self.memory_mib / ENCODER_MIB;
-        if booked.encoders + more.encoders > most {
+        if booked.encoders + more.encoders > self.encoders() {
             return Err(Error::Conflict(
                 Message::new("live-no-memory")
                     .with("needed", more.encoders * ENCODER_MIB)

@@ -332,7 +332,11 @@ impl Engine {
     pub async fn end_tenant(&self, proof: &WriteScope) -> Result<()> {
         let tenant = proof.tenant().clone();
         self.shared.closed.lock().insert(tenant.clone());
-        let ended = self.end(vec![tenant.clone()]).await;
+        let editor = Editor::open(&self.shared.foundation, proof);
+        let ended = match self.order_off(&editor, None).await {
+            Ok(_) => self.wait_for(&tenant, None).await,
+            Err(cause) => Err(cause),
+        };
         if ended.is_err() {
             self.shared.closed.lock().remove(&tenant);
         }
@@ -348,54 +352,51 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Conflict`] if something does not end in time.
-    pub async fn stop_all(&self, _proof: &OperatorScope) -> Result<usize> {
-        self.stop_everything().await
+    pub async fn stop_all(&self, proof: &OperatorScope) -> Result<usize> {
+        let tenants = self.active().await?;
+        let mut count = 0;
+        for tenant in &tenants {
+            count += self.order_off(&self.on_behalf(proof, tenant), None).await?;
+        }
+        self.wait_for_all(&tenants).await?;
+        Ok(count)
     }
 
-    /// [`Engine::stop_all`] for the program itself, when it is interrupted at the terminal.
-    pub(crate) async fn stop_everything(&self) -> Result<usize> {
-        let mut tenants: Vec<Tenant> = self.marked().await?;
+    fn on_behalf(&self, proof: &OperatorScope, tenant: &Tenant) -> Editor {
+        Editor::open(&self.shared.foundation, &proof.on_behalf(tenant))
+    }
+
+    /// Every tenant that has something on air.
+    async fn active(&self) -> Result<Vec<Tenant>> {
+        let mut tenants = self.marked().await?;
         tenants.extend(self.shared.runs.lock().values().map(|watched| watched.tenant.clone()));
         tenants.sort();
         tenants.dedup();
-        let mut count = 0;
-        for tenant in &tenants {
-            count += self.order_off(tenant, None).await?;
-        }
-        self.end(tenants).await?;
-        Ok(count)
+        Ok(tenants)
     }
 
     /// Takes one stream off air, whosever it is, and waits until it is. Whether it was on.
     ///
     /// # Errors
     /// [`Error::NotFound`] where no stream with this id is on air; [`Error::Conflict`] if it does not end in time.
-    pub async fn stop_stream(&self, _proof: &OperatorScope, stream: Uuid) -> Result<()> {
-        let mut tenants = self.marked().await?;
-        tenants.extend(self.shared.runs.lock().values().map(|watched| watched.tenant.clone()));
-        tenants.sort();
-        tenants.dedup();
-        for tenant in tenants {
-            if self.order_off(&tenant, Some(stream)).await? > 0 {
+    pub async fn stop_stream(&self, proof: &OperatorScope, stream: Uuid) -> Result<()> {
+        for tenant in self.active().await? {
+            if self.order_off(&self.on_behalf(proof, &tenant), Some(stream)).await? > 0 {
                 return self.wait_for(&tenant, Some(stream)).await;
             }
         }
         Err(Error::NotFound)
     }
 
-    async fn end(&self, tenants: Vec<Tenant>) -> Result<()> {
-        for tenant in &tenants {
-            self.order_off(tenant, None).await?;
-        }
-        for tenant in &tenants {
+    async fn wait_for_all(&self, tenants: &[Tenant]) -> Result<()> {
+        for tenant in tenants {
             self.wait_for(tenant, None).await?;
         }
         Ok(())
     }
 
     /// Orders a tenant's streams, or one of them, off air; how many were on.
-    async fn order_off(&self, tenant: &Tenant, stream: Option<Uuid>) -> Result<usize> {
-        let editor = self.editor(tenant);
+    async fn order_off(&self, editor: &Editor, stream: Option<Uuid>) -> Result<usize> {
         let actor = editor.actor().clone();
         let order_off = move |rows: &mut Writer<'_>| {
             let mut count = 0;

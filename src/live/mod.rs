@@ -29,6 +29,8 @@ pub mod target;
 pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
-pub use run::{Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, pinned};
+pub use run::{
+    Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, open_runs, pinned, played_videos, streams_playing,
+};
 pub use stream::{End, LiveStream, NewStream, Order, PlayOrder, StreamChange, Target, TargetInput};
 pub use target::Platform;

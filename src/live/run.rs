@@ -1,12 +1,15 @@
 //! One attempt to serve one occurrence, or one "start now": written down before any process is started, and the
 //! history afterwards.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keeper::files;
-use super::stream::PlayOrder;
+use super::stream::{LiveStream, PlayOrder};
 use super::target::{Platform, TargetUrl};
 use crate::error::Result;
 use crate::store::rows::{Cursor, Header, Index, Reader, Record, Row, index_prefix};
@@ -306,6 +309,28 @@ pub fn open_runs(rows: &Reader<'_>) -> Result<Vec<Row<Run>>> {
         open.extend(rows.get::<Run>(id)?.filter(|run| run.value.is_open()));
     }
     Ok(open)
+}
+
+/// The streams whose playlists hold a video.
+pub fn streams_playing(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Row<LiveStream>>> {
+    let mut found = Vec::new();
+    rows.each::<LiveStream>(false, |row| {
+        if row.value.videos.contains(&video) {
+            found.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Every video in the playlist of a stream.
+pub fn played_videos(rows: &Reader<'_>) -> Result<HashSet<Uuid>> {
+    let mut played = HashSet::new();
+    rows.each::<LiveStream>(false, |row| {
+        played.extend(row.value.videos);
+        ControlFlow::Continue(())
+    })?;
+    Ok(played)
 }
 
 /// Whether a run that is on air plays this video, so that its bytes must stay.

@@ -1,6 +1,7 @@
 //! What people do with schedules.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -130,6 +131,17 @@ pub(crate) fn next_of_stream(rows: &Reader<'_>, stream: Uuid, now: Timestamp) ->
     Ok(next)
 }
 
+/// How many schedules of a stream have an occurrence to come.
+pub fn coming_of_stream(rows: &Reader<'_>, stream: Uuid) -> Result<u64> {
+    let mut count = 0;
+    for row in of_stream(rows, stream)? {
+        let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
+        let after = passed.map_or(row.header.created_at, |passed| passed.through);
+        count += u64::from(!row.value.paused && occurrences(&row.value, after).next().is_some());
+    }
+    Ok(count)
+}
+
 /// Takes the schedules of a stream away; how many.
 pub(crate) fn delete_of_stream(rows: &mut Writer<'_>, actor: &Actor, stream: Uuid) -> Result<usize> {
     let gone = of_stream(rows.view(), stream)?;
@@ -149,9 +161,8 @@ fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) -> Result<(
 /// A stretch of time on air: from, to.
 type Window = (Timestamp, Timestamp);
 
-fn window(stream: &LiveStream, occurrence: &Occurrence) -> Window {
+fn window(occurrence: &Occurrence) -> Window {
     // Without an end nobody knows; the start alone is compared.
-    let _ = stream;
     (occurrence.start, occurrence.stop.unwrap_or(occurrence.start + Duration::from_secs(1)))
 }
 
@@ -180,26 +191,26 @@ fn booked(
     let mut taken = Vec::new();
     for other in others {
         let id = other.value.stream_id;
-        if !shares.contains_key(&id) {
+        if let Entry::Vacant(place) = shares.entry(id) {
             let found = rows.get::<LiveStream>(id)?;
             let shared = match &found {
                 Some(row) => id == stream.id() || !names(row)?.is_disjoint(&keys),
                 None => false,
             };
-            shares.insert(id, found.filter(|_| shared));
+            place.insert(found.filter(|_| shared));
         }
         let Some(Some(theirs)) = shares.get(&id) else { continue };
         // One that is on now began before.
         let after = now - Duration::from_secs(24 * 3600);
         for occurrence in occurrences(&other.value, after).take(LOOK_AT).take_while(|one| one.start < until) {
-            taken.push((window(&theirs.value, &occurrence), theirs.value.title.clone()));
+            taken.push((window(&occurrence), theirs.value.title.clone()));
         }
     }
     taken.sort_by_key(|(window, _)| *window);
     Ok(taken)
 }
 
-fn clash<'t>(window: Window, taken: &'t [(Window, String)]) -> Option<&'t str> {
+fn clash(window: Window, taken: &[(Window, String)]) -> Option<&str> {
     let found = taken.iter().find(|((from, to), _)| *from < window.1 && window.0 < *to);
     found.map(|(_, title)| title.as_str())
 }
@@ -219,7 +230,7 @@ fn refuse_conflicts(
     let taken = booked(library, rows, own, stream, after)?;
     let until = after + Duration::from_secs(LOOK_AHEAD as u64 * 24 * 3600);
     for one in occurrences(schedule, after).take(LOOK_AT).take_while(|one| one.start < until) {
-        if let Some(title) = clash(window(&stream.value, &one), &taken) {
+        if let Some(title) = clash(window(&one), &taken) {
             return Err(Error::Conflict(
                 Message::new("schedule-conflict")
                     .with("title", title)
@@ -324,8 +335,7 @@ impl Library {
                 }
                 let mut coming = occurrences(&schedule, now - JUST_NOW);
                 let items = coming.by_ref().take(count).map(|occurrence| {
-                    let window = stream.as_ref().map(|stream| window(&stream.value, &occurrence));
-                    let title = window.and_then(|window| clash(window, &taken));
+                    let title = clash(window(&occurrence), &taken);
                     let conflict = title.map(|title| Message::new("schedule-clash").with("title", title));
                     PreviewItem { occurrence, conflict: conflict.or_else(|| heavy.clone()) }
                 });

@@ -13,6 +13,7 @@ use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use calls::coming_of_stream;
 pub use calls::{Preview, PreviewItem, ScheduleFilter, ScheduleQuery, ScheduleSort, ScheduleView};
 pub(crate) use calls::{delete_of_stream, next_of_stream};
 pub use recurrence::{Occurrence, Shift};

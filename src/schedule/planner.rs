@@ -82,10 +82,15 @@ impl Planner {
         Editor::open(&self.foundation, &self.licence.scope(tenant, "planner"))
     }
 
+    /// Reads what earlier starts wrote down.
+    pub async fn load(&self) -> Result<()> {
+        self.agenda.load().await
+    }
+
     /// Plans until the end.
     pub async fn work(self, end: CancellationToken) {
         let mut changes = self.foundation.store().watch();
-        if let Err(cause) = self.agenda.load().await {
+        if let Err(cause) = self.load().await {
             tracing::error!(%cause, "the due index cannot be read; it is made anew from the libraries");
         }
         loop {
@@ -481,3 +486,7 @@ fn try_start(
 fn is_handing_over(other: &Row<Run>, occurrence: &Occurrence) -> bool {
     other.value.planned_stop.is_some_and(|stop| stop <= occurrence.start + Duration::from_secs(1))
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;
