@@ -16,7 +16,7 @@ use crate::auth::{WriteScope, members};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
-use crate::store::{SpaceStore, blocking};
+use crate::store::{Range, SpaceStore, blocking};
 use crate::supervise::Tasks;
 use crate::text::Message;
 
@@ -259,6 +259,31 @@ impl Tenancy {
         let usage = self.foundation.rows(scope).read(usage).await?;
         let limit = self.foundation.ledger(scope).limit(&usage);
         Ok(Account { usage, limit })
+    }
+
+    /// How many rows of each kind a tenant has: what would be missed.
+    pub async fn holdings<const N: usize>(
+        &self,
+        operator: &OperatorScope,
+        tenant: &Tenant,
+        kinds: [&'static str; N],
+    ) -> Result<[u64; N]> {
+        let rows = self.foundation.rows(&operator.on_behalf(tenant));
+        let counted = rows.read(move |rows| {
+            let mut counts = [0; N];
+            for (count, kind) in counts.iter_mut().zip(kinds) {
+                rows.scan(Range::prefix(format!("row/{kind}/").as_bytes()), |_, _| {
+                    *count += 1;
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Ok(counts)
+        });
+        match counted.await {
+            // Just being removed.
+            Err(Error::NotFound) => Ok([0; N]),
+            counts => counts,
+        }
     }
 
     async fn limit(&self, proof: &WriteScope, plan: Option<Plan>, limit: Option<Option<u64>>) -> Result<()> {

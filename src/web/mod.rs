@@ -1,10 +1,12 @@
 //! The door: the only room that knows actix and tera. [`ROUTES`] is the whole surface; what is not in it does not
 //! exist, and a test walks it.
 
+mod admin;
 mod admit;
 pub mod api;
 pub mod assets;
 mod dashboard;
+mod audit_page;
 mod extract;
 mod failure;
 pub mod format;
@@ -18,6 +20,7 @@ mod schedule;
 mod session;
 mod stream;
 mod words;
+mod settings;
 
 use std::collections::BTreeMap;
 
@@ -72,6 +75,8 @@ pub struct Route {
 pub const ROUTES: &[&[Route]] = &[
     assets::ROUTES,
     session::ROUTES,
+    settings::ROUTES,
+    admin::ROUTES,
     health::ROUTES,
     metrics::ROUTES,
     dashboard::ROUTES,

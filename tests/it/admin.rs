@@ -211,3 +211,70 @@ async fn a_user_that_is_half_made_is_whole_or_gone_after_the_next_start() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_pages_of_the_admin_make_change_and_delete_a_user() {
+    let server = Server::start().await;
+    let admin = server.login("admin", ADMIN).await;
+    admin.get("/admin/users/new").await.expect(200);
+    let new = |name: &'static str, password: &'static str, quota: &'static str| {
+        [("username", name), ("password", password), ("role", "user"), ("plan", "free"), ("quota", quota)]
+    };
+    let refused = admin.form("/admin/users", &new("Bad Name", "short", "lots")).await.expect(422).text();
+    for told in ["Bad Name", "2 to 32 characters", "at least 8", "number of GiB"] {
+        assert!(refused.to_lowercase().contains(&told.to_lowercase()), "{told}");
+    }
+    assert!(!refused.contains("short\""), "a password is never sent back");
+    let made = admin.form("/admin/users", &new("al", PASSWORD, "1.5")).await.expect(303);
+    assert_eq!(made.header("location"), "/admin/users/al");
+    admin.form("/admin/users", &new("al", PASSWORD, "")).await.expect(409);
+    let list = admin.get("/admin/users?q=al").await.expect(200).text();
+    assert!(list.contains("/admin/users/al") && list.contains("1.5 GiB"), "{list}");
+    let al = server.login("al", PASSWORD).await;
+
+    let change = [("role", "user"), ("plan", "premium"), ("quota", "")];
+    admin.form("/admin/users/al", &change).await.expect(303);
+    let api = server.api("admin", ADMIN).await;
+    assert_eq!(api.get("/api/v1/users/al").await.json()["storage_limit"].as_u64(), Some(100 << 30));
+    al.get("/settings").await.expect(200);
+    admin.form("/admin/users/al", &[("role", "user"), ("plan", "premium"), ("disabled", "on")]).await.expect(303);
+    assert_eq!(al.get("/settings").await.status, 303, "out at once");
+    admin.form("/admin/users/al", &change).await.expect(303);
+    admin.form("/admin/users/al", &[("role", "god"), ("plan", "premium")]).await.expect(400);
+    admin.form("/admin/users/al", &[("role", "user"), ("plan", "free"), ("epoch", "1")]).await.expect(400);
+    admin.form("/admin/users/al/password", &[("password", "x")]).await.expect(422);
+    admin.form("/admin/users/al/password", &[("password", "brand new words")]).await.expect(303);
+    server.login("al", "brand new words").await;
+
+    let refused = admin.form("/admin/users/al/delete", &[("name", "la")]).await.expect(422).text();
+    assert!(refused.contains("exactly"));
+    admin.form("/admin/users/admin/delete", &[("name", "admin")]).await.expect(409);
+    let gone = admin.form("/admin/users/al/delete", &[("name", "al")]).await.expect(303);
+    assert_eq!(gone.header("location"), "/admin/users");
+    assert!(admin.get("/admin/users").await.text().contains("al is deleted: 0 files"));
+    admin.get("/admin/users/al").await.expect(404);
+    admin.form("/admin/users/al/delete", &[("name", "al")]).await.expect(404);
+    assert_eq!(traces(server.home(), "al"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_long_list_of_users_has_pages() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let made = (0..30).map(|number| {
+        let new = json!({"username": format!("user{number:02}"), "password": PASSWORD});
+        let admin = admin.clone();
+        async move { admin.post("/api/v1/users", &new).await.status }
+    });
+    for status in futures_util::future::join_all(made).await {
+        // The password queue takes 34 at once.
+        assert!([201, 429].contains(&status));
+    }
+    let browser = server.login("admin", ADMIN).await;
+    let first = browser.get("/admin/users?q=user").await.expect(200).text();
+    assert_eq!(first.matches("class=\"row-link\"").count(), 25);
+    let next = first.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let second = browser.get(&next).await.expect(200).text();
+    assert!(second.contains("user29") && !second.contains("user00"));
+    browser.get("/admin/users?sort=newest").await.expect(200);
+}

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod admin;
+mod api;
+mod audit;
 mod cli;
 mod dashboard;
 mod html;

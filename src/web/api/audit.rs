@@ -11,7 +11,7 @@ use crate::auth::{Identity, OperatorScope};
 use crate::error::{Error, Result};
 use crate::tenancy::{AuditPage, Whose};
 use crate::text::Message;
-use crate::web::{Access, Query, Route, Server};
+use crate::web::{Access, Query, Route, Server, audit_page};
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
@@ -98,7 +98,11 @@ async fn list(server: web::Data<Server>, me: Identity, query: ListQuery, which: 
     let cursor = query.cursor.as_deref();
     let page = match asked(&me, &which.0)? {
         Some((operator, whose)) => server.tenancy.audit(operator, &whose, cursor, query.limit, filter).await?,
-        None => server.tenancy.own_audit(me.scope(), cursor, query.limit, filter).await?,
+        None => {
+            let mut page = server.tenancy.own_audit(me.scope(), cursor, query.limit, filter).await?;
+            audit_page::hide_addresses(&me, &mut page);
+            page
+        }
     };
     let AuditPage { items, next, total } = page;
     Ok(shown(&AuditList { items: items.into_iter().map(AuditEntry::from).collect(), next, total }, None))
@@ -123,7 +127,11 @@ async fn export(server: web::Data<Server>, me: Identity, query: Query<ExportQuer
 }
 
 /// Answers with a record as a file.
+///
+/// # Errors
+/// [`Error::Forbidden`] for demo users: strangers share that account, and the file names addresses.
 pub(crate) async fn file(server: &Server, me: &Identity, query: &ExportQuery) -> Result<HttpResponse> {
+    me.write_scope()?;
     let Some(format) = Format::parse(&query.format) else {
         return Err(Error::field("format", Message::new("audit-export-format")));
     };

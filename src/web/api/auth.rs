@@ -4,10 +4,11 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::{no_content, shown};
+use super::{List, Moment, no_content, shown};
 use crate::audit::Refusal;
-use crate::auth::{Identity, Role, TokenPair};
+use crate::auth::{Identity, Preferences, Role, TokenPair};
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::tenancy::{self, Plan};
@@ -20,11 +21,16 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/api/v1/auth/refresh", access: Access::Public, handler: || web::to(refresh) },
     Route { method: "POST", path: "/api/v1/auth/logout", access: Access::Read, handler: || web::to(log_out) },
     Route { method: "GET", path: "/api/v1/auth/me", access: Access::Read, handler: || web::to(me) },
+    Route { method: "PATCH", path: "/api/v1/auth/me", access: Access::Write, handler: || web::to(change_me) },
+    Route { method: "POST", path: "/api/v1/auth/password", access: Access::Write, handler: || web::to(password) },
+    Route { method: "GET", path: "/api/v1/auth/sessions", access: Access::Read, handler: || web::to(sessions) },
+    Route { method: "DELETE", path: "/api/v1/auth/sessions", access: Access::Write, handler: || web::to(end_all) },
+    Route { method: "DELETE", path: "/api/v1/auth/sessions/{id}", access: Access::Write, handler: || web::to(end) },
 ];
 
 /// This resource's part of the OpenAPI document.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(log_in, refresh, log_out, me))]
+#[openapi(paths(log_in, refresh, log_out, me, change_me, password, sessions, end_all, end))]
 pub struct Document;
 
 /// Name and password.
@@ -134,4 +140,96 @@ async fn me(page: Page, me: Identity, library: Library) -> Result<HttpResponse> 
         locale: page.locale(),
     };
     Ok(shown(&body, None))
+}
+
+/// What is to be changed; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeMe {
+    /// IANA zone.
+    time_zone: Option<String>,
+    locale: Option<Locale>,
+}
+
+/// Change one's own zone and language
+#[utoipa::path(patch, path = "/api/v1/auth/me", tag = "auth", request_body = ChangeMe, responses(
+    (status = 204),
+    (status = 422, description = "There is no such zone"),
+))]
+async fn change_me(server: web::Data<Server>, me: Identity, body: Json<ChangeMe>) -> Result<HttpResponse> {
+    let ChangeMe { time_zone, locale } = body.0;
+    server.accounts.prefer(&me, Preferences { time_zone, locale, theme: None }).await?;
+    Ok(no_content())
+}
+
+/// The old password and the new one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    current_password: String,
+    password: String,
+}
+
+/// Change one's own password; every other login ends, and this one's access token: use the refresh token next
+#[utoipa::path(post, path = "/api/v1/auth/password", tag = "auth", request_body = NewPassword, responses(
+    (status = 204),
+    (status = 422, description = "The current password is another, or the new one cannot be used"),
+))]
+async fn password(server: web::Data<Server>, me: Identity, body: Json<NewPassword>) -> Result<HttpResponse> {
+    server.accounts.change_password(&me, body.0.current_password, body.0.password).await?;
+    Ok(no_content())
+}
+
+/// A live login of one's own.
+#[derive(Serialize, ToSchema)]
+struct Session {
+    id: Uuid,
+    /// True for programs, false for browsers.
+    api: bool,
+    created_at: Moment,
+    /// To five minutes.
+    last_seen: Moment,
+    address: Option<String>,
+    /// What the browser or program calls itself.
+    agent: String,
+    /// The one that asks.
+    current: bool,
+}
+
+/// List one's own logins
+#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = List<Session>)))]
+async fn sessions(server: web::Data<Server>, me: Identity) -> Result<HttpResponse> {
+    // Strangers share the demo account: none learns of another's address.
+    let is_demo = me.write_scope().is_err();
+    let sessions = server.accounts.sessions(&me).await?.into_iter().filter(|session| session.current || !is_demo);
+    let items: Vec<Session> = sessions
+        .map(|session| Session {
+            id: session.id,
+            api: session.api,
+            created_at: session.created_at.into(),
+            last_seen: session.last_seen.into(),
+            address: session.address.map(|address| address.to_string()),
+            agent: session.agent,
+            current: session.current,
+        })
+        .collect();
+    let total = items.len() as u64;
+    Ok(shown(&List { items, next: None, total }, None))
+}
+
+/// Log out everywhere, here too
+#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204)))]
+async fn end_all(server: web::Data<Server>, me: Identity) -> Result<HttpResponse> {
+    server.accounts.end_every_session(&me).await?;
+    Ok(no_content())
+}
+
+/// End one of one's own logins
+#[utoipa::path(delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = Uuid, Path)), responses(
+    (status = 204),
+    (status = 404, description = "None of one's own"),
+))]
+async fn end(server: web::Data<Server>, me: Identity, id: web::Path<Uuid>) -> Result<HttpResponse> {
+    server.accounts.end_session(&me, *id).await?;
+    Ok(no_content())
 }

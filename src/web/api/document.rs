@@ -94,6 +94,18 @@ pub fn openapi() -> OpenApi {
 mod tests {
     use super::*;
 
+    #[test]
+    fn no_two_resources_call_different_things_by_one_name() {
+        let mut known = std::collections::HashMap::new();
+        for part in DOCUMENTS {
+            for (name, schema) in part().components.unwrap_or_default().schemas {
+                let schema = serde_json::to_value(&schema).unwrap();
+                let before = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*before, schema, "{name}: give one of them another name with #[schema(as = …)]");
+            }
+        }
+    }
+
     /// The document and the surface, as `METHOD path`, parameters without their patterns.
     #[test]
     fn every_route_of_the_api_is_documented_and_nothing_else() {

@@ -105,6 +105,7 @@ async fn list(server: web::Data<Server>, operator: Operator, query: ListQuery) -
 
 /// A user to be made.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
 struct New {
     /// `[a-z0-9][a-z0-9_-]{1,31}`; never changes.
@@ -158,6 +159,7 @@ async fn show(server: web::Data<Server>, operator: Operator, name: web::Path<Str
 
 /// What is to be changed; what is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = UserChange)]
 #[serde(deny_unknown_fields)]
 struct Change {
     role: Option<Role>,

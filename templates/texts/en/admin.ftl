@@ -7,7 +7,7 @@ role-long-user = User: a library of their own
 role-long-demo = Demo: looks, cannot change anything
 role-long-admin = Admin: also runs this server
 user-quota = Storage in GiB
-user-quota-hint = Videos, pictures and everything made from them count. Less than what is used only stops new uploads.
+user-quota-hint = Empty: as the plan says. Videos, pictures and everything made from them count. Less than what is used only stops new uploads.
 user-create = Create the user
 user-rights = Role and storage
 user-disable = Disabled
@@ -38,3 +38,17 @@ user-count = { $count ->
     [one] 1 user
    *[other] { $count } users
   }
+user-plan = Plan
+plan-free = Free: 1 GiB
+plan-premium = Premium: 100 GiB
+plan-enterprise = Enterprise: 1,000 GiB
+quota-expected = Type a number of GiB, such as 20 or 1.5, or leave the field empty.
+user-created = { $name } can log in now.
+user-changed = The changes are saved.
+user-password-set = The new password is set; all sessions of this user ended.
+user-delete-shared = { $name } can no longer log in. The library { $tenant } stays: others use it.
+user-delete-differs = Type { $name } exactly as it stands here.
+user-removed = { $name } is deleted: { $files ->
+    [one] 1 file
+   *[other] { $files } files
+  }, { $size }.

@@ -29,3 +29,10 @@ audit-count = { $count ->
     [one] 1 entry
    *[other] { $count } entries
   }
+settings-saved = Your profile is saved.
+password-differs = The two new passwords differ. Type the same one twice.
+password-changed = Your password is changed; all other sessions ended.
+session-ended = That session is logged out.
+logged-out-everywhere = You are logged out everywhere.
+audit-outcome-all = Done and refused
+audit-tenant = All, a library, or “platform”

@@ -1,0 +1,93 @@
+//! The record as a page: one's own in the settings, any of them for operators.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Page, Server};
+use crate::audit::{Filter, Outcome};
+use crate::auth::Identity;
+use crate::error::Result;
+use crate::tenancy::AuditPage;
+
+/// Entries a page.
+pub(super) const ROWS: usize = 50;
+
+/// Which part of the record.
+#[derive(Deserialize, Default)]
+pub(super) struct AuditQuery {
+    #[serde(default)]
+    pub q: String,
+    pub outcome: Option<String>,
+    pub cursor: Option<String>,
+    /// For operators.
+    pub tenant: Option<String>,
+}
+
+impl AuditQuery {
+    /// What is looked for.
+    pub fn filter(&self) -> Filter {
+        let outcome = match self.outcome.as_deref() {
+            Some("done") => Some(Outcome::Done),
+            Some("refused") => Some(Outcome::Refused),
+            _ => None,
+        };
+        Filter { search: self.q.trim().chars().take(200).collect(), outcome }
+    }
+
+    /// Where the page begins.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref().filter(|cursor| !cursor.is_empty())
+    }
+}
+
+/// A page of one's own record.
+pub(super) async fn own(server: &Server, me: &Identity, query: &AuditQuery) -> Result<AuditPage> {
+    let mut page = server.tenancy.own_audit(me.scope(), query.cursor(), ROWS, query.filter()).await?;
+    hide_addresses(me, &mut page);
+    Ok(page)
+}
+
+/// Strangers share the demo account: none learns of another's address.
+pub(super) fn hide_addresses(me: &Identity, page: &mut AuditPage) {
+    if me.write_scope().is_err() {
+        page.items.iter_mut().for_each(|told| told.entry.address = None);
+    }
+}
+
+/// What the template shows.
+pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuery, found: AuditPage) -> Value {
+    let outcome = query.outcome.as_deref().filter(|outcome| matches!(*outcome, "done" | "refused")).unwrap_or("all");
+    let tenant = query.tenant.as_deref().unwrap_or_default();
+    let next = found.next.map(|cursor| {
+        let pairs = [("q", query.q.as_str()), ("outcome", outcome), ("tenant", tenant), ("cursor", &cursor)];
+        let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        format!("{address}?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish())
+    });
+    let items: Vec<Value> = found
+        .items
+        .into_iter()
+        .map(|told| {
+            json!({
+                "at": page.moment(told.entry.at),
+                "actor": told.entry.actor,
+                "tenant": told.tenant,
+                "action": told.entry.action,
+                "object": told.entry.object,
+                "outcome": told.entry.outcome,
+                "address": told.entry.address,
+            })
+        })
+        .collect();
+    json!({
+        "scope": scope,
+        "list": {
+            "q": query.q,
+            "outcome": outcome,
+            "tenant": tenant,
+            "total": found.total,
+            "prev": null,
+            "next": next,
+            "items": items,
+        },
+    })
+}
