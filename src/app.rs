@@ -13,13 +13,16 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, web};
+use futures_util::future::BoxFuture;
 use nix::fcntl::{Flock, FlockArg};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::Refusals;
-use crate::auth::{Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, random_token};
+use crate::auth::{
+    Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, WriteScope, random_token,
+};
 use crate::clock::Clock;
 use crate::config::{CONTROL_SOCKET, Config};
 use crate::error::{Error, Result};
@@ -30,7 +33,7 @@ use crate::objects::Objects;
 use crate::schedule::planner::Planner;
 use crate::store::Store;
 use crate::supervise::Tasks;
-use crate::tenancy::{EndStreams, NewMember, Tenancy};
+use crate::tenancy::{NewMember, Streams as TenantStreams, Tenancy};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 use crate::web::metrics::Metrics;
@@ -148,12 +151,7 @@ impl App {
         let tasks = Tasks::new();
         let engine = Engine::new(&foundation, licence.clone(), &tasks);
         let planner = Planner::new(&foundation, licence.clone(), &engine);
-        let ending = engine.clone();
-        let end_streams: EndStreams = Arc::new(move |proof| {
-            let engine = ending.clone();
-            Box::pin(async move { engine.end_tenant(&proof).await })
-        });
-        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, end_streams);
+        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(engine.clone()));
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
             if let Err(cause) = unfinished.reconcile(&permission).await {
@@ -308,4 +306,15 @@ async fn first_users(
     };
     make("admin", Role::Admin, password.clone()).await?;
     Ok(given.is_none().then_some(password))
+}
+
+impl TenantStreams for Engine {
+    fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
+        let engine = self.clone();
+        Box::pin(async move { engine.end_tenant(&tenant).await })
+    }
+
+    fn allow(&self, tenant: &WriteScope) {
+        self.open_tenant(tenant);
+    }
 }

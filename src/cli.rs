@@ -2,6 +2,7 @@
 //! over the home's own socket or, where none runs, to one that lives as long as the command.
 
 mod console;
+mod status;
 mod user;
 
 use std::io::Write as _;
@@ -41,6 +42,10 @@ enum Command {
     /// Make, show, change and delete users.
     #[command(subcommand)]
     User(user::User),
+    /// Show what is on air, what comes next, disk and memory.
+    Status,
+    /// Take streams off air.
+    Stop(status::Stop),
 }
 
 #[derive(Args)]
@@ -104,6 +109,8 @@ impl Cli {
                 let makes_home = command.makes_home();
                 with_console(&home, makes_home, async move |console| command.run(&console, json).await)
             }
+            Command::Status => with_console(&home, false, async move |console| status::status(&console, json).await),
+            Command::Stop(stop) => with_console(&home, false, async move |console| stop.run(&console, json).await),
         }
     }
 }

@@ -33,7 +33,8 @@ fn many_tenants(home: &Path, count: usize) {
     let burst = std::num::NonZeroU32::MAX;
     // The lowest cost of bcrypt: what is measured is the start, not the hashes.
     let accounts = Accounts::new(foundation.store(), Passwords::new(4).unwrap(), &[0; 32], burst);
-    let nothing_on_air = Arc::new(|_| -> futures_util::future::BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) });
+    let nothing_on_air =
+        Arc::new(|_| -> futures_util::future::BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) });
     let tenancy = Tenancy::new(&foundation, &accounts, &Tasks::new(), nothing_on_air);
     let console = licence.console();
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -8,4 +8,4 @@ mod tenants;
 pub use ledger::{Kind, Ledger, Reservation, Usage, change_limit, has_old_reservations, spend, usage};
 pub use plan::Plan;
 pub use records::{AuditPage, Broken, Whose};
-pub use tenants::{Account, EndStreams, MemberChange, NewMember, Removed, Tenancy};
+pub use tenants::{Account, MemberChange, NewMember, Removed, Streams, Tenancy};

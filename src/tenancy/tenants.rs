@@ -20,8 +20,14 @@ use crate::store::{Range, SpaceStore, blocking};
 use crate::supervise::Tasks;
 use crate::text::Message;
 
-/// Ends every stream of a tenant and everything that could begin one; resolves when no process of theirs is left.
-pub type EndStreams = Arc<dyn Fn(WriteScope) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+/// The streams of tenants that come and go.
+pub trait Streams: Send + Sync {
+    /// Ends every stream of a tenant and everything that could begin one; resolves when no process of theirs is left.
+    fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
+
+    /// A tenant of this name may put something on air again.
+    fn allow(&self, tenant: &WriteScope);
+}
 
 /// A tenant as the platform knows it, under `tenant/<name>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,7 +100,7 @@ pub struct Tenancy {
     pub(super) foundation: Foundation,
     accounts: Accounts,
     tasks: Tasks,
-    end_streams: EndStreams,
+    streams: Arc<dyn Streams>,
     /// One tenant is made or removed at a time, so that nobody joins one that goes.
     turn: Arc<Mutex<()>>,
 }
@@ -114,13 +120,13 @@ fn usual_plan(role: Role) -> Plan {
 }
 
 impl Tenancy {
-    /// `end_streams` is the live engine's; removals go on in `tasks` when whoever asked for them has gone.
-    pub fn new(foundation: &Foundation, accounts: &Accounts, tasks: &Tasks, end_streams: EndStreams) -> Tenancy {
+    /// `streams` is the live engine; removals go on in `tasks` when whoever asked for them has gone.
+    pub fn new(foundation: &Foundation, accounts: &Accounts, tasks: &Tasks, streams: Arc<dyn Streams>) -> Tenancy {
         Tenancy {
             foundation: foundation.clone(),
             accounts: accounts.clone(),
             tasks: tasks.clone(),
-            end_streams,
+            streams,
             turn: Arc::default(),
         }
     }
@@ -226,6 +232,7 @@ impl Tenancy {
     }
 
     async fn make(&self, operator: &OperatorScope, proof: &WriteScope, new: &NewMember) -> Result<User> {
+        self.streams.allow(proof);
         let editor = Editor::open(&self.foundation, proof);
         editor.rows().create().await?;
         let (bucket, held) = (editor.bucket(), proof.clone());
@@ -259,6 +266,11 @@ impl Tenancy {
         let usage = self.foundation.rows(scope).read(usage).await?;
         let limit = self.foundation.ledger(scope).limit(&usage);
         Ok(Account { usage, limit })
+    }
+
+    /// How many of a tenant's streams are on air.
+    pub fn on_air(&self, operator: &OperatorScope, tenant: &Tenant) -> usize {
+        self.foundation.board().on_air_count(&operator.on_behalf(tenant))
     }
 
     /// How many rows of each kind a tenant has: what would be missed.
@@ -376,7 +388,7 @@ impl Tenancy {
         if !matches!(state, State::Ending(_)) {
             self.set_state(tenant, Some(State::Ending(None))).await?;
         }
-        (self.end_streams)(proof.clone()).await?;
+        self.streams.end(proof.clone()).await?;
         let editor = Editor::open(&self.foundation, proof);
         let removed = match state {
             State::Ending(Some(removed)) => removed,

@@ -11,6 +11,8 @@ use super::{Access, Form, Operator, Page, Query, Route, Server};
 use crate::auth::{Identity, OperatorScope, Role, User, UserChange, UserName, UserOrder};
 use crate::error::{Error, FieldError, Result};
 use crate::library::Video;
+use crate::live::LiveStream;
+use crate::schedule::Schedule;
 use crate::store::rows::Record as _;
 use crate::tenancy::{Account, MemberChange, NewMember, Plan, Whose};
 use crate::text::Message;
@@ -65,7 +67,7 @@ async fn list(
             "role": user.role,
             "disabled": !user.may_log_in(),
             "storage": {"used": account.usage.used(), "limit": account.limit, "percent": account.percent()},
-            "on_air": 0,
+            "on_air": server.tenancy.on_air(&operator.0, &user.tenant),
             "last_seen": seen.map(|seen| page.moment(seen)),
         }));
     }
@@ -190,7 +192,7 @@ async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: U
             "is_shared": members.len() > 1,
             "created": page.moment(user.created_at),
             "last_seen": seen.map(|seen| page.moment(seen)),
-            "on_air": 0,
+            "on_air": server.tenancy.on_air(operator, &user.tenant),
             "videos": videos,
             "streams": streams,
             "schedules": schedules,
@@ -208,7 +210,7 @@ async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: U
 }
 
 /// What a person would miss, by kind of row.
-const KINDS: [&str; 3] = [Video::KIND, "stream", "schedule"];
+const KINDS: [&str; 3] = [Video::KIND, LiveStream::KIND, Schedule::KIND];
 
 async fn show(
     page: Page,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::live_events::answer;
+use super::settings::usage;
 use super::stream::{has_frame, shape};
 use super::{Access, Page, Route, format, history, words};
 use crate::auth::Identity;
@@ -15,7 +16,6 @@ use crate::library::{Library, count_videos};
 use crate::live::{RunFilter, RunOutcome, RunQuery, State, StreamFilter, StreamQuery, StreamSort, StreamView};
 use crate::schedule::{ScheduleFilter, ScheduleQuery, ScheduleView};
 use crate::store::paged::Place;
-use crate::tenancy::{self, Kind};
 use crate::text::Message;
 
 /// This room's part of the surface.
@@ -91,24 +91,6 @@ impl Seen {
             ("uplink", figures.uplink.percent(), page.text(&sending)),
         ]
     }
-}
-
-/// A library's storage by kind.
-pub(super) async fn usage(library: &Library) -> Result<Value> {
-    let usage = library.rows().read(tenancy::usage).await?;
-    let limit = library.foundation().ledger(library.scope()).limit(&usage);
-    let percent = |bytes: u64| (bytes as f64 * 1000.0 / limit.max(1) as f64).round().min(1000.0) / 10.0;
-    let kinds = Kind::ALL.map(|kind| {
-        let bytes = usage.of(kind).bytes;
-        json!({ "kind": kind.code(), "bytes": bytes, "percent": percent(bytes) })
-    });
-    Ok(json!({
-        "limit": limit,
-        "used": usage.used(),
-        "reserved": usage.reserved,
-        "percent": percent(usage.used()),
-        "by_kind": kinds,
-    }))
 }
 
 /// Runs of the last day that failed or were missed, newest first.
@@ -188,7 +170,7 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
         "trouble": trouble(&page, &library, seen.now).await?,
         "next": next,
         "box": figures,
-        "usage": usage(&library).await?,
+        "usage": usage(&page.server().tenancy.own_account(library.scope()).await?),
         "steps": steps(&library).await?,
     });
     page.render("dashboard", "dashboard.html", context).await

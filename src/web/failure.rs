@@ -126,7 +126,7 @@ fn api_locale(request: &HttpRequest) -> Locale {
 
 pub(super) fn wants_json(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    request.path().starts_with("/api/") || accept.starts_with("application/json")
+    request.path().starts_with("/api/") || request.path() == "/metrics" || accept.starts_with("application/json")
 }
 
 async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {

@@ -39,6 +39,8 @@ const SECONDS: Head = ("counter", "jadwalstream_request_seconds_total", "Time sp
 const UPLOADS: Head = ("counter", "jadwalstream_uploads_total", "Uploads taken in.");
 const UPLOADED: Head = ("counter", "jadwalstream_upload_bytes_total", "Bytes of these uploads, as sent.");
 const SENT: Head = ("counter", "jadwalstream_answer_bytes_total", "Bytes of answers whose length was known.");
+const ON_AIR: Head = ("gauge", "jadwalstream_on_air", "Streams on air, of all tenants.");
+const SENDING: Head = ("gauge", "jadwalstream_sending_bits_per_second", "What they send together.");
 const DISK_FREE: Head = ("gauge", "jadwalstream_disk_free_bytes", "Free bytes of the disk that holds the home.");
 const DISK: Head = ("gauge", "jadwalstream_disk_bytes", "Bytes of the disk that holds the home.");
 const MEMORY: Head = ("gauge", "process_resident_memory_bytes", "Memory of the server, without its encoders.");
@@ -82,6 +84,8 @@ fn process() -> (f64, f64) {
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/api/v1/metrics", tag = "health", responses((status = 200, content_type = "text/plain", body = String)))]
 async fn show(server: web::Data<Server>) -> Result<HttpResponse> {
+    let on_air = server.engine.status(&server.console).await?;
+    let sending: u64 = on_air.iter().map(|stream| stream.bitrate).sum();
     let (free, total) = server.foundation.objects().disk()?;
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
     let metrics = &server.metrics;
@@ -94,6 +98,8 @@ async fn show(server: web::Data<Server>) -> Result<HttpResponse> {
     put(&mut text, UPLOADS, &[("", read(&metrics.uploads))]);
     put(&mut text, UPLOADED, &[("", read(&metrics.upload_bytes))]);
     put(&mut text, SENT, &[("", read(&metrics.sent_bytes))]);
+    put(&mut text, ON_AIR, &[("", on_air.len() as f64)]);
+    put(&mut text, SENDING, &[("", sending as f64)]);
     put(&mut text, DISK_FREE, &[("", free as f64)]);
     put(&mut text, DISK, &[("", total as f64)]);
     put(&mut text, MEMORY, &[("", memory)]);

@@ -5,8 +5,8 @@ mod admin;
 mod admit;
 pub mod api;
 pub mod assets;
-mod dashboard;
 mod audit_page;
+mod dashboard;
 mod extract;
 mod failure;
 pub mod format;
@@ -18,9 +18,9 @@ mod page;
 mod pager;
 mod schedule;
 mod session;
+mod settings;
 mod stream;
 mod words;
-mod settings;
 
 use std::collections::BTreeMap;
 

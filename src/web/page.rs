@@ -204,11 +204,23 @@ impl Page {
 
     /// Answers a refused form with the form as it was typed, and what is wrong beside each field.
     pub async fn refuse(
-        mut self,
+        self,
         active: &str,
         template: &str,
         mut context: serde_json::Value,
         typed: &[(String, String)],
+        error: Error,
+    ) -> Result<HttpResponse> {
+        context["form"] = typed_map(typed);
+        self.refuse_filled(active, template, context, error).await
+    }
+
+    /// Like [`Page::refuse`] where `context`, a map, holds the form already.
+    pub async fn refuse_filled(
+        mut self,
+        active: &str,
+        template: &str,
+        mut context: serde_json::Value,
         error: Error,
     ) -> Result<HttpResponse> {
         let fields: &[FieldError] = match &error {
@@ -220,10 +232,7 @@ impl Page {
         let errors: serde_json::Map<_, _> =
             fields.iter().map(|field| (field.field.clone(), json!(self.text(&field.message)))).collect();
         self.flash.push(("bad".into(), self.text(&error.message())));
-        if let Some(map) = context.as_object_mut() {
-            map.insert("form".into(), typed_map(typed));
-            map.insert("errors".into(), errors.into());
-        }
+        context["errors"] = errors.into();
         let status = actix_web::ResponseError::status_code(&error);
         let mut response = HttpResponse::build(status);
         if let Error::TooMany { retry_after } = &error {

@@ -36,7 +36,8 @@ async fn health_is_for_everybody_and_figures_for_operators_and_the_box() {
     let figures = stranger.get("/metrics").await.expect(200);
     assert!(figures.header("content-type").starts_with("text/plain; version=0.0.4"));
     let text = figures.text();
-    for name in ["jadwalstream_requests_total{class=\"2xx\"}", "process_resident_memory_bytes"] {
+    for name in ["jadwalstream_requests_total{class=\"2xx\"}", "process_resident_memory_bytes", "jadwalstream_on_air 0"]
+    {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name}: {text}");
     }
     assert!(!text.contains("al\""), "no tenant's name");

@@ -61,6 +61,12 @@ async fn exit_codes_tell_done_failed_and_wrong_use_apart() {
         (&["user", "delete", "admin", "--yes"], 1),
         (&["user", "add", "al", "--role", "root"], 2),
         (&["user", "add", "al", "--plan", "gold"], 2),
+        (&["stop"], 2),
+        (&["stop", "nonsense"], 2),
+        (&["stop", "--all", "0190a0a0-0000-7000-8000-000000000000"], 2),
+        (&["stop", "0190a0a0-0000-7000-8000-000000000000"], 1),
+        (&["stop", "--all"], 0),
+        (&["status"], 0),
         (&["user"], 2),
         (&["nonsense"], 2),
         (&["--help"], 0),
@@ -139,5 +145,22 @@ async fn the_routes_are_listed_with_method_path_and_access() {
     assert!(routes.as_array().unwrap().contains(&wanted));
     for route in routes.as_array().unwrap() {
         assert!(["public", "read", "write", "operator"].contains(&route["access"].as_str().unwrap()), "{route}");
+    }
+}
+
+#[tokio::test]
+async fn the_status_is_one_json_value_beside_a_server_and_without_one() {
+    let mut server = Server::start().await;
+    for running in [true, false] {
+        if !running {
+            server.stop().await;
+        }
+        let status = server.cli(&["status", "--json"]).await;
+        assert_eq!(status.code, 0, "{status:?}");
+        let status = status.json();
+        assert_eq!((&status["on_air"], &status["next"]), (&json!([]), &json!([])));
+        assert!(status["disk"]["total"].as_u64() > Some(0) && status["memory"]["used"].as_u64() > Some(0));
+        let stopped = server.cli(&["stop", "--all", "--json"]).await;
+        assert_eq!((stopped.code, stopped.json()), (0, json!({"stopped": 0})), "{stopped:?}");
     }
 }
