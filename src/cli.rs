@@ -194,7 +194,8 @@ fn print_routes(as_json: bool) {
         say(&serde_json::Value::from(routes).to_string());
     } else {
         for route in web::routes() {
-            let access = format!("{:?}", route.access).to_lowercase();
+            let access = json!(route.access);
+            let access = access.as_str().unwrap_or_default();
             say(&format!("{:<7} {access:<9} {}", route.method, route.path));
         }
     }

@@ -422,3 +422,7 @@ impl Accounts {
         self.platform.clock().now()
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

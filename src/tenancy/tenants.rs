@@ -447,3 +447,7 @@ impl Tenancy {
 fn member(new: &NewMember, tenant: &Tenant) -> NewUser {
     NewUser { name: new.name.clone(), role: new.role, tenant: tenant.clone(), password: new.password.clone() }
 }
+
+#[cfg(test)]
+#[path = "tenants_tests.rs"]
+mod tests;

@@ -326,3 +326,17 @@ async fn a_host_header_names_no_other_site() {
     let cross = stranger.request(Method::POST, "/login").header("sec-fetch-site", "cross-site").form(&login);
     stranger.send(cross).await.expect(403);
 }
+
+#[tokio::test]
+async fn a_disabled_user_s_open_pages_fall_silent_within_a_second() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let (admin, al) = (server.api("admin", ADMIN).await, server.login("al", PASSWORD).await);
+    let mut events = al.request(Method::GET, "/events").send().await.unwrap();
+    assert_eq!(events.status(), 200);
+    assert!(events.chunk().await.unwrap().is_some());
+    admin.patch("/api/v1/users/al", &json!({"disabled": true})).await.expect(200);
+    let end = async { while let Ok(Some(_)) = events.chunk().await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(1), end).await.expect("the events end");
+    al.get("/api/v1/auth/me").await.expect(401);
+}

@@ -1,0 +1,126 @@
+//! Logins begin, are used, and end, with a clock that stands still.
+
+use super::*;
+use crate::auth::{NewUser, Passwords, Role, SystemLicence, Tenant, UserChange};
+use crate::clock::Clock;
+use crate::store::Store;
+
+struct Box {
+    accounts: Accounts,
+    clock: Clock,
+    licence: SystemLicence,
+    _home: tempfile::TempDir,
+}
+
+async fn with_al() -> Box {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Clock::held_at("2026-01-01T00:00:00Z".parse().unwrap());
+    let store = Store::open_redb(home.path().to_owned(), clock.clone()).unwrap();
+    let burst = std::num::NonZeroU32::new(1000).unwrap();
+    let accounts = Accounts::new(&store, Passwords::new(4).unwrap(), &[7; 32], burst);
+    #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
+    let licence = SystemLicence::new();
+    for (name, role) in [("al", Role::User), ("root", Role::Admin)] {
+        let name = UserName::parse(name).unwrap();
+        let tenant = Tenant::parse(name.as_str()).unwrap();
+        let new = NewUser { name, role, tenant, password: "a few words".into() };
+        accounts.create(&licence.console(), new, |_| Ok(())).await.unwrap();
+    }
+    Box { accounts, clock, licence, _home: home }
+}
+
+impl Box {
+    async fn log_in(&self) -> (String, Identity) {
+        self.accounts.log_in("al", "a few words".into(), None, "test".into()).await.unwrap()
+    }
+
+    async fn lives(&self, token: &str) -> bool {
+        self.accounts.by_session(token, None).await.is_ok()
+    }
+
+    fn wait(&self, hours: u64) {
+        self.clock.advance(Duration::from_secs(hours * 3600));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_used_ends_after_twelve_hours() {
+    let al = with_al().await;
+    let (token, me) = al.log_in().await;
+    al.wait(11);
+    assert!(al.lives(&token).await);
+    al.wait(11);
+    assert!(al.lives(&token).await, "being used keeps it");
+    assert!(al.accounts.is_live(&me).await.unwrap());
+    al.wait(12);
+    assert!(!al.lives(&token).await);
+    assert!(!al.accounts.is_live(&me).await.unwrap());
+    assert!(al.accounts.sessions(&me).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
+    let al = with_al().await;
+    let (token, _) = al.log_in().await;
+    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let mut refresh = pair.refresh;
+    for _ in 0..71 {
+        al.wait(10);
+        assert!(al.lives(&token).await);
+        refresh = al.accounts.refresh(&refresh, None).await.unwrap().refresh;
+    }
+    al.wait(10);
+    assert!(!al.lives(&token).await);
+    assert!(al.accounts.refresh(&refresh, None).await.is_err());
+}
+
+#[tokio::test]
+async fn an_access_token_runs_out_after_a_quarter_of_an_hour() {
+    let al = with_al().await;
+    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    al.clock.advance(Duration::from_secs(pair.expires_in - 1));
+    assert!(al.accounts.by_access_token(&pair.access, None).await.is_ok());
+    al.clock.advance(Duration::from_secs(1));
+    assert!(al.accounts.by_access_token(&pair.access, None).await.is_err());
+    assert!(al.accounts.refresh(&pair.refresh, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn tokens_of_one_kind_are_nothing_to_the_other() {
+    let al = with_al().await;
+    let (cookie, _) = al.log_in().await;
+    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    assert!(al.accounts.refresh(&cookie, None).await.is_err());
+    assert!(al.accounts.by_session(&pair.refresh, None).await.is_err());
+    assert!(al.accounts.by_access_token(&cookie, None).await.is_err());
+    assert!(al.lives(&cookie).await && al.accounts.refresh(&pair.refresh, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_login_that_was_checked_before_a_lock_does_not_begin_after_it() {
+    let al = with_al().await;
+    let checked = al.accounts.check_password("al", "a few words".into(), None).await.unwrap();
+    let name = UserName::parse("al").unwrap();
+    let console = al.licence.console();
+    for disabled in [true, false] {
+        let change = UserChange { disabled: Some(disabled), ..UserChange::default() };
+        al.accounts.change(&console, name.clone(), change, None).await.unwrap();
+        // Let in again, the password must be shown again.
+        assert!(al.accounts.begin_browser(checked.clone(), None, String::new()).await.is_err());
+    }
+    al.log_in().await;
+}
+
+#[tokio::test]
+async fn who_logs_in_without_end_loses_the_oldest_login() {
+    let al = with_al().await;
+    let (first, _) = al.log_in().await;
+    let mut last = None;
+    for _ in 0..PER_USER {
+        al.clock.advance(Duration::from_secs(1));
+        last = Some(al.log_in().await);
+    }
+    let (last, me) = last.unwrap();
+    assert!(!al.lives(&first).await && al.lives(&last).await);
+    assert_eq!(al.accounts.sessions(&me).await.unwrap().len(), PER_USER);
+}
