@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jadwalstream::auth::{Accounts, Passwords, Role, SystemLicence, UserName};
+use jadwalstream::auth::{Accounts, Passwords, Role, SystemLicence, UserName, WriteScope};
 use jadwalstream::clock::Clock;
 use jadwalstream::config::{Config, Overrides};
+use jadwalstream::error::Result;
 use jadwalstream::foundation::Foundation;
 use jadwalstream::objects::Objects;
 use jadwalstream::store::Store;
 use jadwalstream::supervise::Tasks;
-use jadwalstream::tenancy::{NewMember, Tenancy};
+use jadwalstream::tenancy::{NewMember, Streams, Tenancy};
 use jadwalstream::vault::Vault;
 
 use crate::Figure;
@@ -28,14 +29,22 @@ pub fn open(home: &Path) -> (Foundation, SystemLicence) {
     (Foundation::new(config, store, objects, vault, uuid::Uuid::now_v7()), SystemLicence::new())
 }
 
+struct NothingOnAir;
+
+impl Streams for NothingOnAir {
+    fn end(&self, _: WriteScope) -> futures_util::future::BoxFuture<'static, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn allow(&self, _: &WriteScope) {}
+}
+
 fn many_tenants(home: &Path, count: usize) {
     let (foundation, licence) = open(home);
     let burst = std::num::NonZeroU32::MAX;
     // The lowest cost of bcrypt: what is measured is the start, not the hashes.
     let accounts = Accounts::new(foundation.store(), Passwords::new(4).unwrap(), &[0; 32], burst);
-    let nothing_on_air =
-        Arc::new(|_| -> futures_util::future::BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) });
-    let tenancy = Tenancy::new(&foundation, &accounts, &Tasks::new(), nothing_on_air);
+    let tenancy = Tenancy::new(&foundation, &accounts, &Tasks::new(), Arc::new(NothingOnAir));
     let console = licence.console();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -64,7 +64,7 @@ pub(super) async fn status(console: &Console, as_json: bool) -> Result<ExitCode>
         say(&format!("  {id}  {tenant:<16} {state:<10} {rate:<14} since {}", text(stream, "since")));
     }
     let next = list("next");
-    say(&format!("next: {}", if next.is_empty() { "nothing is planned" } else { "" }).trim_end().to_owned());
+    say(if next.is_empty() { "next: nothing is planned" } else { "next:" });
     for due in &next {
         say(&format!("  {}  {:<16} {}", text(due, "at"), text(due, "tenant"), text(due, "title")));
     }

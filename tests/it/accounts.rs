@@ -8,7 +8,10 @@ use crate::support::server::{ADMIN, Client, PASSWORD, Server};
 /// The session's cookie as a browser sends it back.
 fn cookie(answer: &crate::support::server::Answer) -> String {
     let set = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-    set.filter(|set| set.starts_with("session=")).map(|set| set.split(';').next().unwrap().to_owned()).last().unwrap()
+    set.filter(|set| set.starts_with("session="))
+        .map(|set| set.split(';').next().unwrap().to_owned())
+        .next_back()
+        .unwrap()
 }
 
 async fn with_cookie(client: &Client, cookie: &str, path: &str) -> u16 {
