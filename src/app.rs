@@ -151,7 +151,7 @@ impl App {
         let tasks = Tasks::new();
         let engine = Engine::new(&foundation, licence.clone(), &tasks);
         let planner = Planner::new(&foundation, licence.clone(), &engine);
-        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(engine.clone()));
+        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(planner.clone()));
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
             if let Err(cause) = unfinished.reconcile(&permission).await {
@@ -308,13 +308,9 @@ async fn first_users(
     Ok(given.is_none().then_some(password))
 }
 
-impl TenantStreams for Engine {
+impl TenantStreams for Planner {
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
-        let engine = self.clone();
-        Box::pin(async move { engine.end_tenant(&tenant).await })
-    }
-
-    fn allow(&self, tenant: &WriteScope) {
-        self.open_tenant(tenant);
+        let planner = self.clone();
+        Box::pin(async move { planner.end_tenant(&tenant).await })
     }
 }

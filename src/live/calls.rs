@@ -397,7 +397,7 @@ impl Editor {
 
     /// Starts a run because somebody asked for it.
     pub(crate) async fn begin_run(&self, begin: Start) -> Result<Uuid> {
-        start::mark(self.foundation(), self.tenant()).await?;
+        start::mark_to_begin(self.foundation(), self.tenant()).await?;
         let (library, actor, run) = (Library::clone(self), self.actor().clone(), begin.run);
         let begun = self
             .rows()

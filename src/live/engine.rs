@@ -46,8 +46,6 @@ struct Shared {
     licence: Arc<SystemLicence>,
     tasks: Tasks,
     runs: Mutex<HashMap<Uuid, Watched>>,
-    /// Tenants that are being deleted: nothing of theirs is started any more.
-    closed: Mutex<HashSet<Tenant>>,
     /// A supervisor is gone.
     left: Notify,
     check: Notify,
@@ -81,7 +79,6 @@ impl Engine {
                 licence,
                 tasks: tasks.clone(),
                 runs: Mutex::default(),
-                closed: Mutex::default(),
                 left: Notify::new(),
                 check: Notify::new(),
             }),
@@ -310,11 +307,6 @@ impl Engine {
             .await
     }
 
-    /// Whether a tenant is being deleted.
-    pub(crate) fn is_closed(&self, tenant: &Tenant) -> bool {
-        self.shared.closed.lock().contains(tenant)
-    }
-
     /// Has all libraries looked through soon.
     pub(crate) fn check_soon(&self) {
         self.shared.check.notify_one();
@@ -325,27 +317,14 @@ impl Engine {
         self.shared.check.notified().await;
     }
 
-    /// Takes everything of a tenant off air for good, before its library is deleted.
+    /// Takes everything of a tenant off air for good, before its library is deleted; that it is being deleted is on
+    /// record, so nothing begins meanwhile.
     ///
     /// # Errors
     /// [`Error::Conflict`] if something does not end; then nothing must be deleted.
     pub async fn end_tenant(&self, proof: &WriteScope) -> Result<()> {
-        let tenant = proof.tenant().clone();
-        self.shared.closed.lock().insert(tenant.clone());
-        let editor = Editor::open(&self.shared.foundation, proof);
-        let ended = match self.order_off(&editor, None).await {
-            Ok(_) => self.wait_for(&tenant, None).await,
-            Err(cause) => Err(cause),
-        };
-        if ended.is_err() {
-            self.shared.closed.lock().remove(&tenant);
-        }
-        ended
-    }
-
-    /// A tenant of this name may put something on air again.
-    pub fn open_tenant(&self, proof: &WriteScope) {
-        self.shared.closed.lock().remove(proof.tenant());
+        self.order_off(&Editor::open(&self.shared.foundation, proof), None).await?;
+        self.wait_for(proof.tenant(), None).await
     }
 
     /// Takes everything off air and waits until it is; how many streams that were.

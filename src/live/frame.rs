@@ -18,7 +18,7 @@ impl Library {
     /// [`Error::NotFound`] while it sends nothing.
     pub async fn stream_frame(&self, id: Uuid) -> Result<Bytes> {
         let board = self.foundation().board();
-        let state = board.state(self.scope(), id).filter(|state| state.out_time > 0.0).ok_or(Error::NotFound)?;
+        let state = board.state(self.scope(), id).filter(|state| state.bytes > 0).ok_or(Error::NotFound)?;
         let cell = board.frame(self.scope(), id);
         // Whoever asks while one is made gets that one.
         let mut kept = cell.lock().await;

@@ -15,7 +15,9 @@ use crate::error::{Error, FieldError, Result};
 use crate::foundation::Foundation;
 use crate::library::{Library, Video, VideoState};
 use crate::schedule::occurrence_key;
-use crate::store::rows::{Row, Writer};
+use crate::store::SpaceStore;
+use crate::store::rows::{Reader, Row, Writer};
+use crate::tenancy;
 use crate::text::Message;
 
 /// Prefix of the platform's marks of tenants that may have something on air: the first to be looked at after a start.
@@ -48,20 +50,33 @@ pub(crate) enum Begun {
     Refused(Message),
 }
 
+fn platform(foundation: &Foundation) -> SpaceStore {
+    #[allow(clippy::disallowed_methods, reason = "marks are over all tenants")]
+    foundation.store().platform()
+}
+
 /// Marks a tenant as one that may have something on air. Before its run is written, so that a crash between the two
 /// leaves a mark too many and never one too few.
-pub(crate) async fn mark(foundation: &Foundation, tenant: &Tenant) -> Result<()> {
+///
+/// # Errors
+/// [`Error::NotFound`] for a tenant that is being removed.
+pub(crate) async fn mark_to_begin(foundation: &Foundation, tenant: &Tenant) -> Result<()> {
+    let whose = tenant.clone();
+    if platform(foundation).read(move |rows| tenancy::is_ending(rows, &whose)).await? {
+        return Err(Error::NotFound);
+    }
+    mark(foundation, tenant).await
+}
+
+/// Marks a tenant that has something on air.
+pub(super) async fn mark(foundation: &Foundation, tenant: &Tenant) -> Result<()> {
     let key = format!("{ACTIVE}{tenant}");
-    #[allow(clippy::disallowed_methods, reason = "a projection of the engine's own")]
-    let platform = foundation.store().platform();
-    if platform
-        .read({
-            let key = key.clone();
-            move |rows| rows.value::<bool>(&key)
-        })
-        .await?
-        .is_some()
-    {
+    let platform = platform(foundation);
+    let look = {
+        let key = key.clone();
+        move |rows: &Reader<'_>| Ok(rows.value::<bool>(&key)?.is_some())
+    };
+    if platform.read(look).await? {
         return Ok(());
     }
     platform.write(move |rows| rows.put_value(&key, &true)).await

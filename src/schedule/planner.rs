@@ -20,7 +20,7 @@ use super::agenda::{Agenda, Due, Found};
 use super::calls::{next_of, passed};
 use super::recurrence::{Occurrence, occurrences};
 use super::{Passed, Schedule, occurrence_key};
-use crate::auth::{Actor, SystemLicence, Tenant};
+use crate::auth::{Actor, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
@@ -28,6 +28,7 @@ use crate::live::start::{self, Begun, Start};
 use crate::live::{Engine, LiveStream, Run};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::store::{Change, Space};
+use crate::tenancy;
 use crate::text::Message;
 
 /// So long before its instant a run is written down, so that its processes stand when it comes.
@@ -203,7 +204,7 @@ impl Planner {
             let waiting = self.waiting.lock();
             for due in self.agenda.due(now + LEAD) {
                 let wait = waiting.get(&(due.tenant.clone(), due.schedule_id));
-                if wait.is_none_or(|again| *again <= now) && !self.engine.is_closed(&due.tenant) {
+                if wait.is_none_or(|again| *again <= now) {
                     by_tenant.entry(due.tenant.clone()).or_default().push(due);
                 }
             }
@@ -242,7 +243,7 @@ impl Planner {
     }
 
     async fn fire_tenant(&self, tenant: &Tenant, ids: Vec<Uuid>) -> Result<Vec<Found>> {
-        start::mark(&self.foundation, tenant).await?;
+        start::mark_to_begin(&self.foundation, tenant).await?;
         let editor = self.editor(tenant);
         let (library, actor) = (Library::clone(&editor), editor.actor().clone());
         // Chosen before, so that what a failed commit booked can be given back.
@@ -312,8 +313,8 @@ impl Planner {
         let tenants = self.foundation.store().tenants(&self.licence).await?;
         let many = tenants.len() > MANY;
         for tenant in tenants {
-            if end.is_cancelled() || self.engine.is_closed(&tenant) {
-                continue;
+            if end.is_cancelled() {
+                return Ok(());
             }
             if let Err(cause) = self.check_tenant(&tenant).await {
                 tracing::error!(%tenant, %cause, "a library could not be checked");
@@ -325,7 +326,33 @@ impl Planner {
         Ok(())
     }
 
+    /// Takes everything of a tenant off air and out of the index, before its library is deleted; that it is being
+    /// deleted is on record, so nothing begins meanwhile.
+    ///
+    /// # Errors
+    /// As [`Engine::end_tenant`].
+    pub async fn end_tenant(&self, proof: &WriteScope) -> Result<()> {
+        self.engine.end_tenant(proof).await?;
+        self.forget(proof.tenant()).await
+    }
+
+    async fn forget(&self, tenant: &Tenant) -> Result<()> {
+        let gone = self.agenda.of_tenant(tenant).into_iter().map(|schedule_id| Found {
+            tenant: tenant.clone(),
+            schedule_id,
+            next: None,
+            title: String::new(),
+        });
+        self.agenda.set(gone.collect()).await
+    }
+
     async fn check_tenant(&self, tenant: &Tenant) -> Result<()> {
+        #[allow(clippy::disallowed_methods, reason = "which tenants are going belongs to none of them")]
+        let platform = self.foundation.store().platform();
+        let whose = tenant.clone();
+        if platform.read(move |rows| tenancy::is_ending(rows, &whose)).await? {
+            return self.forget(tenant).await;
+        }
         let editor = self.editor(tenant);
         let read = |rows: &Reader<'_>| {
             let mut ids = Vec::new();

@@ -8,4 +8,5 @@ mod tenants;
 pub use ledger::{Kind, Ledger, Reservation, Usage, change_limit, has_old_reservations, spend, usage};
 pub use plan::Plan;
 pub use records::{AuditPage, Broken, Whose};
+pub(crate) use tenants::is_ending;
 pub use tenants::{Account, MemberChange, NewMember, Removed, Streams, Tenancy};

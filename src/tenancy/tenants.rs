@@ -16,6 +16,7 @@ use crate::auth::{WriteScope, members};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
+use crate::store::rows::Reader;
 use crate::store::{Range, SpaceStore, blocking};
 use crate::supervise::Tasks;
 use crate::text::Message;
@@ -24,9 +25,6 @@ use crate::text::Message;
 pub trait Streams: Send + Sync {
     /// Ends every stream of a tenant and everything that could begin one; resolves when no process of theirs is left.
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
-
-    /// A tenant of this name may put something on air again.
-    fn allow(&self, tenant: &WriteScope);
 }
 
 /// A tenant as the platform knows it, under `tenant/<name>`.
@@ -109,6 +107,11 @@ const DEMO_DECIDED: &str = "demo-decided";
 
 fn state_key(tenant: &Tenant) -> String {
     format!("tenant/{tenant}")
+}
+
+/// Whether a tenant is being removed: nothing of theirs may begin any more. `rows` are the platform's.
+pub(crate) fn is_ending(rows: &Reader<'_>, tenant: &Tenant) -> Result<bool> {
+    Ok(matches!(rows.value(&state_key(tenant))?, Some(State::Ending(_))))
 }
 
 /// The plan of a new tenant where nobody says.
@@ -232,7 +235,6 @@ impl Tenancy {
     }
 
     async fn make(&self, operator: &OperatorScope, proof: &WriteScope, new: &NewMember) -> Result<User> {
-        self.streams.allow(proof);
         let editor = Editor::open(&self.foundation, proof);
         editor.rows().create().await?;
         let (bucket, held) = (editor.bucket(), proof.clone());

@@ -8,6 +8,7 @@ mod cli;
 mod dashboard;
 mod html;
 mod keeper;
+mod live;
 mod media;
 mod schedules;
 mod streams;

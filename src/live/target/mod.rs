@@ -117,12 +117,14 @@ impl Scheme {
 
 /// An address that a stream may be sent to, without its key. No user info, no control characters, known scheme and
 /// port. Whether the *network* address is allowed is decided by [`check_address`].
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TargetUrl {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// The port was typed: it is shown again, also where it is the scheme's own.
+    port_typed: bool,
     /// What stands after the host's slash, with its query; no slash at the end. For SRT: the query alone.
     path: String,
 }
@@ -154,8 +156,9 @@ impl TargetUrl {
         if authority.contains('@') {
             return Err(refused_url("live-url-userinfo"));
         }
-        let (host, port) = split_port(authority)?;
-        let port = match port.or(scheme.default_port()) {
+        let (host, typed) = split_port(authority)?;
+        let port_typed = typed.is_some();
+        let port = match typed.or(scheme.default_port()) {
             // Low ports belong to other services.
             Some(port @ (80 | 443 | 1024..)) => port,
             Some(_) => return Err(refused_url("live-url-port")),
@@ -171,7 +174,7 @@ impl TargetUrl {
             }
             Scheme::Srt => srt_query(path)?,
         };
-        Ok(TargetUrl { scheme, host, port, path })
+        Ok(TargetUrl { scheme, host, port, port_typed, path })
     }
 
     /// RTMP, RTMPS or SRT.
@@ -321,9 +324,21 @@ fn srt_query(path: &str) -> Result<String> {
     Ok(kept.join("&"))
 }
 
+/// The same place, however its port was spelled.
+impl PartialEq for TargetUrl {
+    fn eq(&self, other: &Self) -> bool {
+        (self.scheme, &self.host, self.port, &self.path) == (other.scheme, &other.host, other.port, &other.path)
+    }
+}
+
+impl Eq for TargetUrl {}
+
 impl fmt::Display for TargetUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.origin())?;
+        if self.port_typed && self.scheme.default_port() == Some(self.port) {
+            write!(formatter, ":{}", self.port)?;
+        }
         match (self.scheme, self.path.is_empty()) {
             (Scheme::Srt, true) => Ok(()),
             (Scheme::Srt, false) => write!(formatter, "?{}", self.path),

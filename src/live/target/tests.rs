@@ -11,8 +11,8 @@ fn refusal(url: &str) -> String {
 fn good_addresses_come_back_in_one_spelling() {
     for (typed, expected) in [
         ("rtmp://a.rtmp.youtube.com/live2", "rtmp://a.rtmp.youtube.com/live2"),
-        (" RTMP://A.Example.COM:1935/live/ ", "rtmp://a.example.com/live"),
-        ("rtmps://live-api-s.facebook.com:443/rtmp/", "rtmps://live-api-s.facebook.com/rtmp"),
+        (" RTMP://A.Example.COM:1935/live/ ", "rtmp://a.example.com:1935/live"),
+        ("rtmps://live-api-s.facebook.com:443/rtmp/", "rtmps://live-api-s.facebook.com:443/rtmp"),
         ("rtmp://host:19350/app?token=a", "rtmp://host:19350/app?token=a"),
         ("rtmp://[2001:DB8::1]:1936/app", "rtmp://[2001:db8::1]:1936/app"),
         ("srt://host:9000", "srt://host:9000"),

@@ -1,0 +1,428 @@
+//! The main job: a user's own video goes on air at the second, stays there whatever becomes of the server, and ends at
+//! the second. On a real server, a real ffmpeg and a real RTMP platform.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::streams::{server, stream, video};
+use crate::support::nginx::Platform;
+use crate::support::server::{Client, PASSWORD, Server};
+
+/// The next whole second at least this far away.
+fn ahead(seconds: i64) -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second() + seconds + 1).unwrap()
+}
+
+async fn until(at: Timestamp) {
+    let left = at.duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+}
+
+/// Seconds since an instant; before it, negative.
+fn since(at: Timestamp) -> f64 {
+    Timestamp::now().duration_since(at).as_secs_f64()
+}
+
+/// Plans a stream once, in Jakarta's local time; the schedule's id.
+async fn plan(api: &Client, stream: &str, at: Timestamp, seconds: u64) -> String {
+    let local = TimeZone::get("Asia/Jakarta").unwrap().to_datetime(at);
+    let body = json!({"stream_id": stream, "starts_at": local.to_string(), "time_zone": "Asia/Jakarta",
+                      "duration": seconds});
+    let made = api.post("/api/v1/schedules", &body).await.expect(201);
+    made.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn runs(api: &Client) -> Vec<Value> {
+    api.get("/api/v1/runs").await.expect(200).json()["items"].as_array().unwrap().clone()
+}
+
+async fn state(api: &Client, stream: &str) -> Value {
+    api.get(&format!("/api/v1/streams/{stream}")).await.expect(200).json()["state"].clone()
+}
+
+/// Waits until a stream's state is this one.
+async fn reaches(api: &Client, stream: &str, name: &str) -> Value {
+    for _ in 0..150 {
+        let state = state(api, stream).await;
+        if state["name"] == name {
+            return state;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("it does not become {name}: {}", state(api, stream).await);
+}
+
+/// Process ids whose command line holds all of these words.
+fn processes(words: &[&str]) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if words.iter().all(|word| line.contains(word)) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// The ffmpegs that send a key.
+fn encoders(key: &str) -> Vec<i32> {
+    processes(&["-rtmp_playpath", key])
+}
+
+/// Fails if a text stands in any file below a folder.
+fn nowhere(folder: &Path, text: &str) {
+    for entry in walkdir::WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!found, "the key stands in {}", entry.path().display());
+    }
+}
+
+#[tokio::test]
+async fn two_users_videos_of_one_name_go_on_air_at_the_second_and_end_at_the_second() {
+    let platform = Platform::start();
+    let server = server().await;
+    let (at, length) = (ahead(14), 12);
+    let mut users = Vec::new();
+    for (name, key) in [("al", "the-key-of-al-aaaa-bbbb"), ("bo", "the-key-of-bo-cccc-dddd")] {
+        server.user(name).await;
+        let api = server.api(name, PASSWORD).await;
+        // Each uploads a `rain.mp4`.
+        let id = stream(&api, &format!("Rain of {name}"), &video(&api, 4).await, &platform.rtmp_url("live"), key).await;
+        let schedule = plan(&api, &id, at, length).await;
+        let coming = api.get(&format!("/api/v1/schedules/{schedule}/occurrences?count=5")).await.expect(200).json();
+        assert_eq!(coming["items"].as_array().map(Vec::len), Some(1), "{coming}");
+        assert_eq!(state(&api, &id).await["name"], "scheduled");
+        users.push((api, id, key));
+    }
+    assert!(since(at) < -1.0, "there is time before the planned second: {}", since(at));
+    let early = Duration::try_from(at.duration_since(Timestamp::now())).unwrap() - Duration::from_millis(100);
+    tokio::time::sleep(early).await;
+    assert_eq!(platform.publishers(), [], "nothing before its second");
+    for (_, _, key) in &users {
+        let seen = platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+        assert!(since(at) < 2.0, "picture and sound came {} s after the planned second", since(at));
+        assert_eq!((seen.video_codec.as_deref(), seen.audio_codec.as_deref()), (Some("H264"), Some("AAC")));
+    }
+    let mut bytes = [0, 0];
+    while since(at) < length as f64 - 2.5 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for ((_, _, key), before) in users.iter().zip(&mut bytes) {
+            let now = platform.publisher(key).expect("it stays on air").bytes_in;
+            assert!(now > *before, "bytes grow: {before} then {now}");
+            *before = now;
+        }
+    }
+    for (api, id, key) in &users {
+        assert_eq!(state(api, id).await["name"], "sending");
+        let own = api.get("/api/v1/streams?on_air=true").await.json();
+        assert_eq!(own["total"], 1, "nobody sees the other's: {own}");
+        let log = api.get(&format!("/api/v1/streams/{id}/log")).await.expect(200).text();
+        assert!(!log.contains(key), "{log}");
+    }
+    let stop = at + Duration::from_secs(length);
+    until(stop - Duration::from_millis(1000)).await;
+    assert_eq!(platform.publishers().len(), 2, "not before the stop time");
+    for (_, _, key) in &users {
+        assert!(platform.departure(key, Duration::from_secs(5)).await);
+    }
+    assert!(since(stop) < 1.0, "it ended {} s after the stop time", since(stop));
+    for (api, id, key) in &users {
+        reaches(api, id, "ended").await;
+        let run = &runs(api).await[0];
+        assert_eq!((&run["outcome"], &run["restarts"]), (&json!("completed"), &json!(0)), "{run}");
+        assert!(run["bytes"].as_u64().unwrap() > 100_000, "{run}");
+        assert_eq!(run["occurrence_at"].as_str().unwrap().parse::<Timestamp>().unwrap(), at);
+        assert!(encoders(key).is_empty());
+        nowhere(server.home(), key);
+    }
+    assert_eq!(platform.connections().iter().filter(|line| line.starts_with("PUBLISH")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_outlives_a_killed_server_and_is_found_again_not_doubled() {
+    let platform = Platform::start();
+    let mut server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let key = "the-key-that-outlives-1";
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    let second = "the-key-that-is-stopped-2";
+    let other = stream(&al, "Snow", &video(&al, 4).await, &platform.rtmp_url("live"), second).await;
+    let stop = ahead(25);
+    for id in [&id, &other] {
+        let body = json!({"stop_at": stop.to_string()});
+        al.post(&format!("/api/v1/streams/{id}/start"), &body).await.expect(202);
+    }
+    for key in [key, second] {
+        platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    }
+    let run = reaches(&al, &id, "sending").await["run_id"].clone();
+    let before = (encoders(key), processes(&["keep", server.home().to_str().unwrap()]));
+    assert_eq!((before.0.len(), before.1.len()), (1, 2));
+    server.kill9();
+    let bytes = platform.publisher(key).unwrap().bytes_in;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(platform.publisher(key).unwrap().bytes_in > bytes, "it goes on without a server");
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    let again = reaches(&al, &id, "sending").await;
+    assert_eq!((&again["run_id"], &again["restarts"]), (&run, &json!(0)));
+    assert_eq!((encoders(key), processes(&["keep", server.home().to_str().unwrap()])), before);
+    // What was found again obeys.
+    al.post(&format!("/api/v1/streams/{other}/stop"), &json!({})).await;
+    assert!(platform.departure(second, Duration::from_secs(8)).await);
+    reaches(&al, &other, "ended").await;
+    // An orderly end lets streams go on too, and one that ends meanwhile ends on time.
+    assert_eq!(server.stop().await, 0);
+    assert_eq!(encoders(key), before.0);
+    until(stop - Duration::from_secs(1)).await;
+    assert!(platform.publisher(key).is_some(), "not before the stop time");
+    assert!(platform.departure(key, Duration::from_secs(5)).await);
+    assert!(since(stop) < 1.0, "it ended {} s after the stop time", since(stop));
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    reaches(&al, &id, "ended").await;
+    let runs = runs(&al).await;
+    let outcomes: Vec<_> = runs.iter().map(|run| (run["stream_id"].clone(), run["outcome"].clone())).collect();
+    assert_eq!(outcomes.len(), 2, "{runs:?}");
+    assert!(
+        outcomes.contains(&(json!(id), json!("completed"))) && outcomes.contains(&(json!(other), json!("stopped")))
+    );
+    assert_eq!(platform.connections().iter().filter(|line| line.starts_with("PUBLISH")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_killed_keeper_is_replaced_by_one_that_goes_on_counting() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let key = "the-key-that-comes-back";
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    let first = reaches(&al, &id, "sending").await;
+    let keeper = processes(&["keep", server.home().to_str().unwrap()]);
+    assert_eq!(keeper.len(), 1);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper[0]), nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert!(platform.departure(key, Duration::from_secs(5)).await, "its ffmpeg dies with it");
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it comes back");
+    let again = reaches(&al, &id, "sending").await;
+    assert_eq!((&again["run_id"], &again["restarts"]), (&first["run_id"], &json!(1)), "{again}");
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
+    reaches(&al, &id, "ended").await;
+    let runs = runs(&al).await;
+    assert_eq!((runs.len(), &runs[0]["outcome"], &runs[0]["restarts"]), (1, &json!("stopped"), &json!(1)));
+}
+
+#[tokio::test]
+async fn started_twice_at_once_is_one_run_and_one_key_is_sent_once() {
+    let platform = Platform::start();
+    let server = server().await;
+    for name in ["al", "bo"] {
+        server.user(name).await;
+    }
+    let (al, bo) = (server.api("al", PASSWORD).await, server.api("bo", PASSWORD).await);
+    let key = "a-key-that-two-people-have";
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    let start = format!("/api/v1/streams/{id}/start");
+    let body = json!({});
+    let answers = futures_util::future::join_all((0..8).map(|_| al.post(&start, &body))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [202, 409, 409, 409, 409, 409, 409, 409]);
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    // The neighbour typed the same key: refused with a plain reason, without a word on whose it is.
+    let theirs = stream(&bo, "Mine", &video(&bo, 4).await, &platform.rtmp_url("live"), key).await;
+    bo.post(&format!("/api/v1/streams/{theirs}/start"), &json!({})).await.expect(202);
+    let failed = reaches(&bo, &theirs, "failed").await;
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("key") && !reason.contains("al") | reason.contains("already"), "{reason}");
+    assert_eq!(encoders(key).len(), 1);
+    assert_eq!(runs(&bo).await[0]["outcome"], "failed");
+    // When the first is off air, the second gets the key.
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
+    reaches(&al, &id, "ended").await;
+    bo.post(&format!("/api/v1/streams/{theirs}/start"), &json!({})).await.expect(202);
+    reaches(&bo, &theirs, "sending").await;
+    assert_eq!(platform.connections().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_video_stays_on_air_and_its_room_comes_back_after() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let key = "the-key-of-the-deleted-one";
+    let clip = video(&al, 4).await;
+    let id = stream(&al, "Rain", &clip, &platform.rtmp_url("live"), key).await;
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    al.delete(&format!("/api/v1/videos/{clip}")).await.expect(204);
+    al.get(&format!("/api/v1/videos/{clip}")).await.expect(404);
+    let folder = server.home().join("videos/al");
+    let files = || walkdir::WalkDir::new(&folder).into_iter().flatten().filter(|e| e.file_type().is_file()).count();
+    assert_eq!(files(), 1, "the bytes stay while they are sent");
+    // Past the clip's end, so that the loop begins again.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let before = platform.publisher(key).expect("it goes on").bytes_in;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(platform.publisher(key).unwrap().bytes_in > before);
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
+    reaches(&al, &id, "ended").await;
+    for _ in 0..50 {
+        if files() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(files(), 0, "the bytes are freed after");
+    let usage = al.get("/api/v1/usage").await.expect(200).json();
+    assert_eq!(usage["storage"]["by_kind"]["uploads"], 0, "{usage}");
+    // Nothing is left to play.
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(409);
+}
+
+#[tokio::test]
+async fn two_targets_are_served_and_one_that_is_gone_does_not_end_the_other() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let body = json!({"title": "Both", "videos": [clip], "loop": true, "targets": [
+        {"platform": "custom", "url": platform.rtmp_url("live"), "key": "the-first-target-1"},
+        {"platform": "custom", "url": platform.rtmp_url("live"), "key": "the-second-target-2"},
+        {"platform": "custom", "url": "rtmp://127.0.0.1:1/live", "key": "nobody-is-there"},
+    ]});
+    // A port that is no port for streams is refused at once.
+    al.post("/api/v1/streams", &body).await.expect(422);
+    let mut body = body;
+    body["targets"][2]["url"] = json!(format!("rtmp://127.0.0.1:{}/live", crate::support::free_port()));
+    let id = al.post("/api/v1/streams", &body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    for key in ["the-first-target-1", "the-second-target-2"] {
+        platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    }
+    let state = reaches(&al, &id, "sending").await;
+    let names: Vec<_> = state["targets"].as_array().unwrap().iter().map(|target| target["name"].clone()).collect();
+    assert!(names[2] == "retrying" || names[2] == "starting", "{state}");
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
+    reaches(&al, &id, "ended").await;
+    assert_eq!(platform.publishers(), []);
+    assert_eq!(runs(&al).await[0]["outcome"], "stopped");
+}
+
+#[tokio::test]
+async fn a_small_box_takes_so_many_streams_and_says_why_not_one_more() {
+    let settings = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"), ("JADWAL_LIVE_MEMORY_MIB", "120")];
+    let platform = Platform::start();
+    let mut server = Server::start_with(&settings, &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(stream(&al, "Rain", &clip, &platform.rtmp_url("live"), &format!("one-of-three-keys-{number}")).await);
+    }
+    for id in &ids[..2] {
+        al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    }
+    let refuse = async |al: &Client| {
+        let refused = al.post(&format!("/api/v1/streams/{}/start", ids[2]), &json!({})).await.expect(409).json();
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("60") && detail.contains("120"), "{detail}");
+    };
+    refuse(&al).await;
+    // What is on air counts after a restart too.
+    reaches(&al, &ids[0], "sending").await;
+    server.kill9();
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    reaches(&al, &ids[0], "sending").await;
+    refuse(&al).await;
+    al.post(&format!("/api/v1/streams/{}/stop", ids[0]), &json!({})).await;
+    reaches(&al, &ids[0], "ended").await;
+    al.post(&format!("/api/v1/streams/{}/start", ids[2]), &json!({})).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_off_air_and_leaves_nothing() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let key = "the-key-of-who-is-deleted";
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    plan(&al, &id, ahead(3600), 60).await;
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    let deleted = server.cli(&["user", "delete", "al", "--yes"]).await;
+    assert_eq!(deleted.code, 0, "{deleted:?}");
+    assert_eq!(platform.publishers(), []);
+    assert!(encoders(key).is_empty());
+    assert!(!server.home().join("data/al").exists() && !server.home().join("videos/al").exists());
+    let status = server.api("admin", crate::support::server::ADMIN).await.get("/api/v1/status").await.json();
+    assert_eq!(
+        (status["on_air"].as_array().map(Vec::len), status["next"].as_array().map(Vec::len)),
+        (Some(0), Some(0))
+    );
+}
+
+#[tokio::test]
+async fn ctrl_c_at_the_terminal_ends_the_streams_too() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let key = "the-key-that-ends-with-it";
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+    let pid = nix::unistd::Pid::from_raw(server.pid() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert!(platform.departure(key, Duration::from_secs(10)).await);
+    assert!(encoders(key).is_empty());
+}
+
+#[tokio::test]
+async fn an_occurrence_that_was_slept_through_is_made_up_for_or_told() {
+    let platform = Platform::start();
+    let mut server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let (late, over) = ("the-key-that-is-late", "the-key-that-is-over");
+    let kept = stream(&al, "Late", &clip, &platform.rtmp_url("live"), late).await;
+    let missed = stream(&al, "Over", &clip, &platform.rtmp_url("live"), over).await;
+    let at = ahead(7);
+    plan(&al, &kept, at, 20).await;
+    plan(&al, &missed, at, 2).await;
+    server.kill9();
+    until(at + Duration::from_secs(4)).await;
+    assert_eq!(platform.publishers(), []);
+    server.restart().await;
+    let ready = Timestamp::now();
+    platform.arrival(late, Duration::from_secs(10)).await.expect("it is made up for");
+    assert!(since(ready) < 3.0, "{} s after the start", since(ready));
+    let al = server.api("al", PASSWORD).await;
+    let told = reaches(&al, &missed, "failed").await;
+    assert!(told["reason"].as_str().unwrap().contains("not running"), "{told}");
+    let stop = at + Duration::from_secs(20);
+    until(stop - Duration::from_millis(1000)).await;
+    assert!(platform.publisher(late).is_some());
+    assert!(platform.departure(late, Duration::from_secs(5)).await);
+    assert!(since(stop) < 1.0, "it ended {} s after the stop time", since(stop));
+    let runs = runs(&al).await;
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    let missed = runs.iter().find(|run| run["stream_id"] == json!(missed)).unwrap();
+    assert_eq!((&missed["outcome"], &missed["started_at"]), (&json!("missed"), &Value::Null));
+}
