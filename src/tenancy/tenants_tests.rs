@@ -20,8 +20,6 @@ impl Streams for Stubborn {
         let stays = self.0.load(Ordering::SeqCst);
         Box::pin(async move { if stays { Err(Error::Conflict(Message::new("error-busy"))) } else { Ok(()) } })
     }
-
-    fn allow(&self, _: &WriteScope) {}
 }
 
 struct Home {
