@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use nix::fcntl::{Flock, FlockArg};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::audit::Refusals;
@@ -28,6 +29,7 @@ use crate::config::{CONTROL_SOCKET, Config};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::library::{self, Editor};
 use crate::live::Engine;
 use crate::objects::Objects;
 use crate::schedule::planner::Planner;
@@ -91,6 +93,8 @@ pub struct App {
     server: web::Data<Server>,
     listener: Option<TcpListener>,
     tasks: Tasks,
+    /// Cancelled when requests are answered.
+    serving: CancellationToken,
     _lock: HomeLock,
     /// The generated password of the first admin, to be shown once.
     pub first_password: Option<String>,
@@ -158,7 +162,7 @@ impl App {
                 tracing::error!(%cause, "a tenant could not be removed; the next start tries again");
             }
         });
-        let first_password = first_users(&accounts, &tenancy, &licence, &start).await?;
+        let first_password = first_users(&foundation, &accounts, &tenancy, &licence, &start).await?;
         let server = web::Data::new(Server {
             foundation: foundation.clone(),
             accounts,
@@ -199,6 +203,14 @@ impl App {
         }
         let intake = foundation.intake().clone();
         tasks.spawn("intake", move |end| async move { intake.tidy(end).await });
+        let (libraries, permission, serving) = (server.clone(), licence.clone(), CancellationToken::new());
+        let started = serving.clone();
+        tasks.spawn("libraries", move |end| async move {
+            tokio::select! {
+                () = started.cancelled() => look_after_libraries(&libraries, &permission, end).await,
+                () = end.cancelled() => {}
+            }
+        });
         let (record, permission) = (foundation.clone(), licence.clone());
         tasks.spawn("refusals", move |end| {
             refusal_writer.run(end, move |tenant| match tenant {
@@ -207,7 +219,7 @@ impl App {
                 None => record.store().platform(),
             })
         });
-        Ok(App { server, listener, tasks, _lock: lock, first_password })
+        Ok(App { server, listener, tasks, serving, _lock: lock, first_password })
     }
 
     /// The address that pages are served on.
@@ -217,7 +229,7 @@ impl App {
 
     /// Answers requests until `stop` resolves, then lets those under way finish and ends the background tasks.
     pub async fn run_until(self, stop: impl Future<Output = Streams>, ready: impl FnOnce()) -> Result<()> {
-        let App { server, listener, tasks, _lock, .. } = self;
+        let App { server, listener, tasks, serving, _lock, .. } = self;
         let socket = server.foundation.config().socket();
         // A socket left by a server that was killed; the lock says that nobody answers it.
         let _ = fs::remove_file(&socket);
@@ -234,6 +246,8 @@ impl App {
                 })
                 .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
                 .client_request_timeout(Duration::from_secs(10))
+                // Who is still sending what was refused already gets to read why.
+                .client_disconnect_timeout(Duration::from_secs(10))
                 .keep_alive(Duration::from_secs(75))
                 .shutdown_timeout(5)
                 .disable_signals()
@@ -244,6 +258,7 @@ impl App {
         let running = http.run();
         let handle = running.handle();
         ready();
+        serving.cancel();
         let outcome = tokio::select! {
             outcome = running => outcome,
             streams = stop => {
@@ -276,6 +291,7 @@ fn bind(config: &Config) -> Result<TcpListener> {
 /// The admin with a password of their own, while there is no admin; and the demo account, at the first start with pages.
 /// Each is looked for by itself, so that a start which is cut off is made good by the next.
 async fn first_users(
+    foundation: &Foundation,
     accounts: &Accounts,
     tenancy: &Tenancy,
     licence: &SystemLicence,
@@ -293,6 +309,8 @@ async fn first_users(
                 Err(Error::Conflict(_)) => {}
                 made => made?,
             }
+            let demo = licence.scope(&UserName::parse("demo")?.own_tenant(), "first-start");
+            Editor::open(foundation, &demo).want_samples().await?;
         }
         tenancy.decide_demo().await?;
     }
@@ -312,5 +330,23 @@ impl TenantStreams for Planner {
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
         let planner = self.clone();
         Box::pin(async move { planner.end_tenant(&tenant).await })
+    }
+}
+
+/// Work on libraries that a start leaves for later: what a crash cut off, and the demo's samples.
+async fn look_after_libraries(server: &Server, licence: &SystemLicence, end: CancellationToken) {
+    match UserName::parse("demo") {
+        Ok(demo) => {
+            let editor = Editor::open(&server.foundation, &licence.scope(&demo.own_tenant(), "samples"));
+            match editor.make_samples().await {
+                Ok(_) | Err(Error::NotFound) => {}
+                Err(cause) => tracing::warn!(%cause, "the demo has no samples; the next start tries again"),
+            }
+        }
+        Err(cause) => tracing::error!(%cause, "demo is no name"),
+    }
+    match server.tenancy.all().await {
+        Ok(tenants) => library::reconcile_all(server.foundation.clone(), licence, tenants, end).await,
+        Err(cause) => tracing::error!(%cause, "libraries could not be looked after"),
     }
 }

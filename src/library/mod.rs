@@ -4,11 +4,17 @@
 mod arrivals;
 pub mod listing;
 pub mod names;
+mod reconcile;
+mod removal;
+mod sample;
 pub mod thumbnails;
+pub mod uses;
+pub mod verify;
 pub mod videos;
 
 pub use arrivals::NewVideo;
 pub use listing::{Ask, Found, Order};
+pub use reconcile::{Reconciled, reconcile_all};
 pub use thumbnails::{
     LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, need_thumbnail, page_of_thumbnails, used_by,
 };

@@ -1,6 +1,7 @@
-//! Videos: what is known of each, how they are found, changed and shown. How they come in is [`super::arrivals`].
+//! Videos: what is known of each, how they are found, changed and shown. How they come in is [`super::arrivals`], how
+//! they go is [`super::removal`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,8 @@ pub enum VideoFilter {
     Ready,
     /// Those that cannot, or not well.
     Trouble,
+    /// Those that no stream plays.
+    Unused,
 }
 
 /// What is to be changed of a video; `None` leaves it.
@@ -193,10 +196,15 @@ pub fn count_videos(rows: &Reader<'_>) -> Result<u64> {
 
 /// A page of videos as cards.
 pub fn page_of_videos(rows: &Reader<'_>, ask: &Ask, filter: VideoFilter) -> Result<Found<VideoCard>> {
-    let keeps = |_: Uuid, flags: u8| match filter {
+    let used: HashSet<Uuid> = match filter {
+        VideoFilter::Unused => super::uses::used_videos(rows)?,
+        _ => HashSet::new(),
+    };
+    let keeps = |id: Uuid, flags: u8| match filter {
         VideoFilter::All => true,
         VideoFilter::Ready => flags & READY != 0,
         VideoFilter::Trouble => flags & READY == 0,
+        VideoFilter::Unused => !used.contains(&id),
     };
     let filtered: Option<&dyn Fn(Uuid, u8) -> bool> = if filter == VideoFilter::All { None } else { Some(&keeps) };
     listing::page::<Video>(rows, ask, filtered, count_videos)

@@ -65,7 +65,7 @@ struct Shared {
     bin: tokio::sync::Mutex<UnboundedReceiver<Scraps>>,
 }
 
-/// What an arrival that ended early leaves: the file goes first, then its room, then its place.
+/// What an arrival that ended early leaves: the file goes first, then its place and its room.
 #[derive(Default)]
 struct Scraps {
     file: Option<Incoming>,
@@ -80,12 +80,12 @@ impl Scraps {
             // Removing gigabytes takes a while.
             let _ = tokio::task::spawn_blocking(move || drop(file)).await;
         }
+        drop(place);
         if let Some((ledger, reservation)) = room
             && let Err(cause) = ledger.release(reservation).await
         {
             tracing::error!(%cause, "room could not be given back; the next start does it");
         }
-        drop(place);
     }
 }
 
@@ -283,15 +283,15 @@ impl Arrival {
     /// [`Error::OverQuota`] if not even the last missing byte is to be had.
     pub async fn make_room(&mut self, size: u64) -> Result<()> {
         let Some(need) = size.checked_sub(self.room.bytes).filter(|need| *need > 0) else { return Ok(()) };
-        let wish = match self.announced {
-            Some(total) => total.saturating_sub(self.spent + self.room.bytes).min(STEP),
-            None => (size / 4).clamp(STEP, STEP_MOST),
-        };
-        for more in [wish, wish.min(STEP_SMALL)] {
-            if more > need {
-                match self.ledger.extend(&mut self.room, more).await {
-                    Err(Error::OverQuota(_)) => {}
-                    done => return done,
+        // Of an announced body only the last few bytes are missing; any more would be kept from another file.
+        if self.announced.is_none() {
+            let wish = (size / 4).clamp(STEP, STEP_MOST);
+            for more in [wish, STEP_SMALL] {
+                if more > need {
+                    match self.ledger.extend(&mut self.room, more).await {
+                        Err(Error::OverQuota(_)) => {}
+                        done => return done,
+                    }
                 }
             }
         }
@@ -467,10 +467,13 @@ impl Disk {
     }
 }
 
+/// A visit to the disk; the emptied buffer comes back with it.
+type Work = JoinHandle<Result<(Disk, Vec<u8>)>>;
+
 /// Writes on the blocking pool, one visit at a time, while the next bytes gather. A slow client holds no thread.
 struct Writer {
     at_rest: Option<Disk>,
-    at_work: Option<JoinHandle<Result<(Disk, Vec<u8>)>>>,
+    at_work: Option<Work>,
     gathered: Vec<u8>,
     spare: Vec<u8>,
 }

@@ -233,6 +233,11 @@ impl Bucket {
         }
     }
 
+    /// Whether anything is arriving, or was when the server ended. Quick.
+    pub fn has_arrivals(&self) -> bool {
+        fs::read_dir(self.work("uploads")).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// Removes what arrived in part before this start and was never finished; how many files.
     pub fn sweep(&self, _proof: &WriteScope, live: impl Fn(Uuid) -> bool) -> Result<usize> {
         let mut swept = 0;

@@ -17,9 +17,13 @@ pub mod metrics;
 mod page;
 mod pager;
 mod schedule;
+mod serve;
 mod session;
 mod settings;
 mod stream;
+mod thumbnail;
+mod upload;
+mod video;
 mod words;
 
 use std::collections::BTreeMap;
@@ -92,6 +96,10 @@ pub const ROUTES: &[&[Route]] = &[
     api::schedules::ROUTES,
     api::runs::ROUTES,
     api::status::ROUTES,
+    video::ROUTES,
+    thumbnail::ROUTES,
+    api::videos::ROUTES,
+    api::thumbnails::ROUTES,
 ];
 
 /// What the door needs; one for all workers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -182,6 +182,11 @@ impl Page {
         self.identity.as_ref()
     }
 
+    /// Whether the reader runs the box.
+    pub fn is_operator(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.operator().is_ok())
+    }
+
     /// The door's parts.
     pub fn server(&self) -> &web::Data<Server> {
         &self.server
@@ -200,6 +205,26 @@ impl Page {
     /// Answers with a page. `active` is the entry of the navigation.
     pub async fn render(self, active: &str, template: &str, context: impl Serialize) -> Result<HttpResponse> {
         self.render_as(HttpResponse::Ok(), active, template, context).await
+    }
+
+    /// Like [`Page::render`], with a status other than 200.
+    pub async fn render_status(
+        self,
+        status: u16,
+        active: &str,
+        template: &str,
+        context: impl Serialize,
+    ) -> Result<HttpResponse> {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.render_as(HttpResponse::build(status), active, template, context).await
+    }
+
+    /// What is wrong, in the reader's language: each field's complaint, or the error's own text.
+    pub fn complaints(&self, error: &Error) -> Vec<String> {
+        match error {
+            Error::Invalid(fields) => fields.iter().map(|field| self.text(&field.message)).collect(),
+            _ => vec![self.text(&error.message())],
+        }
     }
 
     /// Answers a refused form with the form as it was typed, and what is wrong beside each field.

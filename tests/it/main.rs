@@ -9,6 +9,7 @@ mod dashboard;
 mod html;
 mod keeper;
 mod live;
+mod library;
 mod media;
 mod schedules;
 mod streams;

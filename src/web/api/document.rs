@@ -28,6 +28,8 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::schedules::Document::openapi,
     super::runs::Document::openapi,
     super::status::Document::openapi,
+    super::thumbnails::Document::openapi,
+    super::videos::Document::openapi,
 ];
 
 #[derive(utoipa::OpenApi)]

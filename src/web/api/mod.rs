@@ -8,8 +8,10 @@ pub mod runs;
 pub mod schedules;
 pub mod status;
 pub mod streams;
+pub mod thumbnails;
 pub mod usage;
 pub mod users;
+pub mod videos;
 
 use std::future::{Ready, ready};
 
@@ -95,7 +97,7 @@ impl FromRequest for ListQuery {
     }
 }
 
-fn bad_query(cause: impl Into<String>) -> Error {
+pub(super) fn bad_query(cause: impl Into<String>) -> Error {
     Error::Malformed(Message::new("error-query").with("cause", cause.into()))
 }
 

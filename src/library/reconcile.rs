@@ -1,0 +1,128 @@
+//! What a crash left in the middle is brought to its end, one way or the other, after the next start.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Editor;
+use super::thumbnails::Thumbnail;
+use super::videos::Video;
+use crate::auth::{SystemLicence, Tenant};
+use crate::error::Result;
+use crate::foundation::Foundation;
+use crate::objects::{ObjectKey, ObjectKind};
+use crate::store::blocking;
+use crate::store::rows::{Reader, Record};
+use crate::tenancy;
+
+/// Between two libraries that there is no hurry about.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What [`Editor::reconcile`] found left over from a start that was cut off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Files that were still arriving.
+    pub swept: usize,
+    /// Reservations that nobody would have spent.
+    pub reclaimed: usize,
+    /// Deletions that were brought to their end.
+    pub finished: usize,
+    /// Files that were kept but whose rows were never written; nobody was told that they arrived.
+    pub orphans: usize,
+}
+
+/// Looks after the libraries of a box once: first those where something was arriving, then slowly the others.
+pub async fn reconcile_all(
+    foundation: Foundation,
+    licence: &SystemLicence,
+    tenants: Vec<Tenant>,
+    end: CancellationToken,
+) {
+    let editor = |tenant: &Tenant| Editor::open(&foundation, &licence.scope(tenant, "reconcile"));
+    let buckets: Vec<_> = tenants.iter().map(|tenant| editor(tenant).bucket()).collect();
+    let looked = blocking(move || Ok(buckets.iter().map(|bucket| bucket.has_arrivals()).collect::<Vec<bool>>())).await;
+    let looked = looked.unwrap_or_default();
+    let (urgent, others): (Vec<_>, Vec<_>) =
+        tenants.iter().enumerate().partition(|(number, _)| looked.get(*number).copied().unwrap_or(true));
+    for (pause, (_, tenant)) in urgent
+        .into_iter()
+        .map(|tenant| (Duration::ZERO, tenant))
+        .chain(others.into_iter().map(|tenant| (PAUSE, tenant)))
+    {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        match editor(tenant).reconcile().await {
+            Ok(done) if done == Reconciled::default() => {}
+            Ok(done) => tracing::info!(%tenant, ?done, "an earlier start was cut off; its leftovers are cleared"),
+            Err(cause) => {
+                tracing::error!(%tenant, %cause, "leftovers could not be cleared; the next start tries again")
+            }
+        }
+    }
+}
+
+impl Editor {
+    /// Clears what an earlier start of the server left in the middle. Arrivals of this start are not touched.
+    pub async fn reconcile(&self) -> Result<Reconciled> {
+        let (bucket, proof, boot) = (self.bucket(), self.proof().clone(), self.foundation().boot());
+        // Ids rise within one start, so whatever is older than the start's own id is of an earlier one.
+        let swept = blocking(move || bucket.sweep(&proof, |id| id > boot)).await?;
+        let mut done = Reconciled { swept, ..Reconciled::default() };
+        if self.rows().read(move |rows| tenancy::has_old_reservations(rows, boot)).await? {
+            // A file that was kept without its row can only be here if its reservation is.
+            done.orphans = self.remove_orphans(boot).await?;
+            done.reclaimed = self.foundation().ledger(self.scope()).reclaim().await?;
+        }
+        done.finished = self.free_leaving().await?;
+        let going = self.rows().read(|rows| rows.ids_at::<Thumbnail>("going", b"")).await?;
+        for id in &going {
+            self.finish_thumbnail(*id).await?;
+        }
+        done.finished += going.len();
+        Ok(done)
+    }
+
+    async fn remove_orphans(&self, boot: Uuid) -> Result<usize> {
+        let bucket = self.bucket();
+        let objects = blocking(move || bucket.list()).await?.objects;
+        let orphans = self
+            .rows()
+            .read(move |rows| {
+                let mut orphans = Vec::new();
+                for (key, _) in objects {
+                    if key.id < boot && !has_row(rows, &key)? {
+                        orphans.push(key);
+                    }
+                }
+                Ok(orphans)
+            })
+            .await?;
+        let (count, bucket) = (orphans.len(), self.bucket());
+        blocking(move || {
+            orphans.iter().try_for_each(|key| {
+                tracing::warn!(object = %key.id, "removed a file whose arrival was never finished");
+                bucket.delete(key)
+            })
+        })
+        .await?;
+        Ok(count)
+    }
+}
+
+/// Whether an object has its row.
+pub(super) fn has_row(rows: &Reader<'_>, key: &ObjectKey) -> Result<bool> {
+    fn there<T: Record>(rows: &Reader<'_>, id: Uuid) -> Result<bool> {
+        Ok(rows.get::<T>(id)?.is_some())
+    }
+    match key.kind {
+        ObjectKind::Video => there::<Video>(rows, key.id),
+        ObjectKind::Thumbnail => there::<Thumbnail>(rows, key.id),
+        // Nothing makes these yet; what is not known is not removed.
+        ObjectKind::Photo | ObjectKind::Clip | ObjectKind::Montage | ObjectKind::Slideshow | ObjectKind::Loop => {
+            Ok(true)
+        }
+    }
+}

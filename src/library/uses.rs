@@ -1,0 +1,44 @@
+//! Who plays a video: the streams that list it, and the runs that have it on air.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::store::rows::Reader;
+use crate::{live, schedule};
+
+/// A stream that plays a video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The stream.
+    pub stream_id: Uuid,
+    /// What it is called.
+    pub title: String,
+    /// Whether a run of it is on air.
+    pub on_air: bool,
+    /// Its schedules that have an occurrence to come.
+    pub schedules: u64,
+}
+
+/// Whether a run that is on air plays this video, so that its bytes must stay.
+pub fn pinned(rows: &Reader<'_>, video: Uuid) -> Result<bool> {
+    live::pinned(rows, video)
+}
+
+/// The streams that play a video.
+pub fn used_by(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Use>> {
+    let on_air: HashSet<Uuid> = live::open_runs(rows)?.into_iter().map(|run| run.value.stream_id).collect();
+    let mut uses = Vec::new();
+    for stream in live::streams_playing(rows, video)? {
+        let stream_id = stream.id();
+        let schedules = schedule::coming_of_stream(rows, stream_id)?;
+        uses.push(Use { stream_id, title: stream.value.title, on_air: on_air.contains(&stream_id), schedules });
+    }
+    Ok(uses)
+}
+
+/// Every video that some stream plays.
+pub fn used_videos(rows: &Reader<'_>) -> Result<HashSet<Uuid>> {
+    live::played_videos(rows)
+}
