@@ -108,6 +108,18 @@ pub(super) fn context(page: &Page, row: &Row<Run>, now: Timestamp) -> Value {
     })
 }
 
+/// Lines of a log with their times in the reader's zone; they are written in UTC.
+pub(super) fn log_lines(page: &Page, lines: Vec<String>) -> Vec<String> {
+    let told = |line: String| match line.split_once(' ') {
+        Some((at, rest)) => match at.parse::<Timestamp>() {
+            Ok(at) => format!("{} {rest}", at.to_zoned(page.zone().clone()).strftime("%Y-%m-%d %H:%M:%S")),
+            Err(_) => line,
+        },
+        None => line,
+    };
+    lines.into_iter().map(told).collect()
+}
+
 /// Points of a bitrate graph: Unix seconds, bits a second.
 pub(super) fn points(samples: &[(i64, u64)]) -> Vec<(i64, u64)> {
     samples.iter().map(|(at, bits)| (at.div_euclid(1000), *bits)).collect()
@@ -115,7 +127,7 @@ pub(super) fn points(samples: &[(i64, u64)]) -> Vec<(i64, u64)> {
 
 async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let row = library.run(*id).await?;
-    let log = library.run_log(*id, LINES).await?;
+    let log = log_lines(&page, library.run_log(*id, LINES).await?);
     let samples = library.run_samples(*id).await?;
     let stream = library.stream(row.value.stream_id).await.ok();
     let now = library.foundation().clock().now();

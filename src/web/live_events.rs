@@ -19,13 +19,14 @@ use super::Server;
 use super::extract::server;
 use crate::auth::{Accounts, Identity, UserName};
 use crate::error::{Error, Result};
+use crate::live::Watch;
 use crate::store::{Change, Space};
 
 /// Open connections of one user; a browser with many tabs stays below it.
 const PER_USER: usize = 20;
 /// A proxy between us closes a connection on which nothing moves.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Figures of a running stream change without a commit.
+/// How long something was on air, and how the box is, changes without a notice.
 const LOOK: Duration = Duration::from_secs(2);
 /// Commits that follow each other closely are told as one.
 const GATHER: Duration = Duration::from_millis(250);
@@ -79,6 +80,7 @@ struct Connection {
     server: actix_web::web::Data<Server>,
     me: Identity,
     changes: Receiver<Change>,
+    on_air: Watch,
     read: Read,
     told: String,
     look_at: Instant,
@@ -88,7 +90,7 @@ struct Connection {
 
 /// What woke a connection.
 enum Woken {
-    /// Something of the reader's library changed.
+    /// Something of the reader's library, or of what is on air of it, changed.
     Library,
     /// Something about users or logins changed.
     Logins,
@@ -114,6 +116,7 @@ impl Connection {
                 Ok(_) => Woken::Look,
                 Err(RecvError::Closed) => Woken::End,
             },
+            _ = self.on_air.changed() => Woken::Library,
             () = sleep_until(self.look_at.min(self.beat_at)) => {
                 if self.beat_at <= Instant::now() { Woken::Beat } else { Woken::Look }
             }
@@ -181,6 +184,7 @@ where
     let place = server.live_events.enter(&me.user.name)?;
     // Watched before the first look, so that nothing falls between them.
     let changes = server.foundation.store().watch();
+    let on_air = server.foundation.board().watch(me.scope());
     let told = read().await?;
     let first = Bytes::from([b"retry: 2000\n".as_slice(), &event(&told)].concat());
     let now = Instant::now();
@@ -188,6 +192,7 @@ where
         server,
         me,
         changes,
+        on_air,
         read: Box::new(move || Box::pin(read())),
         told,
         look_at: now + LOOK,

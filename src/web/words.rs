@@ -69,9 +69,11 @@ pub(super) fn on_air_count(page: &Page, library: &Library) -> String {
     page.text(&Message::new("on-air-count").with("count", count))
 }
 
-/// `in 2 h 10 min`.
+/// `in 2 h 10 min`; far ahead only days count.
 pub(super) fn within(page: &Page, at: Timestamp, now: Timestamp) -> String {
+    const DAY: f64 = 86_400.0;
     let seconds = seconds_between(now, at).max(1.0);
+    let seconds = if seconds > 3.0 * DAY { (seconds / DAY).floor() * DAY } else { seconds };
     page.text(&Message::new("schedule-within").with("time", format::duration(page.locale(), seconds)))
 }
 

@@ -66,7 +66,7 @@ async fn operators_see_the_box_and_others_do_not() {
     let (al, admin) = (server.api("al", PASSWORD).await, server.api("admin", ADMIN).await);
     al.get("/api/v1/status").await.expect(403);
     al.post("/api/v1/stop", &json!({"all": true})).await.expect(403);
-    let id = stream(&al, "Rain", &video(&al, 4).await, "rtmp://live.example.com/app", "key").await;
+    let id = stream(&al, "Rain", &video(&al, 4).await, "rtmp://live.example.com/app", "als-secret").await;
     let body = json!({"stream_id": id, "starts_at": "2099-03-01T19:00", "time_zone": "Asia/Jakarta"});
     al.post("/api/v1/schedules", &body).await.expect(201);
     let mut status = admin.get("/api/v1/status").await.expect(200).json();
@@ -82,7 +82,7 @@ async fn operators_see_the_box_and_others_do_not() {
     assert_eq!(status["on_air"], json!([]));
     assert!(status["disk"]["total"].as_u64().unwrap() > status["disk"]["used"].as_u64().unwrap());
     assert_eq!(status["uplink"], json!({"used": 0, "total": 100_000_000}));
-    assert!(!status.to_string().contains("key"));
+    assert!(!status.to_string().contains("als-secret"));
     admin.post("/api/v1/stop", &json!({"stream": id})).await.expect(404);
     admin.post("/api/v1/stop", &json!({})).await.expect(422);
     admin.post("/api/v1/stop", &json!({"everything": true})).await.expect(400);

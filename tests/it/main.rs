@@ -4,6 +4,7 @@ mod accounts;
 mod admin;
 mod api;
 mod audit;
+mod browser;
 mod cli;
 mod dashboard;
 mod html;

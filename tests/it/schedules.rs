@@ -8,7 +8,7 @@ use crate::streams::{server, stream, video};
 use crate::support::nginx::Platform;
 use crate::support::server::{Client, PASSWORD};
 
-const URL: &str = "rtmp://127.0.0.1:1935/live";
+const URL: &str = "rtmp://127.0.0.1/live";
 
 async fn new_stream(api: &Client, key: &str) -> String {
     stream(api, "Rain", &video(api, 4).await, URL, key).await

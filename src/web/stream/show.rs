@@ -84,6 +84,13 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
     let runs = library.runs(RunQuery { stream: Some(id), limit: RUNS, ..RunQuery::default() }).await?;
     let place = Place { limit: 50, ..Place::default() };
     let schedules = library.schedules(ScheduleQuery { stream: Some(id), place, ..ScheduleQuery::default() }).await?;
+    let told = runs.items.iter().map(|row| {
+        let mut told = history::context(page, row, now);
+        // The page is about this one stream.
+        told.as_object_mut().map(|told| told.remove("stream"));
+        told
+    });
+    let runs: Vec<Value> = told.collect();
     let schedules: Vec<Value> = schedules
         .items
         .iter()
@@ -122,8 +129,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             "targets": targets(page, view, now),
         },
         "points": history::points(&samples),
-        "log": library.stream_log(id, LINES).await?,
-        "runs": runs.items.iter().map(|row| history::context(page, row, now)).collect::<Vec<_>>(),
+        "log": history::log_lines(page, library.stream_log(id, LINES).await?),
+        "runs": runs,
         "schedules": schedules,
         "form": {},
         "errors": {},
@@ -150,7 +157,7 @@ async fn tell(page: Page, library: Library, id: Uuid) -> Result<String> {
         "shape": shape(&[(id, &view.state)]),
         "text": text,
         "point": history::points(&view.state.samples).last(),
-        "log": library.stream_log(id, LINES).await?,
+        "log": history::log_lines(&page, library.stream_log(id, LINES).await?),
         "on_air": library.foundation().board().on_air_count(library.scope()),
     });
     Ok(event.to_string())

@@ -101,10 +101,14 @@ impl Browser {
 
     /// Writes a picture of the whole page to `target/screenshots/<name>.png`.
     pub async fn screenshot(&self, name: &str) -> PathBuf {
-        let page = self.devtools("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
-        let clip = json!({ "x": 0, "y": 0, "width": page["width"], "height": page["height"], "scale": 1 });
-        let picture = json!({ "captureBeyondViewport": true, "clip": clip });
+        let metrics = self.devtools("Page.getLayoutMetrics", json!({})).await;
+        let number = |part: &str, name: &str| metrics[part][name].as_f64().unwrap().ceil() as u32;
+        let (width, height) = (number("cssLayoutViewport", "clientWidth"), number("cssLayoutViewport", "clientHeight"));
+        // A window as high as the page, so that what sticks to its edges is where it belongs.
+        self.resize(width, number("cssContentSize", "height").max(height)).await;
+        let picture = json!({});
         let answer = self.devtools("Page.captureScreenshot", picture).await;
+        self.resize(width, height).await;
         let bytes = base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
         let folder = target_folder().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();

@@ -1,0 +1,318 @@
+//! A real Chromium on the real program: the way of a new user from the first upload to being on air, and a look at
+//! every page. Pictures of all pages are written to `target/screenshots/`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::ElementQueryable;
+use thirtyfour::{By, Key, WebDriver};
+
+use crate::streams::{server, stream};
+use crate::support::browser::Browser;
+use crate::support::clip::{clip, made};
+use crate::support::nginx::Platform;
+use crate::support::server::{ADMIN, Client, PASSWORD, Server};
+
+async fn go(browser: &Browser, server: &Server, path: &str) {
+    browser.driver.goto(server.url(path)).await.unwrap();
+}
+
+async fn fill(driver: &WebDriver, selector: &str, text: &str) {
+    let field = driver.find(By::Css(selector)).await.unwrap_or_else(|_| panic!("no {selector}"));
+    field.clear().await.unwrap();
+    field.send_keys(text).await.unwrap();
+}
+
+async fn click(driver: &WebDriver, selector: &str) {
+    let element = driver.find(By::Css(selector)).await.unwrap_or_else(|_| panic!("no {selector}"));
+    let place = vec![element.to_json().unwrap()];
+    driver.execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", place).await.unwrap();
+    element.click().await.unwrap();
+}
+
+async fn run(driver: &WebDriver, script: &str) -> Value {
+    driver.execute(script, Vec::new()).await.unwrap().json().clone()
+}
+
+/// Waits until a script's expression is true.
+async fn until(driver: &WebDriver, patience: Duration, expression: &str) {
+    let deadline = tokio::time::Instant::now() + patience;
+    while run(driver, &format!("return Boolean({expression})")).await != json!(true) {
+        if tokio::time::Instant::now() > deadline {
+            let page = run(driver, "return location.href + '\\n' + document.body.innerText").await;
+            panic!("never true: {expression}\n{}", page.as_str().unwrap_or_default());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn log_in(browser: &Browser, server: &Server, name: &str, password: &str) {
+    go(browser, server, "/login").await;
+    fill(&browser.driver, "input[name=username]", name).await;
+    fill(&browser.driver, "input[name=password]", password).await;
+    click(&browser.driver, "main form[action='/login'] button[type=submit]").await;
+    until(&browser.driver, Duration::from_secs(10), "document.querySelector('#live')").await;
+}
+
+/// Puts a value into a field as a person's choice in the browser's own picker does.
+async fn pick(driver: &WebDriver, selector: &str, value: &str) {
+    let script = format!(
+        "const field = document.querySelector({}); field.value = {};
+         field.dispatchEvent(new Event('input', {{ bubbles: true }}));
+         field.dispatchEvent(new Event('change', {{ bubbles: true }}));",
+        json!(selector),
+        json!(value)
+    );
+    run(driver, &script).await;
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    go(&browser, &server, "/").await;
+    assert!(driver.current_url().await.unwrap().path().starts_with("/login"));
+    log_in(&browser, &server, "al", PASSWORD).await;
+    assert_eq!(driver.find_all(By::Css(".step-list li:not(.done)")).await.unwrap().len(), 3);
+
+    // Two files at once, one of which is no video: each has its own bar and its own word.
+    go(&browser, &server, "/videos").await;
+    let file = clip(6, 50, true, "320x180");
+    let fake = made("no-video.mp4", |command| {
+        command.args(["-f", "lavfi", "-i", "anullsrc", "-t", "1", "-f", "mp3"]);
+    });
+    let field = driver.find(By::Css("form[data-upload] input[type=file]")).await.unwrap();
+    field.send_keys(format!("{}\n{}", file.display(), fake.display())).await.unwrap();
+    until(driver, SOON, "document.querySelectorAll('.upload-item progress').length === 2").await;
+    until(driver, Duration::from_secs(30), "document.querySelector('.upload-good, .upload-fair')").await;
+    until(driver, Duration::from_secs(30), "document.querySelector('.upload-bad')").await;
+    browser.screenshot("upload").await;
+
+    go(&browser, &server, "/streams/new").await;
+    fill(driver, "input[name=title]", "Rain on a tin roof").await;
+    let chosen = run(driver, "return document.querySelector('select[name=videos] option:nth-child(2)').value").await;
+    pick(driver, "select[name=videos]", chosen.as_str().unwrap()).await;
+    pick(driver, "select[name=target1_platform]", "custom").await;
+    fill(driver, "input[name=target1_url]", "http://wrong").await;
+    fill(driver, "input[name=target1_key]", "browser-key-of-al").await;
+    click(driver, "form[data-stream-form] button[type=submit]").await;
+    until(driver, SOON, "document.querySelector('#f-target1_url-note.invalid-feedback')").await;
+    let title = run(driver, "return document.querySelector('input[name=title]').value").await;
+    assert_eq!(title, "Rain on a tin roof", "the form keeps what was typed");
+    fill(driver, "input[name=target1_url]", &platform.rtmp_url("live")).await;
+    fill(driver, "input[name=target1_key]", "browser-key-of-al").await;
+    click(driver, "form[data-stream-form] button[type=submit]").await;
+    until(driver, SOON, "document.querySelector('.hero-idle')").await;
+
+    // Planned for this very minute: it starts at once.
+    click(driver, "a[href^='/schedules/new?stream=']").await;
+    until(driver, SOON, "document.querySelector('#schedule')").await;
+    let minute = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap());
+    pick(driver, "input[name=starts_at]", &minute.strftime("%Y-%m-%dT%H:%M").to_string()).await;
+    fill(driver, "input[name=duration]", "30").await;
+    until(driver, SOON, "document.querySelectorAll('#preview li').length === 1").await;
+    click(driver, "label:has(input[name=repeat][value=daily])").await;
+    until(driver, SOON, "document.querySelectorAll('#preview li').length === 5").await;
+    click(driver, "#schedule button[type=submit]").await;
+    until(driver, SOON, "location.pathname === '/schedules' && document.querySelector('.row-item')").await;
+
+    // The page of the stream tells by itself that it goes on air.
+    click(driver, ".row-item h2 a").await;
+    until(driver, SOON, "document.querySelector('#schedule')").await;
+    go(&browser, &server, "/streams").await;
+    click(driver, ".row-item h2 a").await;
+    until(driver, Duration::from_secs(20), "document.querySelector('#live .hero-sending')").await;
+    assert!(platform.arrival("browser-key-of-al", Duration::from_secs(15)).await.is_some());
+    run(driver, "document.body.dataset.same = 'yes'").await;
+    until(driver, SOON, "/[1-9].*bit\\/s/.test(document.querySelector('[data-live=words]').textContent)").await;
+    let words = "document.querySelector('[data-live=words]').textContent";
+    let before = run(driver, &format!("return {words}")).await;
+    until(driver, SOON, &format!("{words} !== {before}")).await;
+    until(driver, Duration::from_secs(20), "document.querySelector('.hero-frame img').naturalWidth > 0").await;
+    until(driver, Duration::from_secs(30), "document.querySelector('#graph canvas')").await;
+    until(driver, SOON, "document.querySelector('[data-live-lines=log]').textContent.length > 40").await;
+    until(driver, SOON, "document.querySelector('.onair-on')").await;
+    browser.screenshot("stream-on-air").await;
+
+    click(driver, ".hero form[action$='/stop'] button").await;
+    until(driver, SOON, "document.querySelector('dialog[open]')").await;
+    click(driver, "[data-ask=yes]").await;
+    until(driver, Duration::from_secs(20), "!document.querySelector('.hero form[action$=\"/stop\"]')").await;
+    assert!(platform.departure("browser-key-of-al", Duration::from_secs(15)).await);
+    until(driver, Duration::from_secs(20), "document.querySelector('#live .outcome-stopped')").await;
+    let page = driver.source().await.unwrap();
+    assert!(!page.contains("browser-key-of-al"), "the key is on the page");
+    // One upload was refused, and one form; nothing else was to complain about.
+    let complaints = browser.complaints().await;
+    let odd: Vec<_> = complaints.iter().filter(|line| !line.contains("status of 4")).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn a_demo_user_looks_at_everything_and_is_refused_everything_else() {
+    let server = Server::start_with(&[], &[]).await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    go(&browser, &server, "/login").await;
+    click(driver, "form[action='/login/demo'] button[type=submit]").await;
+    until(driver, SOON, "document.querySelector('#live')").await;
+    for path in ["/", "/videos", "/thumbnails", "/streams", "/streams/new", "/schedules", "/schedules/new", "/history"]
+    {
+        go(&browser, &server, path).await;
+        until(driver, SOON, "document.querySelector('.demo-note')").await;
+        let open = "return [...document.querySelectorAll('main form[method=post] button[type=submit]')]
+            .filter(button => !button.matches(':disabled')).length";
+        assert_eq!(run(driver, open).await, 0, "a button works on {path}");
+    }
+    // Whoever takes the `disabled` out of the page gets no further.
+    let forced = "const csrf = document.querySelector('meta[name=csrf]').content;
+        return fetch('/streams', { method: 'POST', body: new URLSearchParams({ csrf, title: 'x' }) }).then(a => a.status)";
+    assert_eq!(run(driver, forced).await, 403);
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn pages_work_without_script() {
+    let server = server().await;
+    server.user("al").await;
+    let api = server.api("al", PASSWORD).await;
+    let video = upload(&api, "Rain", &clip(4, 50, true, "320x180")).await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    browser.scripts(false).await;
+    go(&browser, &server, "/login").await;
+    fill(driver, "input[name=username]", "al").await;
+    fill(driver, "input[name=password]", PASSWORD).await;
+    driver.find(By::Css("input[name=password]")).await.unwrap().send_keys(Key::Enter).await.unwrap();
+    assert!(driver.query(By::Css("#live")).first().await.is_ok(), "logged in");
+    go(&browser, &server, "/streams/new").await;
+    fill(driver, "input[name=title]", "Without script").await;
+    driver.find(By::Css(format!("#f-video-1 option[value='{video}']"))).await.unwrap().click().await.unwrap();
+    driver.find(By::Css("#f-target1_platform option[value=youtube]")).await.unwrap().click().await.unwrap();
+    fill(driver, "input[name=target1_key]", "abcd-abcd-abcd-abcd").await;
+    let field = driver.find(By::Css("input[name=target1_key]")).await.unwrap();
+    field.send_keys(Key::Enter).await.unwrap();
+    assert!(driver.query(By::Css(".hero")).first().await.is_ok(), "the page of the new stream");
+    assert_eq!(driver.find(By::Css("h1")).await.unwrap().text().await.unwrap(), "Without script");
+    assert_eq!(api.get("/api/v1/streams?q=without").await.json()["total"], 1);
+    browser.quit().await;
+}
+
+async fn upload(api: &Client, title: &str, file: &Path) -> String {
+    let answer = api.upload("/api/v1/videos", &[("title", title)], &[("file.mp4", file)]).await.expect(201);
+    answer.json()["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// A lively library of the admin, something on air in it.
+async fn furnish(server: &Server, platform: &Platform) -> Vec<(&'static str, String)> {
+    let api = server.api("admin", ADMIN).await;
+    let mut videos = vec![];
+    for (title, seconds, gop, audio, size) in [
+        ("Rain on a tin roof", 12, 50, true, "640x360"),
+        ("Dongeng Kancil dan Buaya — malam ke-3, untuk anak-anak yang belum mau tidur", 6, 50, true, "320x180"),
+        ("Lo-fi beats vol. 12", 4, 50, false, "320x180"),
+        ("Ngaji subuh <ulang>", 9, 225, true, "320x180"),
+    ] {
+        videos.push(upload(&api, title, &clip(seconds, gop, audio, size)).await);
+    }
+    let live = stream(&api, "Lo-fi Jakarta 24/7", &videos[0], &platform.rtmp_url("live"), "a-key-that-is-long-1").await;
+    let night = stream(&api, "Dongeng malam", &videos[1], &platform.rtmp_url("live"), "a-key-that-is-long-2").await;
+    let broken = stream(&api, "Ngaji subuh", &videos[3], &platform.rtmp_url("closed"), "a-key-that-is-long-3").await;
+    let mut schedule = String::new();
+    for (stream, at, rule, duration) in [
+        (&night, "2026-12-01T19:00", Some("FREQ=DAILY"), Some(7200)),
+        (&night, "2027-12-05T08:00", None, None),
+        (&broken, "2027-03-01T04:30", Some("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"), Some(5400)),
+    ] {
+        let body = json!({"stream_id": stream, "starts_at": at, "rule": rule, "duration": duration});
+        schedule = api.post("/api/v1/schedules", &body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    }
+    api.patch(&format!("/api/v1/schedules/{schedule}"), &json!({"paused": true})).await.expect(200);
+    api.post(&format!("/api/v1/streams/{night}/start"), &json!({"stop_after": 3})).await.expect(202);
+    assert!(platform.departure("a-key-that-is-long-2", Duration::from_secs(1)).await);
+    api.post(&format!("/api/v1/streams/{live}/start"), &json!({})).await.expect(202);
+    api.post(&format!("/api/v1/streams/{broken}/start"), &json!({"stop_after": 3600})).await.expect(202);
+    assert!(platform.arrival("a-key-that-is-long-1", Duration::from_secs(15)).await.is_some());
+    server.user("al").await;
+    server.user_with("demo-guest", json!({"role": "demo"})).await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let run = api.get("/api/v1/runs?outcome=completed").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    vec![
+        ("dashboard", "/".into()),
+        ("videos", "/videos".into()),
+        ("videos-list", "/videos?view=list".into()),
+        ("videos-none", "/videos?q=nothing+like+this".into()),
+        ("video", format!("/videos/{}", videos[0])),
+        ("video-trouble", format!("/videos/{}", videos[3])),
+        ("thumbnails", "/thumbnails".into()),
+        ("streams", "/streams".into()),
+        ("stream-new", "/streams/new".into()),
+        ("stream", format!("/streams/{live}")),
+        ("stream-idle", format!("/streams/{night}")),
+        ("stream-trouble", format!("/streams/{broken}")),
+        ("stream-edit", format!("/streams/{live}/edit")),
+        ("schedules", "/schedules".into()),
+        ("schedule-new", format!("/schedules/new?stream={night}")),
+        ("schedule-edit", format!("/schedules/{schedule}/edit")),
+        ("history", "/history".into()),
+        ("run", format!("/history/{run}")),
+        ("settings", "/settings".into()),
+        ("users", "/admin/users".into()),
+        ("user-new", "/admin/users/new".into()),
+        ("user", "/admin/users/al".into()),
+        ("audit", "/admin/audit".into()),
+        ("api", "/api/docs".into()),
+        ("not-found", "/nothing/here".into()),
+    ]
+}
+
+#[tokio::test]
+async fn every_page_is_pictured_wide_and_narrow_light_and_dark_in_both_languages() {
+    let platform = Platform::start();
+    let server = server().await;
+    let pages = furnish(&server, &platform).await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    let mut faults = vec![];
+    for language in ["en", "id"] {
+        for (width, height) in [(1280, 800), (390, 844)] {
+            browser.resize(width, height).await;
+            for dark in [false, true] {
+                browser.prefer_dark(dark).await;
+                let kind = format!("{language}-{width}-{}", if dark { "dark" } else { "light" });
+                driver.delete_all_cookies().await.unwrap();
+                go(&browser, &server, "/login").await;
+                browser.screenshot(&format!("{kind}-login")).await;
+                log_in(&browser, &server, "admin", ADMIN).await;
+                let script = format!(
+                    "const csrf = document.querySelector('meta[name=csrf]').content;
+                     return fetch('/preferences', {{ method: 'POST', body: new URLSearchParams({{ csrf, locale: '{language}' }}) }})
+                        .then(answer => answer.status)"
+                );
+                assert_eq!(run(driver, &script).await, 200);
+                for (name, path) in &pages {
+                    go(&browser, &server, path).await;
+                    until(driver, SOON, "document.readyState === 'complete'").await;
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                    browser.screenshot(&format!("{kind}-{name}")).await;
+                    let wide = run(driver, "return document.documentElement.scrollWidth - innerWidth").await;
+                    if wide.as_f64().is_some_and(|wide| wide > 0.0) {
+                        faults.push(format!("{kind}-{name} is {wide} px wider than the screen"));
+                    }
+                    let complaints = browser.complaints().await;
+                    let expected = |line: &&String| *name != "not-found" || !line.contains("404");
+                    faults.extend(complaints.iter().filter(expected).map(|line| format!("{kind}-{name}: {line}")));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    browser.quit().await;
+}
