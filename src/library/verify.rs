@@ -183,3 +183,71 @@ impl Library {
         Ok((compare(&rows, &disk), rows))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::auth::{SystemLicence, Tenant};
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::foundation::Foundation;
+    use crate::library::Editor;
+    use crate::media::{Picture, PictureKind};
+    use crate::objects::Objects;
+    use crate::store::Store;
+    use crate::vault::Vault;
+
+    async fn editor(home: &Path) -> Editor {
+        let config = Config { home: home.to_owned(), ..Config::default() };
+        let objects = Objects::open(home).unwrap();
+        let store = Store::open_redb(config.data(), Clock::system()).unwrap();
+        let vault = Vault::open(&config.data().join("master.key"), true).unwrap();
+        let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
+        #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
+        let proof = SystemLicence::new().scope(&Tenant::parse("al").unwrap(), "test");
+        let editor = Editor::open(&foundation, &proof);
+        editor.rows().create().await.unwrap();
+        editor.bucket().create(editor.proof()).unwrap();
+        editor
+    }
+
+    fn faults(findings: &[Finding]) -> Vec<Fault> {
+        findings.iter().map(|finding| finding.fault).collect()
+    }
+
+    #[tokio::test]
+    async fn whatever_happens_to_the_bytes_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let editor = editor(home.path()).await;
+        let picture = Picture { bytes: Bytes::from_static(b"picture"), kind: PictureKind::Jpeg, width: 1, height: 1 };
+        let row = editor.keep_picture(picture, "a").await.unwrap();
+        assert_eq!(editor.verify(true).await.unwrap(), []);
+        let path = home.path().join(format!("thumbnails/al/{}.jpg", row.id()));
+        let damage = |bytes: &[u8]| fs::write(&path, bytes).unwrap();
+        damage(b"pictuRe");
+        assert_eq!(editor.verify(false).await.unwrap(), [], "only reading all of it tells");
+        let found = editor.verify(true).await.unwrap();
+        assert_eq!(faults(&found), [Fault::Changed]);
+        assert_eq!(found[0].object, row.id().to_string());
+        damage(b"pict");
+        assert_eq!(faults(&editor.verify(false).await.unwrap()), [Fault::Size, Fault::Ledger]);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(faults(&editor.verify(true).await.unwrap()), [Fault::Missing, Fault::Ledger]);
+        damage(b"picture");
+        fs::write(home.path().join("videos/al/notes.txt"), "x").unwrap();
+        let found = editor.verify(false).await.unwrap();
+        assert_eq!(
+            (faults(&found), found[0].object.as_str()),
+            (vec![Fault::Unknown], "videos/al/notes.txt"),
+            "{found:?}"
+        );
+        fs::remove_file(home.path().join("videos/al/notes.txt")).unwrap();
+        fs::write(home.path().join(format!("videos/al/{}.mp4", Uuid::now_v7())), "x").unwrap();
+        assert_eq!(faults(&editor.verify(false).await.unwrap()), [Fault::Unknown, Fault::Ledger]);
+    }
+}

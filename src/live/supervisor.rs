@@ -419,6 +419,9 @@ impl Supervisor {
             })
             .await?;
         tracing::debug!(run = %id, over, "targets ended");
+        if over && let Err(cause) = self.editor.free_leaving().await {
+            tracing::error!(run = %id, %cause, "a deleted video could not be removed; the next start does it");
+        }
         Ok(())
     }
 

@@ -712,3 +712,35 @@ async fn the_demo_has_samples_that_nobody_can_touch() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// THREATS 33.
+#[tokio::test]
+async fn a_video_that_a_schedule_wants_is_only_deleted_on_purpose() {
+    let server = crate::streams::server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = crate::streams::video(&al, 4).await;
+    let other = crate::streams::video(&al, 4).await;
+    let stream = crate::streams::stream(&al, "Rain & wind", &video, "rtmp://127.0.0.1:1935/live", "abcd-efgh").await;
+    let unused = al.get("/api/v1/videos?filter=unused").await.json();
+    assert_eq!((&unused["total"], &unused["items"][0]["id"]), (&json!(1), &json!(other)));
+    let schedule = json!({"stream_id": stream, "starts_at": "2099-01-01T10:00", "time_zone": "Asia/Jakarta",
+                          "duration": 60});
+    let schedule = al.post("/api/v1/schedules", &schedule).await.expect(201).json();
+    let page = server.login("al", PASSWORD).await;
+    let shown = page.get(&format!("/videos/{video}")).await.expect(200).text();
+    assert!(shown.contains("Rain &amp; wind") && shown.contains("1 schedule"), "{shown}");
+    let address = format!("/api/v1/videos/{video}");
+    let refused = al.delete(&address).await.expect(409);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("Rain & wind"), "{}", refused.text());
+    al.get(&address).await.expect(200);
+    al.delete(&format!("{address}?force=true")).await.expect(204);
+    al.get(&address).await.expect(404);
+    // Without a schedule nothing is in the way; the stream only has one video less.
+    al.delete(&format!("/api/v1/schedules/{}", schedule["id"].as_str().unwrap())).await.expect(204);
+    let second = crate::streams::stream(&al, "Wind", &other, "rtmp://127.0.0.1:1935/live", "ijkl-mnop").await;
+    al.delete(&format!("/api/v1/videos/{other}")).await.expect(204);
+    al.get(&format!("/api/v1/streams/{second}")).await.expect(200);
+    page.get(&format!("/streams/{second}")).await.expect(200);
+    books_are_right(&server, &al, "al").await;
+}
