@@ -291,10 +291,14 @@ impl Board {
         }
     }
 
-    pub(super) fn take_down(&self, tenant: &Tenant, stream: Uuid) {
+    /// Takes a run down; the next one of the same stream may be up already.
+    pub(super) fn take_down(&self, tenant: &Tenant, stream: Uuid, run: Uuid) {
         let key = (tenant.clone(), stream);
-        self.shared.frames.lock().remove(&key);
-        if self.shared.places.lock().states.remove(&key).is_some() {
+        let mut places = self.shared.places.lock();
+        if places.states.get(&key).is_some_and(|entry| entry.state.run_id == Some(run)) {
+            places.states.remove(&key);
+            drop(places);
+            self.shared.frames.lock().remove(&key);
             let _ = self.shared.changes.send(key);
         }
     }

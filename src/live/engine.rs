@@ -288,16 +288,23 @@ impl Engine {
         let holders: Vec<String> = (0..places).map(|place| format!("{run}/{place}")).collect();
         self.platform()
             .write(move |rows| {
+                let long_ago = rows.now() - Duration::from_secs(24 * 3600);
                 let mut held = Vec::new();
                 rows.view().values::<Lease>("lease/key/", |key, lease| {
-                    if holders.contains(&lease.holder) {
+                    if holders.contains(&lease.holder) || lease.expires_at < long_ago {
                         held.push((key.to_owned(), lease));
                     }
                     ControlFlow::Continue(())
                 })?;
                 for (key, lease) in held {
-                    // Asserted, so that it is not taken from somebody else; kept, so that fencing numbers go on.
-                    if rows.value::<Lease>(&key)?.as_ref() == Some(&lease) {
+                    // Asserted, so that it is not taken from somebody else.
+                    if rows.value::<Lease>(&key)?.as_ref() != Some(&lease) {
+                        continue;
+                    }
+                    if lease.expires_at < long_ago {
+                        rows.delete_value(&key);
+                    } else {
+                        // Kept for a while, so that fencing numbers go on.
                         let given = Lease { expires_at: rows.now(), ..lease };
                         rows.put_value(&key, &given)?;
                     }

@@ -109,8 +109,15 @@ pub(super) fn check_videos(
 pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, start: &Start) -> Result<Begun> {
     let stream = rows.need::<LiveStream>(start.stream, None)?;
     let order: Order = rows.value(&Order::key(start.stream))?.unwrap_or_default();
-    let open = open_runs(rows.view())?;
-    if let Some(other) = open.into_iter().find(|run| run.value.stream_id == start.stream) {
+    // By the order, which also tells of a run that this very batch begins; by the view, of one that is being ended.
+    let mut other = match order.run.filter(|_| order.on) {
+        Some(run) => rows.get::<Run>(run)?.filter(|run| run.value.is_open()),
+        None => None,
+    };
+    if other.is_none() {
+        other = open_runs(rows.view())?.into_iter().find(|run| run.value.stream_id == start.stream);
+    }
+    if let Some(other) = other {
         return Ok(Begun::Busy { run: Box::new(other), stopping: !order.on });
     }
     let key = start.schedule.zip(start.occurrence).map(|(schedule, at)| occurrence_key(schedule, at));

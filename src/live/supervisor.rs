@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -60,6 +61,8 @@ struct Seat {
 /// What a look at a seat found out.
 enum Step {
     Nothing,
+    /// The row is another one now.
+    Written,
     Ended(TargetEnd),
 }
 
@@ -96,13 +99,14 @@ impl Supervisor {
     }
 
     /// Until the run is over, its row is gone, or the server ends.
-    pub(super) async fn watch_over(self, wake: &tokio::sync::Notify, end: CancellationToken) {
+    pub(super) async fn watch_over(self, wake: &Notify, end: CancellationToken) {
         let mut seats: Vec<Seat> = Vec::new();
+        let mut stream = None;
         loop {
-            match self.turn(&mut seats, wake, &end).await {
+            match self.turn(&mut stream, &mut seats, wake, &end).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(Error::NotFound) => return self.let_go_of_nothing(&seats),
+                Err(Error::NotFound) => return self.end_without_row(stream, &seats),
                 Err(cause) => {
                     tracing::error!(run = %self.run_id, %cause, "a run could not be looked after; it is tried again");
                     tokio::select! {
@@ -115,7 +119,12 @@ impl Supervisor {
     }
 
     /// The row is gone: the tenant was deleted. Nothing of theirs may go on.
-    fn let_go_of_nothing(&self, seats: &[Seat]) {
+    fn end_without_row(&self, stream: Option<Uuid>, seats: &[Seat]) {
+        let board = self.editor.foundation().board();
+        board.unbook(self.run_id);
+        if let Some(stream) = stream {
+            board.take_down(self.editor.tenant(), stream, self.run_id);
+        }
         for keeper in seats.iter().filter_map(|seat| seat.keeper.as_ref()) {
             if let Err(cause) = keeper.kill() {
                 tracing::error!(run = %self.run_id, %cause, "a keeper without a run could not be ended");
@@ -124,24 +133,30 @@ impl Supervisor {
     }
 
     /// Reads what is wanted and looks at the world until something changes; false when all is over.
-    async fn turn(&self, seats: &mut Vec<Seat>, wake: &tokio::sync::Notify, end: &CancellationToken) -> Result<bool> {
+    async fn turn(
+        &self,
+        known: &mut Option<Uuid>,
+        seats: &mut Vec<Seat>,
+        wake: &Notify,
+        end: &CancellationToken,
+    ) -> Result<bool> {
         let view = self.view().await?;
         let board = self.editor.foundation().board();
-        let stream = view.run.stream_id;
+        let stream = *known.insert(view.run.stream_id);
         if !view.run.is_open() {
             self.engine.over(&self.editor, self.run_id, &view.run).await;
-            board.take_down(self.editor.tenant(), stream);
+            board.take_down(self.editor.tenant(), stream, self.run_id);
             return Ok(false);
         }
         self.engine.watched(&self.editor, self.run_id, &view.run).await?;
         seats.resize_with(view.run.targets.len(), Seat::default);
         loop {
             let looks = seats.iter_mut().enumerate().map(|(number, seat)| self.look(&view, number, seat));
-            let mut ended = Vec::new();
-            let mut failed = None;
+            let (mut ended, mut written, mut failed) = (Vec::new(), false, None);
             for (number, step) in join_all(looks).await.into_iter().enumerate() {
                 match step {
                     Ok(Step::Nothing) => {}
+                    Ok(Step::Written) => written = true,
                     Ok(Step::Ended(end)) => ended.push((number, end)),
                     Err(cause) => failed = Some(cause),
                 }
@@ -153,6 +168,9 @@ impl Supervisor {
             }
             if let Some(cause) = failed {
                 return Err(cause);
+            }
+            if written {
+                return Ok(true);
             }
             tokio::select! {
                 () = end.cancelled() => return Ok(false),
@@ -250,7 +268,31 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Starts a keeper, or notes why not.
     async fn start(
+        &self,
+        view: &View,
+        target: &RunTarget,
+        place: u16,
+        seat: &mut Seat,
+        now: Timestamp,
+    ) -> Result<Step> {
+        let cause = match self.try_start(view, target, place, seat, now).await {
+            Ok(step) => return Ok(step),
+            // Deleted meanwhile.
+            Err(Error::NotFound) => return Err(Error::NotFound),
+            Err(cause) => cause,
+        };
+        tracing::error!(run = %self.run_id, %cause, "a keeper could not be started");
+        seat.setback(cause.message());
+        let hopeless = seat.setbacks >= MOST_REFUSALS && !matches!(cause, Error::OverQuota(_));
+        if target.keeper.is_none() && hopeless {
+            return Ok(Step::Ended(self.never(view, RunOutcome::Failed, Some(cause.message()), now)));
+        }
+        Ok(Step::Written)
+    }
+
+    async fn try_start(
         &self,
         view: &View,
         target: &RunTarget,
@@ -280,20 +322,16 @@ impl Supervisor {
                 self.change(place, move |target| target.keeper = Some(note)).await?;
             }
             Err(Error::Conflict(reason)) if reason.id == "live-key-busy" => {
-                return Ok(self.key_is_busy(view, target, seat, now));
+                return Ok(match self.key_is_busy(view, target, seat, now) {
+                    Step::Nothing => Step::Written,
+                    step => step,
+                });
             }
             // Somebody else's keeper of this run: the next look finds it.
             Err(Error::Conflict(_)) => {}
-            Err(cause @ Error::OverQuota(_)) => seat.setback(cause.message()),
-            Err(cause) => {
-                tracing::error!(run = %self.run_id, %cause, "a keeper could not be started");
-                seat.setback(cause.message());
-                if target.keeper.is_none() && seat.setbacks >= MOST_REFUSALS {
-                    return Ok(Step::Ended(self.never(view, RunOutcome::Failed, Some(cause.message()), now)));
-                }
-            }
+            Err(cause) => return Err(cause),
         }
-        Ok(Step::Nothing)
+        Ok(Step::Written)
     }
 
     fn key_is_busy(&self, view: &View, target: &RunTarget, seat: &mut Seat, now: Timestamp) -> Step {
