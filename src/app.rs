@@ -338,8 +338,12 @@ async fn look_after_libraries(server: &Server, licence: &SystemLicence, end: Can
     match UserName::parse("demo") {
         Ok(demo) => {
             let editor = Editor::open(&server.foundation, &licence.scope(&demo.own_tenant(), "samples"));
-            match editor.make_samples().await {
-                Ok(_) | Err(Error::NotFound) => {}
+            let made = match editor.make_samples().await {
+                Ok(videos) => editor.make_sample_streams(&videos).await,
+                Err(cause) => Err(cause),
+            };
+            match made {
+                Ok(()) | Err(Error::NotFound) => {}
                 Err(cause) => tracing::warn!(%cause, "the demo has no samples; the next start tries again"),
             }
         }

@@ -21,6 +21,7 @@ pub mod process;
 pub mod progress;
 pub mod redact;
 pub mod run;
+pub(crate) mod sample;
 pub(crate) mod start;
 pub mod stream;
 mod supervisor;

@@ -24,6 +24,7 @@ use crate::auth::{Actor, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
+use crate::live::sample;
 use crate::live::start::{self, Begun, Start};
 use crate::live::{Engine, LiveStream, Run};
 use crate::store::rows::{Reader, Row, Writer};
@@ -407,6 +408,12 @@ fn deal_with(rows: &mut Writer<'_>, library: &Library, actor: &Actor, id: Uuid, 
             break;
         }
         due.push(occurrence);
+    }
+    if sample::is_shown_only(rows.view(), row.value.stream_id)? {
+        if let Some(last) = due.last() {
+            rows.put_value(&Passed::key(id), &Passed { through: last.start, ..after })?;
+        }
+        return Ok(Next::At(next));
     }
     // Of a long absence the newest are told one by one.
     let told = due.len().saturating_sub(MOST_MISSED);

@@ -88,18 +88,20 @@ fn nowhere(folder: &Path, text: &str) {
 async fn two_users_videos_of_one_name_go_on_air_at_the_second_and_end_at_the_second() {
     let platform = Platform::start();
     let server = server().await;
-    let (at, length) = (ahead(14), 12);
     let mut users = Vec::new();
     for (name, key) in [("al", "the-key-of-al-aaaa-bbbb"), ("bo", "the-key-of-bo-cccc-dddd")] {
         server.user(name).await;
         let api = server.api(name, PASSWORD).await;
         // Each uploads a `rain.mp4`.
         let id = stream(&api, &format!("Rain of {name}"), &video(&api, 4).await, &platform.rtmp_url("live"), key).await;
-        let schedule = plan(&api, &id, at, length).await;
+        users.push((api, id, key));
+    }
+    let (at, length) = (ahead(8), 12);
+    for (api, id, _) in &users {
+        let schedule = plan(api, id, at, length).await;
         let coming = api.get(&format!("/api/v1/schedules/{schedule}/occurrences?count=5")).await.expect(200).json();
         assert_eq!(coming["items"].as_array().map(Vec::len), Some(1), "{coming}");
-        assert_eq!(state(&api, &id).await["name"], "scheduled");
-        users.push((api, id, key));
+        assert_eq!(state(api, id).await["name"], "scheduled");
     }
     assert!(since(at) < -1.0, "there is time before the planned second: {}", since(at));
     let early = Duration::try_from(at.duration_since(Timestamp::now())).unwrap() - Duration::from_millis(100);
@@ -425,4 +427,20 @@ async fn an_occurrence_that_was_slept_through_is_made_up_for_or_told() {
     assert_eq!(runs.len(), 2, "{runs:?}");
     let missed = runs.iter().find(|run| run["stream_id"] == json!(missed)).unwrap();
     assert_eq!((&missed["outcome"], &missed["started_at"]), (&json!("missed"), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_demo_has_streams_and_a_past_to_show() {
+    let server = Server::start_with(&[], &[]).await;
+    let admin = server.api("admin", crate::support::server::ADMIN).await;
+    let mut next = Value::Null;
+    for _ in 0..300 {
+        next = admin.get("/api/v1/status").await.expect(200).json()["next"].clone();
+        if next.as_array().unwrap().len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let tenants: Vec<_> = next.as_array().unwrap().iter().map(|due| due["tenant"].as_str().unwrap()).collect();
+    assert_eq!(tenants, ["demo", "demo"], "{next}");
 }

@@ -46,3 +46,5 @@ live-no-memory = The server has no memory for one more stream: this one needs { 
 live-no-uplink = The server's uplink is full: this stream needs { $needed } Mbit/s, running streams take { $used } Mbit/s of { $limit } Mbit/s. Stop another one first, or use a video with a lower bitrate.
 live-reason-time-over = The time on air was over before it could begin.
 live-does-not-end = A stream of { $tenant } does not end. Look at the processes of this server, then try again.
+live-sample-morning = Quiet morning
+live-sample-evening = Evening by the sea

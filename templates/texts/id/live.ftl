@@ -46,3 +46,5 @@ live-no-memory = Memori server tidak cukup untuk satu siaran lagi: siaran ini bu
 live-no-uplink = Uplink server penuh: siaran ini butuh { $needed } Mbit/s, siaran yang berjalan memakai { $used } Mbit/s dari { $limit } Mbit/s. Hentikan siaran lain dulu, atau pakai video dengan bitrate lebih rendah.
 live-reason-time-over = Waktu tayangnya habis sebelum sempat dimulai.
 live-does-not-end = Ada siaran milik { $tenant } yang tidak mau berakhir. Periksa proses di server ini, lalu coba lagi.
+live-sample-morning = Pagi yang tenang
+live-sample-evening = Malam di tepi laut
