@@ -162,6 +162,23 @@ impl Library {
             .await
     }
 
+    /// Id and title of every stream, by title, to choose from.
+    pub async fn stream_titles(&self) -> Result<Vec<(Uuid, String)>> {
+        let mut titles = self
+            .rows()
+            .read(|rows| {
+                let mut titles = Vec::new();
+                rows.each::<LiveStream>(false, |row| {
+                    titles.push((row.id(), row.value.title));
+                    std::ops::ControlFlow::Continue(())
+                })?;
+                Ok(titles)
+            })
+            .await?;
+        titles.sort_by_cached_key(|(id, title)| (title.to_lowercase(), *id));
+        Ok(titles)
+    }
+
     /// How a stream is.
     pub async fn stream_state(&self, id: Uuid) -> Result<State> {
         Ok(self.stream(id).await?.state)

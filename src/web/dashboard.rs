@@ -1,7 +1,11 @@
 //! The first page: what is on air and is it well, what comes next, is the box well.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -13,7 +17,7 @@ use crate::auth::Identity;
 use crate::error::Result;
 use crate::host::{Figures, Level, Share};
 use crate::library::{Library, count_videos};
-use crate::live::{RunFilter, RunOutcome, RunQuery, State, StreamFilter, StreamQuery, StreamSort, StreamView};
+use crate::live::{RunFilter, RunOutcome, RunQuery, State, StreamQuery, StreamView};
 use crate::schedule::{ScheduleFilter, ScheduleQuery, ScheduleView};
 use crate::store::paged::Place;
 use crate::text::Message;
@@ -28,6 +32,8 @@ pub const ROUTES: &[Route] = &[
 const ON_AIR: usize = 50;
 /// Occurrences that are shown.
 const NEXT: usize = 5;
+/// How long the occurrences that were read last are good for.
+const FRESH: Duration = Duration::from_secs(5);
 /// Runs in trouble that are shown, and for how long, in seconds.
 const TROUBLE: usize = 5;
 const TROUBLE_AGE: i64 = 24 * 3600;
@@ -40,26 +46,50 @@ struct Seen {
     figures: Figures,
 }
 
-async fn look(page: &Page, library: &Library) -> Result<Seen> {
-    let place = Place { limit: ON_AIR, ..Place::default() };
-    let on_air = StreamQuery {
-        filter: StreamFilter::OnAir,
-        sort: StreamSort::Title,
-        place: place.clone(),
-        ..StreamQuery::default()
-    };
-    // The board knows at once whether there is anything to look for.
-    let on_air = match library.foundation().board().on_air_count(library.scope()) {
-        0 => Vec::new(),
-        _ => library.streams(on_air).await?.items,
-    };
-    let place = Place { limit: NEXT, ..Place::default() };
-    let coming = ScheduleQuery { filter: ScheduleFilter::Coming, place, ..ScheduleQuery::default() };
+/// The next occurrences as they were read last.
+struct Read {
+    at: Instant,
+    /// What was on air then: a start uses an occurrence up.
+    beside: Vec<Uuid>,
+    next: Vec<ScheduleView>,
+}
+
+/// The next occurrences: what a page looks at all the time is not computed anew each time.
+#[derive(Clone, Default)]
+struct Coming {
+    last: Arc<Mutex<Option<Read>>>,
+}
+
+impl Coming {
+    async fn read(&self, library: &Library, on_air: &[StreamView]) -> Result<Vec<ScheduleView>> {
+        let beside: Vec<Uuid> = on_air.iter().map(|view| view.row.id()).collect();
+        if let Some(last) = self.last.lock().as_ref()
+            && last.at.elapsed() < FRESH
+            && last.beside == beside
+        {
+            return Ok(last.next.clone());
+        }
+        let place = Place { limit: NEXT, ..Place::default() };
+        let coming = ScheduleQuery { filter: ScheduleFilter::Coming, place, ..ScheduleQuery::default() };
+        let next = library.schedules(coming).await?.items;
+        *self.last.lock() = Some(Read { at: Instant::now(), beside, next: next.clone() });
+        Ok(next)
+    }
+}
+
+async fn look(page: &Page, library: &Library, coming: &Coming) -> Result<Seen> {
+    let board = library.foundation().board();
+    let mut on_air = Vec::new();
+    for (id, _) in board.on_air(library.scope()).into_iter().take(ON_AIR) {
+        // One that ended a moment ago may be deleted by now.
+        on_air.extend(library.stream(id).await.ok().filter(|view| view.state.name.is_on_air()));
+    }
+    on_air.sort_by_cached_key(|view| (view.row.value.title.to_lowercase(), view.row.id()));
     Ok(Seen {
         now: library.foundation().clock().now(),
+        next: coming.read(library, &on_air).await?,
         on_air,
-        next: library.schedules(coming).await?.items,
-        figures: page.server().host.figures(library.foundation().board().bitrate())?,
+        figures: page.server().host.figures(board.bitrate())?,
     })
 }
 
@@ -127,7 +157,7 @@ async fn steps(library: &Library) -> Result<Value> {
 }
 
 async fn show(page: Page, library: Library) -> Result<HttpResponse> {
-    let seen = look(&page, &library).await?;
+    let seen = look(&page, &library, &Coming::default()).await?;
     let on_air = seen.on_air.iter().map(|StreamView { row, state }| {
         let targets = row.value.targets.iter().map(|target| {
             let shown = state.targets.iter().find(|shown| shown.id == target.id);
@@ -177,8 +207,8 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
 }
 
 /// One event: see `static/own/live.js`.
-async fn tell(page: Page, library: Library) -> Result<String> {
-    let seen = look(&page, &library).await?;
+async fn tell(page: Page, library: Library, coming: Coming) -> Result<String> {
+    let seen = look(&page, &library, &coming).await?;
     let (mut text, mut value, mut level) = (Map::new(), Map::new(), Map::new());
     for StreamView { row, state } in &seen.on_air {
         text.insert(format!("{}/words", row.id()), json!(words::state(&page, state, seen.now)));
@@ -195,5 +225,6 @@ async fn tell(page: Page, library: Library) -> Result<String> {
 }
 
 async fn events(request: HttpRequest, page: Page, me: Identity, library: Library) -> Result<HttpResponse> {
-    answer(&request, me, move || tell(page.clone(), library.clone())).await
+    let coming = Coming::default();
+    answer(&request, me, move || tell(page.clone(), library.clone(), coming.clone())).await
 }

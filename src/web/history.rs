@@ -11,8 +11,7 @@ use super::words::seconds_between;
 use super::{Access, Page, Query, Route};
 use crate::error::Result;
 use crate::library::Library;
-use crate::live::{Run, RunFilter, RunOutcome, RunQuery, RunSort, StreamQuery, StreamSort};
-use crate::store::paged::Place;
+use crate::live::{Run, RunFilter, RunOutcome, RunQuery, RunSort};
 use crate::store::rows::Row;
 
 /// This room's part of the surface.
@@ -77,10 +76,8 @@ async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpR
 
 /// Streams to choose from.
 pub(super) async fn stream_options(library: &Library) -> Result<Vec<Value>> {
-    let place = Place { limit: 2000, ..Place::default() };
-    let streams = library.streams(StreamQuery { sort: StreamSort::Title, place, ..StreamQuery::default() }).await?;
-    let options = streams.items.into_iter().map(|view| json!({"id": view.row.id(), "title": view.row.value.title}));
-    Ok(options.collect())
+    let titles = library.stream_titles().await?.into_iter();
+    Ok(titles.map(|(id, title)| json!({"id": id, "title": title})).collect())
 }
 
 /// The word for how a run went, or that it goes on.

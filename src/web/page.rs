@@ -362,6 +362,17 @@ impl Page {
         response.finish()
     }
 
+    /// After an act by a button of a list: back to the list, which then says why it could not be done now.
+    ///
+    /// # Errors
+    /// `error` itself where it is no conflict, or the form names no page to return to.
+    pub fn back_with(&self, back: Option<&str>, error: Error) -> Result<HttpResponse> {
+        match (back, error) {
+            (Some(back), Error::Conflict(message)) => Ok(self.see_other(back, "bad", Some(message))),
+            (_, error) => Err(error),
+        }
+    }
+
     /// A cookie that carries nothing secret.
     pub(super) fn preference(&self, name: &str, value: &str, age: Duration) -> Cookie<'static> {
         Cookie::build(name.to_owned(), value.to_owned())

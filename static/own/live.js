@@ -48,7 +48,7 @@
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, 1e5) * 1.15] } },
       axes: [
-        { ...axis, values: (_, splits) => splits.map(at => told.format(new Date(at * 1000)).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
+        { ...axis, space: 72, values: (_, splits) => splits.map(at => told.format(new Date(at * 1000)).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
         { ...axis, size: 52, values: (_, splits) => splits.map(at => new Intl.NumberFormat(texts.locale).format(at / 1e6)) },
       ],
       series: [

@@ -24,6 +24,8 @@ async fn a_new_user_is_told_the_first_steps_and_how_the_box_is() {
     assert!(first["value"]["box/memory"].as_f64().unwrap() > 0.0, "{first}");
     assert!(["ok", "warn", "bad"].contains(&first["level"]["box/disk"].as_str().unwrap()));
     assert_eq!(first["on_air"], 0);
+    let lost = page.get("/nothing/here").await.expect(404).text();
+    assert!(lost.contains("/logout"), "a page that is not there is still a page of theirs");
 }
 
 #[tokio::test]

@@ -196,6 +196,10 @@ async fn run_now_twice_is_one_run() {
     assert_eq!(run.json()["schedule_id"], json!(id));
     assert_eq!(run.json()["occurrence_at"], Value::Null);
     page.form(&format!("/schedules/{id}/run-now"), &[]).await.expect(409);
+    // From a list one comes back to the list, which says why.
+    let back = page.form(&format!("/schedules/{id}/run-now"), &[("back", "/schedules?q=rain")]).await.expect(303);
+    assert_eq!(back.header("location"), "/schedules?q=rain");
+    assert!(page.get("/schedules?q=rain").await.text().contains("flash-bad"));
     assert!(platform.arrival("run-now-key", Duration::from_secs(15)).await.is_some());
     assert_eq!(api.get("/api/v1/runs").await.json()["total"], 1);
     assert_eq!(api.get(run.header("location")).await.expect(200).json()["id"], run.json()["id"]);

@@ -238,14 +238,19 @@ async fn pause(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothi
 }
 
 async fn resume(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
-    let view = editor.resume_schedule(*id).await?;
+    let view = match editor.resume_schedule(*id).await {
+        Ok(view) => view,
+        Err(refused) => return page.back_with(form.back.as_deref(), refused),
+    };
     let path = form.back.as_deref().unwrap_or("/schedules");
     Ok(page.see_other(path, "ok", Some(Message::new("schedule-now-resumed").with("title", view.stream_title))))
 }
 
 async fn run_now(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
     let view = editor.schedule(*id).await?;
-    editor.run_now(*id).await?;
+    if let Err(refused) = editor.run_now(*id).await {
+        return page.back_with(form.back.as_deref(), refused);
+    }
     let path = form.back.unwrap_or_else(|| format!("/streams/{}", view.row.value.stream_id));
     Ok(page.see_other(&path, "ok", Some(Message::new("stream-started").with("title", view.stream_title))))
 }

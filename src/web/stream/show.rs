@@ -46,18 +46,19 @@ pub(crate) fn has_frame(state: &State) -> bool {
 /// The states of the page's targets, in the order of the stream: on air as they are, else as the stream is.
 fn targets(page: &Page, view: &StreamView, now: Timestamp) -> Vec<Value> {
     let state = &view.state;
+    let off = if state.name == StateName::Scheduled { StateName::Scheduled } else { StateName::Idle };
     let stored = view.row.value.targets.iter().map(|target| {
         let shown = state.targets.iter().find(|shown| shown.id == target.id);
-        let name = shown
-            .map_or(if state.name == StateName::Scheduled { StateName::Scheduled } else { StateName::Idle }, |shown| {
-                shown.name
-            });
+        let words = match shown {
+            Some(shown) => words::target(page, shown, now),
+            None => page.text(&Message::new("words-idle")),
+        };
         json!({
             "platform": target.platform.code(),
             "url": target.url.as_ref().map(ToString::to_string),
             "key_masked": target.key_masked,
-            "state": name.code(),
-            "words": shown.map(|shown| words::target(page, shown, now)).unwrap_or_default(),
+            "state": shown.map_or(off, |shown| shown.name).code(),
+            "words": words,
         })
     });
     stored.collect()
@@ -225,6 +226,7 @@ pub(super) async fn start(
             let message = Message::new("stream-started").with("title", view.row.value.title);
             Ok(page.see_other(&path, "ok", Some(message)))
         }
+        Err(refused @ Error::Conflict(_)) if form.back.is_some() => page.back_with(form.back.as_deref(), refused),
         Err(refused) => {
             let context = context(&page, &editor, &view).await?;
             page.refuse("streams", "stream/show.html", context, &form.typed, refused).await
