@@ -12,6 +12,7 @@ mod keeper;
 mod library;
 mod live;
 mod media;
+mod routes;
 mod schedules;
 mod streams;
 mod support;

@@ -1,0 +1,571 @@
+//! The walk over the whole surface: as a stranger, as a demo user, as somebody from another library, as a user on the
+//! operator's ground. Every route stands in [`CASES`]; one that does not fails the walk.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::streams::{stream, video};
+use crate::support::server::{ADMIN, Answer, Client, PASSWORD, Server};
+
+/// What stands for `{…}` in a path.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Of {
+    None,
+    Video,
+    Thumbnail,
+    Stream,
+    Schedule,
+    Run,
+    Session,
+    User,
+    Tenant,
+    Asset,
+}
+use Of::*;
+
+/// What is sent: good enough to be done if it were allowed.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Nothing,
+    Fields(&'static str),
+    Json(&'static str),
+    File,
+}
+use Body::*;
+
+/// Method, path, what the parameter is, what is sent.
+type Case = (&'static str, &'static str, Of, Body);
+
+const SCHEDULE: &str = "stream_id=STREAM&starts_date=2031-01-01&starts_time=19:00&time_zone=Asia/Jakarta&repeat=once";
+const STREAM: &str = "title=Changed&videos=VIDEO&order=listed&target1_platform=youtube&target1_key=aaaa-bbbb-cccc-dddd";
+const STREAM_JSON: &str =
+    r#"{"title":"Changed","videos":["VIDEO"],"targets":[{"platform":"youtube","key":"aaaa-bbbb-cccc-dddd"}]}"#;
+const SCHEDULE_JSON: &str = r#"{"stream_id":"STREAM","starts_at":"2031-01-01T19:00:00","duration":60}"#;
+const USER_FIELDS: &str = "username=new&password=a+few+words&role=user&plan=free&quota=";
+
+/// The whole surface.
+const CASES: &[Case] = &[
+    ("GET", "/static/{hash}/{path:.*}", Asset, Nothing),
+    ("GET", "/login", None, Nothing),
+    ("POST", "/login", None, Fields("username=nobody&password=wrong+words")),
+    ("POST", "/login/demo", None, Nothing),
+    ("POST", "/logout", None, Nothing),
+    ("POST", "/preferences", None, Fields("theme=dark")),
+    ("GET", "/settings", None, Nothing),
+    ("POST", "/settings/profile", None, Fields("time_zone=Europe/London&locale=id&theme=dark")),
+    (
+        "POST",
+        "/settings/password",
+        None,
+        Fields("current_password=not+in+any+list&password=other+one&repeat=other+one"),
+    ),
+    ("POST", "/settings/sessions/end-all", None, Nothing),
+    ("POST", "/settings/sessions/{id}/end", Session, Nothing),
+    ("GET", "/settings/audit", None, Nothing),
+    ("GET", "/settings/audit/export", None, Nothing),
+    ("GET", "/admin/users", None, Nothing),
+    ("POST", "/admin/users", None, Fields(USER_FIELDS)),
+    ("GET", "/admin/users/new", None, Nothing),
+    ("GET", "/admin/users/{name}", User, Nothing),
+    ("POST", "/admin/users/{name}", User, Fields("role=admin&plan=enterprise&quota=1")),
+    ("POST", "/admin/users/{name}/password", User, Fields("password=other+words")),
+    ("POST", "/admin/users/{name}/delete", User, Fields("name=al")),
+    ("GET", "/admin/audit", None, Nothing),
+    ("GET", "/admin/audit/export", None, Nothing),
+    ("GET", "/healthz", None, Nothing),
+    ("GET", "/readyz", None, Nothing),
+    ("GET", "/metrics", None, Nothing),
+    ("GET", "/", None, Nothing),
+    ("GET", "/events", None, Nothing),
+    ("GET", "/videos", None, Nothing),
+    ("POST", "/videos", None, File),
+    ("GET", "/videos/{id}", Video, Nothing),
+    ("POST", "/videos/{id}", Video, Fields("title=Changed&description=&tags=")),
+    ("POST", "/videos/{id}/delete", Video, Nothing),
+    ("POST", "/videos/delete", None, Fields("ids=VIDEO")),
+    ("POST", "/videos/{id}/frame", Video, Fields("at=1")),
+    ("POST", "/videos/{id}/thumbnail", Video, Fields("thumbnail_id=THUMBNAIL")),
+    ("GET", "/videos/{id}/content", Video, Nothing),
+    ("GET", "/videos/{id}/download", Video, Nothing),
+    ("GET", "/videos/{id}/thumbnail", Video, Nothing),
+    ("GET", "/thumbnails", None, Nothing),
+    ("POST", "/thumbnails", None, File),
+    ("POST", "/thumbnails/{id}", Thumbnail, Fields("title=Changed")),
+    ("POST", "/thumbnails/{id}/delete", Thumbnail, Nothing),
+    ("GET", "/thumbnails/{id}/content", Thumbnail, Nothing),
+    ("GET", "/streams", None, Nothing),
+    ("GET", "/streams/new", None, Nothing),
+    ("POST", "/streams", None, Fields(STREAM)),
+    ("GET", "/streams/{id}", Stream, Nothing),
+    ("POST", "/streams/{id}", Stream, Fields(STREAM)),
+    ("GET", "/streams/{id}/edit", Stream, Nothing),
+    ("GET", "/streams/{id}/events", Stream, Nothing),
+    ("GET", "/streams/{id}/frame.jpg", Stream, Nothing),
+    ("POST", "/streams/{id}/start", Stream, Nothing),
+    ("POST", "/streams/{id}/stop", Stream, Nothing),
+    ("POST", "/streams/{id}/delete", Stream, Nothing),
+    ("GET", "/schedules", None, Nothing),
+    ("GET", "/schedules/new", None, Nothing),
+    ("GET", "/schedules/preview", None, Nothing),
+    ("POST", "/schedules", None, Fields(SCHEDULE)),
+    ("GET", "/schedules/{id}/edit", Schedule, Nothing),
+    ("POST", "/schedules/{id}", Schedule, Fields(SCHEDULE)),
+    ("POST", "/schedules/{id}/pause", Schedule, Nothing),
+    ("POST", "/schedules/{id}/resume", Schedule, Nothing),
+    ("POST", "/schedules/{id}/run-now", Schedule, Nothing),
+    ("POST", "/schedules/{id}/delete", Schedule, Nothing),
+    ("GET", "/history", None, Nothing),
+    ("GET", "/history/{id}", Run, Nothing),
+    ("GET", "/api/docs", None, Nothing),
+    ("GET", "/api/v1/openapi.json", None, Nothing),
+    ("GET", "/api/v1/healthz", None, Nothing),
+    ("GET", "/api/v1/readyz", None, Nothing),
+    ("GET", "/api/v1/metrics", None, Nothing),
+    ("GET", "/api/v1/audit", None, Nothing),
+    ("GET", "/api/v1/audit/export", None, Nothing),
+    ("POST", "/api/v1/auth/login", None, Json(r#"{"username":"nobody","password":"wrong words"}"#)),
+    ("POST", "/api/v1/auth/refresh", None, Json(r#"{"refresh_token":"x"}"#)),
+    ("POST", "/api/v1/auth/logout", None, Json("{}")),
+    ("GET", "/api/v1/auth/me", None, Nothing),
+    ("PATCH", "/api/v1/auth/me", None, Json(r#"{"time_zone":"Europe/London"}"#)),
+    ("POST", "/api/v1/auth/password", None, Json(r#"{"current_password":"not in any list","password":"other one"}"#)),
+    ("GET", "/api/v1/auth/sessions", None, Nothing),
+    ("DELETE", "/api/v1/auth/sessions", None, Nothing),
+    ("DELETE", "/api/v1/auth/sessions/{id}", Session, Nothing),
+    ("GET", "/api/v1/usage", None, Nothing),
+    ("GET", "/api/v1/usage/{tenant}", Tenant, Nothing),
+    ("GET", "/api/v1/users", None, Nothing),
+    ("POST", "/api/v1/users", None, Json(r#"{"username":"new","password":"a few words"}"#)),
+    ("GET", "/api/v1/users/{name}", User, Nothing),
+    ("PATCH", "/api/v1/users/{name}", User, Json(r#"{"role":"admin"}"#)),
+    ("DELETE", "/api/v1/users/{name}", User, Nothing),
+    ("GET", "/api/v1/status", None, Nothing),
+    ("POST", "/api/v1/stop", None, Json(r#"{"all":true}"#)),
+    ("POST", "/api/v1/verify", None, Json("{}")),
+    ("GET", "/api/v1/videos", None, Nothing),
+    ("POST", "/api/v1/videos", None, File),
+    ("GET", "/api/v1/videos/{id}", Video, Nothing),
+    ("PATCH", "/api/v1/videos/{id}", Video, Json(r#"{"title":"Changed"}"#)),
+    ("DELETE", "/api/v1/videos/{id}", Video, Nothing),
+    ("GET", "/api/v1/videos/{id}/content", Video, Nothing),
+    ("GET", "/api/v1/videos/{id}/thumbnail", Video, Nothing),
+    ("POST", "/api/v1/videos/{id}/frame", Video, Json(r#"{"at":1}"#)),
+    ("GET", "/api/v1/thumbnails", None, Nothing),
+    ("POST", "/api/v1/thumbnails", None, File),
+    ("GET", "/api/v1/thumbnails/{id}", Thumbnail, Nothing),
+    ("PATCH", "/api/v1/thumbnails/{id}", Thumbnail, Json(r#"{"title":"Changed"}"#)),
+    ("DELETE", "/api/v1/thumbnails/{id}", Thumbnail, Nothing),
+    ("GET", "/api/v1/thumbnails/{id}/content", Thumbnail, Nothing),
+    ("GET", "/api/v1/streams", None, Nothing),
+    ("POST", "/api/v1/streams", None, Json(STREAM_JSON)),
+    ("GET", "/api/v1/streams/{id}", Stream, Nothing),
+    ("PATCH", "/api/v1/streams/{id}", Stream, Json(r#"{"title":"Changed"}"#)),
+    ("DELETE", "/api/v1/streams/{id}", Stream, Nothing),
+    ("POST", "/api/v1/streams/{id}/start", Stream, Json("{}")),
+    ("POST", "/api/v1/streams/{id}/stop", Stream, Json("{}")),
+    ("GET", "/api/v1/streams/{id}/runs", Stream, Nothing),
+    ("GET", "/api/v1/streams/{id}/log", Stream, Nothing),
+    ("GET", "/api/v1/streams/{id}/events", Stream, Nothing),
+    ("GET", "/api/v1/schedules", None, Nothing),
+    ("POST", "/api/v1/schedules", None, Json(SCHEDULE_JSON)),
+    ("GET", "/api/v1/schedules/{id}", Schedule, Nothing),
+    ("PATCH", "/api/v1/schedules/{id}", Schedule, Json(r#"{"paused":true}"#)),
+    ("DELETE", "/api/v1/schedules/{id}", Schedule, Nothing),
+    ("POST", "/api/v1/schedules/{id}/run-now", Schedule, Json("{}")),
+    ("GET", "/api/v1/schedules/{id}/occurrences", Schedule, Nothing),
+    ("GET", "/api/v1/runs", None, Nothing),
+    ("GET", "/api/v1/runs/{id}", Run, Nothing),
+];
+
+/// Reads that have nothing to show for somebody who may read: what is not on air has no picture; strangers share the
+/// demo account, so that its record, which names addresses, is not given out.
+fn answer_to_a_reader(path: &str, role: &str) -> &'static [u16] {
+    match path {
+        "/streams/{id}/frame.jpg" => &[404],
+        "/login" => &[200, 303],
+        "/settings/audit/export" | "/api/v1/audit/export" if role == "demo" => &[403],
+        "/schedules/preview" => &[200, 422],
+        _ => &[200],
+    }
+}
+
+struct World {
+    server: Server,
+    /// Everything of `al`, by kind.
+    ids: BTreeMap<&'static str, String>,
+    routes: Vec<(String, String, String)>,
+}
+
+/// A stream that was on air once, planned for later, of an uploaded video: a library with a row of each kind.
+async fn world() -> World {
+    let server = Server::start_with(&[("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true")], &[]).await;
+    server.user("al").await;
+    server.user("bo").await;
+    server.user_with("look", json!({"role": "demo", "tenant": "al"})).await;
+    let al = server.api("al", PASSWORD).await;
+    let id = |answer: Answer| answer.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let video = video(&al, 2).await;
+    let thumbnail = picture(&al, al.request(Method::POST, "/api/v1/thumbnails")).await.expect(201).json();
+    let thumbnail = thumbnail["items"][0]["id"].as_str().unwrap().to_owned();
+    // Nobody listens there: the run fails, and is stopped.
+    let stream = stream(&al, "Rain", &video, "rtmp://127.0.0.1:9/live", "abcd-efgh").await;
+    let planned = SCHEDULE_JSON.replace("STREAM", &stream);
+    let schedule = id(al.post("/api/v1/schedules", &serde_json::from_str(&planned).unwrap()).await);
+    al.post(&format!("/api/v1/streams/{stream}/start"), &json!({})).await.expect(202);
+    let path = format!("/api/v1/streams/{stream}");
+    let mut runs = Value::Null;
+    for wanted in ["started", "ended"] {
+        for round in 0.. {
+            runs = al.get("/api/v1/runs").await.expect(200).json()["items"].clone();
+            let state = al.get(&path).await.json()["state"]["name"].clone();
+            let is_idle = ["idle", "ended", "failed", "scheduled"].contains(&state.as_str().unwrap());
+            if (wanted == "started") == !is_idle && !runs[0].is_null() {
+                break;
+            }
+            assert!(round < 200, "not {wanted}: {state} {runs}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if wanted == "started" {
+            al.post(&format!("{path}/stop"), &json!({})).await;
+        }
+    }
+    let run = runs[0]["id"].as_str().unwrap().to_owned();
+    let sessions = al.get("/api/v1/auth/sessions").await.json();
+    let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
+    let ids = BTreeMap::from([
+        ("VIDEO", video),
+        ("THUMBNAIL", thumbnail),
+        ("STREAM", stream),
+        ("SCHEDULE", schedule),
+        ("RUN", run),
+        ("SESSION", session),
+    ]);
+    let text = |route: &Value, field: &str| route[field].as_str().unwrap().to_owned();
+    let listed = server.cli(&["routes", "--json"]).await.json();
+    let routes = listed.as_array().unwrap().iter();
+    let routes = routes.map(|route| (text(route, "method"), text(route, "path"), text(route, "access"))).collect();
+    World { server, ids, routes }
+}
+
+/// Sends a small picture, or what looks like one to whoever does not look.
+async fn picture(client: &Client, request: reqwest::RequestBuilder) -> Answer {
+    let mut png = Cursor::new(Vec::new());
+    image::RgbImage::new(32, 18).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let part = Part::bytes(png.into_inner()).file_name("picture.png").mime_str("image/png").unwrap();
+    let form = Form::new().text("csrf", client.csrf.clone()).part("file", part);
+    client.send(request.multipart(form)).await
+}
+
+impl World {
+    fn case(&self, method: &str, path: &str) -> Case {
+        *CASES
+            .iter()
+            .find(|case| case.0 == method && case.1 == path)
+            .unwrap_or_else(|| panic!("{method} {path} has no case: add one, so that the walk tries it"))
+    }
+
+    /// A path with its parameter: al's own, or one that was made up.
+    fn path(&self, case: &Case, made_up: bool) -> String {
+        let id = |name: &str| {
+            if made_up { "01900000-0000-7000-8000-000000000000".to_owned() } else { self.ids[name].clone() }
+        };
+        let (name, value) = match case.2 {
+            None => return case.1.to_owned(),
+            Asset => return "/static/x/app.css".to_owned(),
+            Video => ("{id}", id("VIDEO")),
+            Thumbnail => ("{id}", id("THUMBNAIL")),
+            Stream => ("{id}", id("STREAM")),
+            Schedule => ("{id}", id("SCHEDULE")),
+            Run => ("{id}", id("RUN")),
+            Session => ("{id}", id("SESSION")),
+            User => ("{name}", if made_up { "nobody" } else { "al" }.to_owned()),
+            Tenant => ("{tenant}", if made_up { "nobody" } else { "al" }.to_owned()),
+        };
+        let path = case.1.replace(name, &value);
+        assert!(!path.contains('{'), "{path}");
+        path
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, id) in &self.ids {
+            text = text.replace(name, id);
+        }
+        text
+    }
+
+    /// Tries a route with its own body and whatever proof the client has. A GET of a file is asked for with a format.
+    async fn ask(&self, client: &Client, case: &Case, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let method: Method = case.0.parse().unwrap();
+        let path = if path.ends_with("/export") { format!("{path}?format=csv") } else { path.to_owned() };
+        let mut request = client.request(method, &path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let is_api = path.starts_with("/api/");
+        if is_api && case.0 != "GET" && client.token.is_none() && !client.csrf.is_empty() {
+            request = request.header("x-csrf-token", &client.csrf);
+        }
+        let answer = match case.3 {
+            Nothing if case.0 == "GET" || is_api => self.send(client, request).await,
+            Nothing => self.send(client, request.form(&[("csrf", &client.csrf)])).await,
+            Fields(fields) => {
+                let body = format!("csrf={}&{}", client.csrf, self.filled(fields));
+                let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+                self.send(client, request).await
+            }
+            Json(body) => {
+                let request = request.header("content-type", "application/json").body(self.filled(body));
+                self.send(client, request).await
+            }
+            File => picture(client, request).await,
+        };
+        sound(&answer, &format!("{} {path}", case.0));
+        answer
+    }
+
+    /// Like [`Client::send`], but events are not waited for: they do not end.
+    async fn send(&self, client: &Client, request: reqwest::RequestBuilder) -> Answer {
+        let (http, request) = request.build_split();
+        let request = request.unwrap();
+        if !request.url().path().ends_with("/events") {
+            return client.send(reqwest::RequestBuilder::from_parts(http, request)).await;
+        }
+        let response = http.execute(request).await.unwrap();
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body: Vec::new() }
+    }
+
+    /// All that `al` has, as the API tells it.
+    async fn data(&self, al: &Client) -> Value {
+        let mut data = serde_json::Map::new();
+        for list in ["videos", "thumbnails", "streams", "schedules", "runs", "usage", "auth/me"] {
+            data.insert(list.to_owned(), al.get(&format!("/api/v1/{list}")).await.expect(200).json());
+        }
+        data.into()
+    }
+
+    /// Number of entries in al's record that are no refusals.
+    async fn acts(&self, al: &Client) -> Value {
+        al.get("/api/v1/audit?outcome=done&limit=1").await.expect(200).json()["total"].clone()
+    }
+}
+
+/// What holds for every answer.
+fn sound(answer: &Answer, what: &str) {
+    assert!(answer.status < 500, "{what}: {} {}", answer.status, answer.text());
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{what}: {name}");
+    }
+    let policy = answer.header("content-security-policy");
+    assert!(!policy.is_empty() && !policy.contains("unsafe"), "{what}: {policy:?}");
+    assert!(!answer.header("cache-control").is_empty(), "{what}: cache-control");
+    assert!(answer.header("server").is_empty(), "{what}: says what it runs on");
+}
+
+#[tokio::test]
+async fn a_stranger_gets_in_nowhere() {
+    let world = world().await;
+    let al = world.server.api("al", PASSWORD).await;
+    let before = (world.data(&al).await, world.acts(&al).await);
+    for (method, path, access) in &world.routes {
+        let case = world.case(method, path);
+        let stranger = world.server.stranger();
+        let answer = world.ask(&stranger, &case, &world.path(&case, false), &[]).await;
+        let what = format!("{method} {path}: {} {}", answer.status, answer.text());
+        match access.as_str() {
+            "public" => assert!(!answer.header("location").contains("next="), "{what}"),
+            // Programs on this machine may read the figures.
+            _ if path.ends_with("/metrics") => assert_eq!(answer.status, 200, "{what}"),
+            _ if method == "GET" && !path.starts_with("/api/") => {
+                assert_eq!(answer.status, 303, "{what}");
+                assert!(answer.header("location").starts_with("/login"), "{what}");
+            }
+            _ => assert_eq!(answer.status, 401, "{what}"),
+        }
+        if path.starts_with("/api/v1/") && answer.status >= 400 {
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
+        }
+    }
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await));
+}
+
+#[tokio::test]
+async fn a_demo_user_sees_everything_and_changes_nothing() {
+    let world = world().await;
+    let (al, look) = (world.server.api("al", PASSWORD).await, world.server.login("look", PASSWORD).await);
+    let by_token = world.server.api("look", PASSWORD).await;
+    let before = (world.data(&al).await, world.acts(&al).await);
+    for (method, path, access) in &world.routes {
+        // What everybody may do to their own login is tried last.
+        if access == "public" || path.ends_with("/logout") {
+            continue;
+        }
+        let case = world.case(method, path);
+        for client in [&look, &by_token] {
+            let answer = world.ask(client, &case, &world.path(&case, false), &[]).await;
+            let what = format!("{method} {path}: {} {}", answer.status, answer.text());
+            match access.as_str() {
+                "read" => assert!(answer_to_a_reader(path, "demo").contains(&answer.status), "{what}"),
+                _ => assert_eq!(answer.status, 403, "{what}"),
+            }
+        }
+    }
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await));
+    look.get("/settings").await.expect(200);
+    by_token.get("/api/v1/auth/me").await.expect(200);
+    look.form("/logout", &[]).await.expect(303);
+}
+
+#[tokio::test]
+async fn what_is_another_s_is_not_there_and_looks_like_what_never_was() {
+    let world = world().await;
+    let al = world.server.api("al", PASSWORD).await;
+    let (bo, by_token) = (world.server.login("bo", PASSWORD).await, world.server.api("bo", PASSWORD).await);
+    let before = (world.data(&al).await, world.acts(&al).await);
+    for (method, path, access) in &world.routes {
+        let case = world.case(method, path);
+        if matches!(case.2, None | Asset) || access == "operator" {
+            continue;
+        }
+        for client in [&bo, &by_token] {
+            let (foreign, made_up) = (world.path(&case, false), world.path(&case, true));
+            let one = world.ask(client, &case, &foreign, &[]).await;
+            let other = world.ask(client, &case, &made_up, &[]).await;
+            let what = format!("{method} {path}: {}", one.text());
+            assert_eq!((one.status, other.status), (404, 404), "{what}");
+            // A page repeats the address that was asked for, and nothing else differs.
+            assert_eq!(one.text().replace(&foreign, "-"), other.text().replace(&made_up, "-"), "{what}");
+            assert_eq!(one.header("content-type"), other.header("content-type"), "{what}");
+        }
+    }
+    // Ids in a body are no more there than those in an address.
+    let body = |text: &str| serde_json::from_str::<Value>(&world.filled(text)).unwrap();
+    for (path, body) in [("/api/v1/streams", body(STREAM_JSON)), ("/api/v1/schedules", body(SCHEDULE_JSON))] {
+        let answer = by_token.post(path, &body).await;
+        assert!([404, 422].contains(&answer.status), "{path}: {}", answer.text());
+    }
+    let answer = bo.form("/videos/delete", &[("ids", world.ids["VIDEO"].as_str())]).await;
+    assert!(answer.status < 500, "{}", answer.text());
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await));
+}
+
+#[tokio::test]
+async fn the_operator_s_ground_is_closed_to_users() {
+    let world = world().await;
+    let (al, bo) = (world.server.api("al", PASSWORD).await, world.server.login("bo", PASSWORD).await);
+    let by_token = world.server.api("bo", PASSWORD).await;
+    let before = (world.data(&al).await, world.acts(&al).await);
+    for (method, path, access) in world.routes.iter().filter(|route| route.2 == "operator") {
+        let case = world.case(method, path);
+        for client in [&bo, &by_token] {
+            for made_up in [false, true] {
+                let answer = world.ask(client, &case, &world.path(&case, made_up), &[]).await;
+                assert_eq!(answer.status, 403, "{method} {path} ({access}): {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await));
+    let admin = world.server.api("admin", ADMIN).await;
+    assert_eq!(admin.get("/api/v1/users").await.json()["total"], 5);
+    assert_eq!(admin.get("/api/v1/users/al").await.json()["role"], "user");
+}
+
+#[tokio::test]
+async fn reading_changes_nothing() {
+    let world = world().await;
+    let (admin, by_token) = (world.server.login("admin", ADMIN).await, world.server.api("admin", ADMIN).await);
+    let al = world.server.login("al", PASSWORD).await;
+    let platform = async || by_token.get("/api/v1/audit?tenant=platform&limit=1").await.json()["total"].clone();
+    let users = async || by_token.get("/api/v1/users").await.json();
+    let before = (world.data(&al).await, world.acts(&al).await, platform().await, users().await);
+    for (method, path, access) in world.routes.iter().filter(|route| route.0 == "GET") {
+        let case = world.case(method, path);
+        let address = world.path(&case, false);
+        if access == "operator" {
+            let answer = world.ask(&admin, &case, &address, &[]).await;
+            let what = format!("{path}: {} {}", answer.status, answer.text());
+            assert_eq!(answer.status, if path == "/admin/audit/export" { 200 } else { 200 }, "{what}");
+        } else {
+            let answer = world.ask(&al, &case, &address, &[]).await;
+            let what = format!("{path}: {} {}", answer.status, answer.text());
+            assert!(answer_to_a_reader(path, "user").contains(&answer.status), "{what}");
+            // HEAD is the same without the body.
+            let head = world.send(&al, al.request(Method::HEAD, &address)).await;
+            sound(&head, &format!("HEAD {path}"));
+            assert!(head.body.is_empty());
+            if !path.ends_with("/export") {
+                assert_eq!(head.status, answer.status, "HEAD {path}");
+            }
+        }
+    }
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await, platform().await, users().await));
+}
+
+#[tokio::test]
+async fn a_form_on_another_site_acts_nowhere_and_a_method_that_is_not_there_is_none() {
+    let world = world().await;
+    let (admin, by_token) = (world.server.login("admin", ADMIN).await, world.server.api("al", PASSWORD).await);
+    let al = world.server.login("al", PASSWORD).await;
+    let before = (world.data(&al).await, world.acts(&al).await);
+    let mut methods = BTreeMap::<&str, Vec<&str>>::new();
+    for (method, path, access) in &world.routes {
+        methods.entry(path).or_default().push(method);
+        if method == "GET" {
+            continue;
+        }
+        let case = world.case(method, path);
+        let address = world.path(&case, false);
+        let client = if access == "operator" { &admin } else { &al };
+        for (name, value) in [
+            ("origin", "http://evil.example"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            let answer = world.ask(client, &case, &address, &[(name, value)]).await;
+            assert_eq!(answer.status, 403, "{method} {path} with {name}: {value}: {}", answer.text());
+        }
+        let answer = world.ask(&by_token, &case, &address, &[("origin", "http://evil.example")]).await;
+        assert_eq!(answer.status, 403, "{method} {path} by token: {}", answer.text());
+    }
+    for (path, known) in methods {
+        let case = world.case(known[0], path);
+        let address = world.path(&case, false);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"] {
+            if !known.contains(&method) {
+                let answer = al.send(al.request(method.parse().unwrap(), &address)).await;
+                sound(&answer, &format!("{method} {path}"));
+                assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(before, (world.data(&al).await, world.acts(&al).await));
+}
+
+#[tokio::test]
+async fn answers_to_nonsense_are_sound_too() {
+    let server = Server::start().await;
+    let admin = server.login("admin", ADMIN).await;
+    for path in ["/nothing", "/videos/x", "/api/v1/nothing", "/static/x/nothing.js", "/..%2f..%2fetc/passwd", "/%00"] {
+        let answer = admin.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        sound(&answer, path);
+    }
+    let large = admin.request(Method::POST, "/settings/profile").form(&[("time_zone", "x".repeat(300 << 10))]);
+    let answer = admin.send(large).await.expect(413);
+    sound(&answer, "a form of 300 KiB");
+    let odd = admin.request(Method::POST, "/settings/profile").header("x-csrf-token", &admin.csrf).json(&json!({}));
+    let answer = admin.send(odd).await.expect(415);
+    sound(&answer, "JSON to a form");
+}
