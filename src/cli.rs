@@ -46,6 +46,12 @@ enum Command {
     Status,
     /// Take streams off air.
     Stop(status::Stop),
+    /// Hold rows against bytes, ledgers against the disk, audit records against their chains.
+    Verify {
+        /// Read every byte and compare its hash.
+        #[arg(long)]
+        deep: bool,
+    },
 }
 
 #[derive(Args)]
@@ -110,6 +116,9 @@ impl Cli {
                 with_console(&home, makes_home, async move |console| command.run(&console, json).await)
             }
             Command::Status => with_console(&home, false, async move |console| status::status(&console, json).await),
+            Command::Verify { deep } => {
+                with_console(&home, false, async move |console| status::verify(&console, deep, json).await)
+            }
             Command::Stop(stop) => with_console(&home, false, async move |console| stop.run(&console, json).await),
         }
     }

@@ -1,4 +1,4 @@
-//! `jadwalstream status` and `jadwalstream stop`.
+//! `jadwalstream status`, `stop` and `verify`.
 
 use std::process::ExitCode;
 
@@ -74,4 +74,23 @@ pub(super) async fn status(console: &Console, as_json: bool) -> Result<ExitCode>
     say(&format!("processor: {} %", status["cpu"]));
     say(&format!("uplink: {} of {}", rate("used"), rate("total")));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds rows against bytes; exit 1 where something is wrong.
+pub(super) async fn verify(console: &Console, deep: bool, as_json: bool) -> Result<ExitCode> {
+    let answer = console.call(Method::POST, "/verify", Some(&json!({ "deep": deep }))).await?;
+    let findings = answer["findings"].as_array().cloned().unwrap_or_default();
+    if as_json {
+        say(&answer.to_string());
+    } else {
+        for finding in &findings {
+            let (tenant, fault) = (text(finding, "tenant"), text(finding, "fault"));
+            say(&format!("{tenant:<16} {fault:<10} {}  {}", text(finding, "object"), text(finding, "detail")));
+        }
+        say(&match findings.len() {
+            0 => "everything is in order".to_owned(),
+            count => format!("findings: {count}"),
+        });
+    }
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

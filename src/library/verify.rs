@@ -19,7 +19,7 @@ use crate::store::rows::Reader;
 use crate::tenancy::{self, Kind, Usage};
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A row whose bytes are gone.
@@ -34,6 +34,8 @@ pub enum Fault {
     Ledger,
     /// The audit was changed or cut.
     Audit,
+    /// The rows cannot be read.
+    Unreadable,
 }
 
 /// One thing that is wrong with a library.

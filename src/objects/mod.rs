@@ -75,6 +75,22 @@ impl Objects {
         Ok(folder.join(name))
     }
 
+    /// Every entry of the folders that hold one folder for each tenant: its name, and its path relative to the home.
+    pub fn folders(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut found = Vec::new();
+        for root in ROOTS {
+            for entry in fs::read_dir(self.home.path.join(root))? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                // Beside the tenants' folders, `data` holds files of the platform.
+                if name != ".gitkeep" && (root != "data" || entry.file_type()?.is_dir()) {
+                    found.push((name, Path::new(root).join(entry.file_name())));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Free bytes of the disk that this program may use, and its size.
     pub fn disk(&self) -> Result<(u64, u64)> {
         let stat = nix::sys::statvfs::statvfs(&self.home.path).map_err(io::Error::from)?;

@@ -4,7 +4,7 @@ use super::Tenancy;
 use crate::audit::{self, Filter, Format, Place, Source, Told};
 use crate::auth::{OperatorScope, Scope, Tenant};
 use crate::error::{Error, Result};
-use crate::store::{SpaceStore, rows::Reader};
+use crate::store::SpaceStore;
 use crate::text::Message;
 
 /// Whose record an operator reads.
@@ -46,15 +46,6 @@ pub struct AuditPage {
 
 fn bad_cursor() -> Error {
     Error::Malformed(Message::new("error-query").with("cause", "cursor: use `next` of the page before"))
-}
-
-/// What `verify` found wrong with a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// Whose; `None` is the platform's.
-    pub tenant: Option<Tenant>,
-    /// The first entry that does not fit.
-    pub number: u64,
 }
 
 async fn page(
@@ -150,18 +141,5 @@ impl Tenancy {
             Whose::Tenant(tenant) => self.record(operator, Some(tenant)),
         };
         rows.read(move |rows| audit::export(rows, format)).await
-    }
-
-    /// Walks the chain of every record; those that do not fit.
-    pub async fn verify_audit(&self, operator: &OperatorScope) -> Result<Vec<Broken>> {
-        let mut broken = Vec::new();
-        for Source { tenant, rows, .. } in self.sources(operator).await? {
-            match rows.read(|rows: &Reader<'_>| audit::verify(rows)).await {
-                Ok(None) | Err(Error::NotFound) => {}
-                Ok(Some(number)) => broken.push(Broken { tenant, number }),
-                Err(cause) => return Err(cause),
-            }
-        }
-        Ok(broken)
     }
 }

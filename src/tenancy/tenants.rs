@@ -30,7 +30,7 @@ pub trait Streams: Send + Sync {
 /// A tenant as the platform knows it, under `tenant/<name>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(super) enum State {
     /// Space and folders are being made; nothing is in them yet.
     Making,
     /// Has a library.
@@ -139,7 +139,7 @@ impl Tenancy {
         self.foundation.store().platform()
     }
 
-    async fn state(&self, tenant: &Tenant) -> Result<Option<State>> {
+    pub(super) async fn state(&self, tenant: &Tenant) -> Result<Option<State>> {
         let key = state_key(tenant);
         self.platform().read(move |rows| rows.value(&key)).await
     }
@@ -163,7 +163,7 @@ impl Tenancy {
         Ok(states.into_iter().filter(|(_, state)| *state == State::Live).map(|(tenant, _)| tenant).collect())
     }
 
-    async fn states(&self) -> Result<Vec<(Tenant, State)>> {
+    pub(super) async fn states(&self) -> Result<Vec<(Tenant, State)>> {
         self.platform()
             .read(|rows| {
                 let mut states = Vec::new();

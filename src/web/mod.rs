@@ -92,6 +92,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::auth::ROUTES,
     api::usage::ROUTES,
     api::users::ROUTES,
+    api::verify::ROUTES,
     api::streams::ROUTES,
     api::schedules::ROUTES,
     api::runs::ROUTES,

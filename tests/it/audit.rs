@@ -145,3 +145,51 @@ async fn strangers_who_share_the_demo_account_do_not_see_each_other() {
     demo.get("/api/v1/audit/export?format=csv").await.expect(403);
     assert!(!demo.get("/settings").await.expect(200).text().contains("export?"));
 }
+
+#[tokio::test]
+async fn one_flipped_byte_of_a_record_and_one_of_a_video_are_found() {
+    let mut server = Server::start().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = crate::streams::video(&al, 2).await;
+    assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0, "{:?}", server.cli(&["verify", "--deep"]).await);
+    std::fs::create_dir(server.home().join("videos/nobody")).unwrap();
+    let path = server.home().join(format!("videos/al/{video}.mp4"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    server.stop().await;
+    for name in ["platform.redb", "al/library.redb"] {
+        let path = server.home().join("data").join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The name of who acted, wherever the file holds it.
+        let (what, other) = if name == "platform.redb" { ("user.create", "user.delete") } else { ("video.", "vadeo.") };
+        let places: Vec<usize> = bytes
+            .windows(what.len())
+            .enumerate()
+            .filter(|(_, text)| *text == what.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        assert!(!places.is_empty(), "{name}");
+        for at in places {
+            bytes[at..at + what.len()].copy_from_slice(other.as_bytes());
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let ran = server.cli(&["verify", "--deep", "--json"]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let findings = ran.json()["findings"].as_array().unwrap().clone();
+    let found = |tenant: Value, fault: &str, object: &str| {
+        let is =
+            |finding: &Value| finding["tenant"] == tenant && finding["fault"] == fault && finding["object"] == object;
+        findings.iter().any(is)
+    };
+    assert!(found(json!("al"), "changed", &video), "{findings:?}");
+    assert!(found(Value::Null, "unknown", "videos/nobody"), "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding["tenant"].is_null() && finding["fault"] != "unknown"),
+        "{findings:?}"
+    );
+    assert!(findings.iter().any(|finding| finding["tenant"] == "al" && finding["fault"] != "changed"), "{findings:?}");
+}

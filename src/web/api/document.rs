@@ -24,6 +24,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     crate::web::metrics::Document::openapi,
     super::usage::Document::openapi,
     super::users::Document::openapi,
+    super::verify::Document::openapi,
     super::streams::Document::openapi,
     super::schedules::Document::openapi,
     super::runs::Document::openapi,

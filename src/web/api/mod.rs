@@ -11,6 +11,7 @@ pub mod streams;
 pub mod thumbnails;
 pub mod usage;
 pub mod users;
+pub mod verify;
 pub mod videos;
 
 use std::future::{Ready, ready};
