@@ -35,8 +35,6 @@ impl Streams for NothingOnAir {
     fn end(&self, _: WriteScope) -> futures_util::future::BoxFuture<'static, Result<()>> {
         Box::pin(std::future::ready(Ok(())))
     }
-
-    fn allow(&self, _: &WriteScope) {}
 }
 
 fn many_tenants(home: &Path, count: usize) {
