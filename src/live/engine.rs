@@ -3,7 +3,7 @@
 //! It is woken by notices of commits and takes no other input. It begins with the tenants that are marked as active;
 //! runs that the marks missed come from the planner's look through all libraries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::admission::Capacity;
 use super::board::{Load, OnAir};
 use super::run::{Run, open_runs};
 use super::start::{self, ACTIVE};
-use super::stream::{LiveStream, Order};
+use super::stream::Order;
 use super::supervisor::{LEASE, Supervisor};
 use crate::auth::{OperatorScope, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
@@ -31,9 +31,6 @@ use crate::text::Message;
 
 /// What ends by order has this long: a keeper's ladder, a second order, and force.
 const ENDING: Duration = Duration::from_secs(30);
-/// History is kept so long, in days, and logs and graphs of runs so long.
-const HISTORY_DAYS: i64 = 90;
-const LOGS_DAYS: i64 = 14;
 
 struct Watched {
     tenant: Tenant,
@@ -219,7 +216,7 @@ impl Engine {
     /// that is too old.
     pub(crate) async fn check_tenant(&self, editor: &Editor) -> Result<()> {
         self.check_runs(editor).await?;
-        match editor.forget_old_runs(HISTORY_DAYS, LOGS_DAYS).await {
+        match editor.forget_old_runs().await {
             // No library.
             Err(Error::NotFound) => Ok(()),
             other => other,
@@ -483,61 +480,5 @@ impl Engine {
     pub fn capacity(&self, _proof: &OperatorScope) -> (Capacity, Load) {
         let board = self.shared.foundation.board();
         (Capacity::of(self.shared.foundation.config()), board.booked())
-    }
-}
-
-impl Editor {
-    /// Removes runs that ended long ago, and the logs of those that ended some time ago.
-    async fn forget_old_runs(&self, history_days: i64, logs_days: i64) -> Result<()> {
-        let now = self.foundation().clock().now();
-        let day = |days: i64| now - Duration::from_secs(days as u64 * 24 * 3600);
-        let (old, logs) = (day(history_days), day(logs_days));
-        let (forget, keep) = self
-            .rows()
-            .read(move |rows| {
-                let (mut forget, mut keep) = (Vec::new(), HashSet::new());
-                rows.each::<Run>(false, |row| {
-                    match row.value.ended_at {
-                        Some(ended) if ended < old => forget.push(row.id()),
-                        Some(ended) if ended < logs => {}
-                        _ => {
-                            keep.insert(row.id());
-                        }
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                // A stream's newest run keeps its log however old it is.
-                rows.each::<LiveStream>(false, |row| {
-                    let order = rows.value::<Order>(&Order::key(row.id())).ok().flatten();
-                    keep.extend(order.and_then(|order| order.last).map(|last| last.run_id));
-                    ControlFlow::Continue(())
-                })?;
-                Ok((forget, keep))
-            })
-            .await?;
-        let bucket = self.bucket();
-        crate::store::blocking(move || {
-            for run in bucket.run_folders()?.into_iter().filter(|run| !keep.contains(run)) {
-                bucket.remove_run_folder(run)?;
-            }
-            Ok(())
-        })
-        .await?;
-        for some in forget.chunks(200) {
-            let some = some.to_vec();
-            self.rows()
-                .write(move |rows| {
-                    for id in &some {
-                        let Some(row) = rows.get::<Run>(*id)?.filter(|row| !row.value.is_open()) else { continue };
-                        if let (Some(schedule), Some(at)) = (row.value.schedule_id, row.value.occurrence_at) {
-                            rows.delete_value(&crate::schedule::occurrence_key(schedule, at));
-                        }
-                        rows.delete(&row);
-                    }
-                    Ok(())
-                })
-                .await?;
-        }
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod calls;
 pub mod engine;
 pub mod ffmpeg;
 mod frame;
+mod history;
 pub mod keeper;
 pub mod launch;
 mod pidfd;

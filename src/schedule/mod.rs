@@ -5,6 +5,7 @@
 
 pub mod agenda;
 mod calls;
+mod due;
 pub mod planner;
 pub mod recurrence;
 

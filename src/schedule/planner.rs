@@ -16,33 +16,25 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Schedule;
 use super::agenda::{Agenda, Due, Found};
-use super::calls::{next_of, passed};
-use super::recurrence::{Occurrence, occurrences};
-use super::{Passed, Schedule, occurrence_key};
-use crate::auth::{Actor, SystemLicence, Tenant, WriteScope};
+use super::due::{Next, deal_with, first_due};
+use crate::auth::{SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
-use crate::live::sample;
-use crate::live::start::{self, Begun, Start};
-use crate::live::{Engine, LiveStream, Run};
-use crate::store::rows::{Reader, Row, Writer};
+use crate::live::start;
+use crate::live::{Engine, LiveStream};
+use crate::store::rows::Reader;
 use crate::store::{Change, Space};
 use crate::tenancy;
-use crate::text::Message;
 
 /// So long before its instant a run is written down, so that its processes stand when it comes.
-const LEAD: Duration = Duration::from_secs(4);
-/// So long an occurrence waits for a run before it that ends at that very instant.
-const HANDOVER: Duration = Duration::from_secs(15);
+pub(super) const LEAD: Duration = Duration::from_secs(4);
 /// The wall clock is looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
 /// Tenants worked on at once.
 const AT_ONCE: usize = 16;
-/// Occurrences of one schedule that are dealt with at once, and of them so many as missed with a row of their own.
-const MOST: usize = 2000;
-const MOST_MISSED: usize = 60;
 /// After a start, libraries are looked through with this pause where there are many.
 const PAUSE: Duration = Duration::from_millis(5);
 const MANY: usize = 64;
@@ -57,13 +49,6 @@ pub struct Planner {
     agenda: Agenda,
     /// Occurrences that wait for something else than their time.
     waiting: Arc<Mutex<BTreeMap<(Tenant, Uuid), Timestamp>>>,
-}
-
-/// What is left to do for a schedule.
-enum Next {
-    At(Option<Timestamp>),
-    /// Look again then, at the same occurrence.
-    Again(Timestamp, Timestamp),
 }
 
 impl Planner {
@@ -376,149 +361,6 @@ impl Planner {
         }
         self.engine.check_tenant(&editor).await
     }
-}
-
-/// The first occurrence that is not dealt with, however late.
-fn first_due(rows: &Reader<'_>, row: &Row<Schedule>, now: Timestamp) -> Result<Option<Timestamp>> {
-    if row.value.paused {
-        return Ok(None);
-    }
-    let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
-    match passed {
-        Some(passed) => Ok(occurrences(&row.value, passed.through).next().map(|one| one.start)),
-        None => Ok(next_of(rows, row, now)?.map(|one| one.start)),
-    }
-}
-
-/// Deals with everything of a schedule that is due: starts it, or writes down why not. `run` is the id of the run, if
-/// there is to be one.
-fn deal_with(rows: &mut Writer<'_>, library: &Library, actor: &Actor, id: Uuid, run: Uuid) -> Result<Next> {
-    let Some(row) = rows.get::<Schedule>(id)? else { return Ok(Next::At(None)) };
-    if row.value.paused || rows.get::<LiveStream>(row.value.stream_id)?.is_none() {
-        return Ok(Next::At(None));
-    }
-    let now = rows.now();
-    let before = passed(rows, &row)?;
-    let mut after = before.clone();
-    let mut due = Vec::new();
-    let mut next = None;
-    for occurrence in occurrences(&row.value, before.through).take(MOST) {
-        if occurrence.start > now + LEAD {
-            next = Some(occurrence.start);
-            break;
-        }
-        due.push(occurrence);
-    }
-    if sample::is_shown_only(rows.view(), row.value.stream_id)? {
-        if let Some(last) = due.last() {
-            rows.put_value(&Passed::key(id), &Passed { through: last.start, ..after })?;
-        }
-        return Ok(Next::At(next));
-    }
-    // Of a long absence the newest are told one by one.
-    let told = due.len().saturating_sub(MOST_MISSED);
-    for (number, occurrence) in due.iter().enumerate() {
-        let newest = number + 1 == due.len();
-        // Only the newest may still be started: those before it are over or overtaken.
-        let begin = Start {
-            stream: row.value.stream_id,
-            run: if newest { run } else { Uuid::now_v7() },
-            start_at: occurrence.start.max(now),
-            stop_at: occurrence.stop,
-            schedule: Some(id),
-            occurrence: Some(occurrence.start),
-        };
-        match verdict(&row, occurrence, newest, now) {
-            Err(reason) if number >= told => {
-                start::miss(rows, library.tenant(), actor, &begin, reason)?;
-                after.last_run = Some(begin.run);
-            }
-            Err(_) => {}
-            Ok(()) => match try_start(rows, library, actor, &begin, occurrence, now)? {
-                Tried::Started => after.last_run = Some(run),
-                Tried::Covered => {}
-                Tried::Missed(reason) => {
-                    start::miss(rows, library.tenant(), actor, &begin, reason)?;
-                    after.last_run = Some(run);
-                }
-                Tried::Later(again) => {
-                    if after != before {
-                        rows.put_value(&Passed::key(id), &after)?;
-                    }
-                    return Ok(Next::Again(occurrence.start, again));
-                }
-            },
-        }
-        after.through = occurrence.start;
-    }
-    if after != before {
-        rows.put_value(&Passed::key(id), &after)?;
-    }
-    Ok(Next::At(next))
-}
-
-/// Whether an occurrence may still be started.
-fn verdict(row: &Row<Schedule>, occurrence: &Occurrence, newest: bool, now: Timestamp) -> Result<(), Message> {
-    let late = u64::try_from(now.duration_since(occurrence.start).as_secs()).unwrap_or(0);
-    if occurrence.stop.is_some_and(|stop| stop <= now) {
-        return Err(Message::new("schedule-missed-over").with("minutes", late.div_ceil(60)));
-    }
-    if late > u64::from(row.value.grace) {
-        let message = Message::new("schedule-missed-late").with("minutes", late.div_ceil(60));
-        return Err(message.with("grace", u64::from(row.value.grace).div_ceil(60)));
-    }
-    if !newest {
-        return Err(Message::new("schedule-missed-overtaken"));
-    }
-    Ok(())
-}
-
-enum Tried {
-    Started,
-    /// The schedule's own run without an end goes on.
-    Covered,
-    Missed(Message),
-    /// Look again then.
-    Later(Timestamp),
-}
-
-fn try_start(
-    rows: &mut Writer<'_>,
-    library: &Library,
-    actor: &Actor,
-    begin: &Start,
-    occurrence: &Occurrence,
-    now: Timestamp,
-) -> Result<Tried> {
-    if let Some(schedule) = begin.schedule
-        && rows.value::<Uuid>(&occurrence_key(schedule, occurrence.start))?.is_some()
-    {
-        return Ok(Tried::Covered);
-    }
-    let soon = now + Duration::from_millis(250);
-    match start::begin(rows, library, actor, begin)? {
-        Begun::Run => Ok(Tried::Started),
-        // What is in the way may be gone by then.
-        Begun::Busy { .. } | Begun::Refused(_) if now < occurrence.start => {
-            Ok(Tried::Later(soon.min(occurrence.start)))
-        }
-        Begun::Refused(reason) => Ok(Tried::Missed(reason)),
-        Begun::Busy { run, stopping } => {
-            let ending = stopping || is_handing_over(&run, occurrence);
-            if ending && now < occurrence.start + HANDOVER {
-                Ok(Tried::Later(soon))
-            } else if run.value.schedule_id == begin.schedule && run.value.planned_stop.is_none() {
-                Ok(Tried::Covered)
-            } else {
-                Ok(Tried::Missed(Message::new("schedule-missed-busy")))
-            }
-        }
-    }
-}
-
-/// The run before ends when this occurrence begins.
-fn is_handing_over(other: &Row<Run>, occurrence: &Occurrence) -> bool {
-    other.value.planned_stop.is_some_and(|stop| stop <= occurrence.start + Duration::from_secs(1))
 }
 
 #[cfg(test)]

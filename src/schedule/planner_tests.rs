@@ -6,10 +6,11 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::library::{Video, VideoState};
-use crate::live::{Order, PlayOrder, RunOutcome, Target, run};
+use crate::live::{Order, PlayOrder, Run, RunOutcome, Target, run};
 use crate::objects::Objects;
 use crate::schedule::{ScheduleChange, ScheduleInput};
 use crate::store::Store;
+use crate::store::rows::Row;
 use crate::supervise::Tasks;
 use crate::vault::{Purpose, Vault};
 

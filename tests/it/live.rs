@@ -444,3 +444,74 @@ async fn the_demo_has_streams_and_a_past_to_show() {
     let tenants: Vec<_> = next.as_array().unwrap().iter().map(|due| due["tenant"].as_str().unwrap()).collect();
     assert_eq!(tenants, ["demo", "demo"], "{next}");
 }
+
+/// A number that is not the same at every run of the tests, below `most`.
+fn any(most: u64) -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % most
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
+    // `JADWAL_TEST_KILLS=200` for the long one.
+    let kills: u64 = std::env::var("JADWAL_TEST_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(8);
+    let platform = Platform::start();
+    let mut server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let steady = "the-key-that-stays-on";
+    let stays = stream(&al, "Steady", &clip, &platform.rtmp_url("live"), steady).await;
+    al.post(&format!("/api/v1/streams/{stays}/start"), &json!({})).await.expect(202);
+    let run = reaches(&al, &stays, "sending").await["run_id"].clone();
+    let first = encoders(steady);
+    let changing = "the-key-that-comes-and-goes";
+    let other = stream(&al, "Changing", &clip, &platform.rtmp_url("live"), changing).await;
+    for round in 0..kills {
+        let al = server.api("al", PASSWORD).await;
+        // On or off, and the kill somewhere between the order and its end.
+        let act = if round % 2 == 0 { "start" } else { "stop" };
+        let path = format!("/api/v1/streams/{other}/{act}");
+        let body = json!({});
+        let post = al.post(&path, &body);
+        let _ = tokio::time::timeout(Duration::from_millis(20 + any(200)), post).await;
+        tokio::time::sleep(Duration::from_millis(any(1500))).await;
+        server.kill9();
+        tokio::time::sleep(Duration::from_millis(any(400))).await;
+        server.restart().await;
+        if round % 3 == 2 {
+            // Again, while it is finding its way.
+            tokio::time::sleep(Duration::from_millis(any(300))).await;
+            server.kill9();
+            server.restart().await;
+        }
+        assert_eq!(encoders(steady), first, "round {round}: the same encoder goes on");
+        assert!(encoders(changing).len() <= 1, "round {round}: doubled");
+    }
+    let al = server.api("al", PASSWORD).await;
+    assert_eq!(reaches(&al, &stays, "sending").await["run_id"], run);
+    // Whatever was ordered last has come true: an encoder if it is on, none if it is off.
+    let settled = async |on: bool| {
+        for _ in 0..150 {
+            if (encoders(changing).len() == 1) == on && platform.publisher(changing).is_some() == on {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
+    };
+    let on = al.get("/api/v1/runs?outcome=running&limit=200").await.expect(200).json();
+    let on = on["items"].as_array().unwrap().iter().any(|run| run["stream_id"] == json!(other));
+    assert!(settled(on && state(&al, &other).await["name"] != "stopping").await, "{}", state(&al, &other).await);
+    for id in [&stays, &other] {
+        al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
+    }
+    assert!(settled(false).await);
+    reaches(&al, &stays, "ended").await;
+    for run in runs(&al).await {
+        assert!(!run["outcome"].is_null(), "a run without its end: {run}");
+    }
+    assert!(processes(&["keep", server.home().to_str().unwrap()]).is_empty());
+    assert_eq!(platform.connections().iter().filter(|line| line.contains(steady)).count(), 1);
+}

@@ -3,6 +3,9 @@
 //!
 //! Rows are read when they have changed and written when something passes from one state to another, never on a tick.
 
+mod plan;
+mod shown;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,20 +16,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::board::{State, StateName, TargetState};
 use super::engine::Engine;
 use super::keeper::files::{self, Status};
-use super::keeper::plan::{Destination, Item, Plan, Timing};
 use super::process::{Found, Keeper, OWN_PROGRAM};
 use super::run::{KeeperNote, Run, RunOutcome, RunTarget, TargetEnd};
-use super::stream::{LastRun, Order, Target};
-use super::target::lock_name;
+use super::stream::{LastRun, Order};
 use crate::audit;
 use crate::error::{Error, Result};
-use crate::library::{Editor, Video, VideoState};
-use crate::media::compatible;
+use crate::library::Editor;
 use crate::store::rows::{Row, Writer};
 use crate::text::Message;
+
+pub(super) use shown::sum_samples;
 
 /// Between two looks at the keepers' files.
 const LOOK: Duration = Duration::from_millis(500);
@@ -362,65 +363,6 @@ impl Supervisor {
         seat.lease = Some(Instant::now());
     }
 
-    fn key_name(&self, target: &RunTarget) -> Result<String> {
-        let key = as_target(target).open_key(self.editor.foundation().vault(), self.editor.tenant())?;
-        Ok(lock_name(&target.url, key.as_ref()))
-    }
-
-    /// What the keeper of a target is told.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] with the reason why the run cannot go on air at all.
-    async fn plan(&self, view: &View, target: &RunTarget, place: u16) -> Result<Plan> {
-        let foundation = self.editor.foundation();
-        let key = as_target(target).open_key(foundation.vault(), self.editor.tenant())?;
-        let key_lock = foundation.objects().key_lock(&lock_name(&target.url, key.as_ref()))?;
-        let (ids, bucket) = (view.run.videos.clone(), self.editor.bucket());
-        let (items, together) = self
-            .editor
-            .rows()
-            .read(move |rows| {
-                let mut items = Vec::with_capacity(ids.len());
-                let mut first: Option<crate::media::Facts> = None;
-                let mut together = true;
-                for (number, id) in ids.iter().enumerate() {
-                    let gone = || Error::Conflict(Message::new("live-reason-gone").with("number", number + 1));
-                    let video = rows.get::<Video>(*id)?.filter(|row| row.value.state != VideoState::Deleting);
-                    let facts = &video.as_ref().ok_or_else(gone)?.value.facts;
-                    let key = video.as_ref().ok_or_else(gone)?.value.key(*id);
-                    let file = match bucket.local(&key) {
-                        Err(Error::NotFound) => return Err(gone()),
-                        other => other?,
-                    };
-                    together &= first.as_ref().is_none_or(|first| compatible(first, facts));
-                    first.get_or_insert_with(|| facts.clone());
-                    items.push(Item::new(&file, facts.container.demuxer(), facts.duration, facts.audio.is_some())?);
-                }
-                Ok((items, together))
-            })
-            .await?;
-        Ok(Plan {
-            run_id: self.run_id.to_string(),
-            target: place,
-            fence: target.fence + 1,
-            ffmpeg: foundation.tools().ffmpeg().to_owned(),
-            items,
-            together,
-            order: view.run.order,
-            seed: self.run_id.as_u64_pair().1,
-            repeat: view.run.repeat,
-            destination: Destination {
-                url: target.url.clone(),
-                key,
-                allow_private: foundation.config().live.allow_private_targets,
-            },
-            start_at: view.run.started_at,
-            stop_at: view.run.planned_stop,
-            key_lock,
-            timing: Timing::default(),
-        })
-    }
-
     /// Changes one target of the run's row.
     async fn change(&self, place: u16, change: impl Fn(&mut RunTarget) + Send + 'static) -> Result<()> {
         let id = self.run_id;
@@ -462,42 +404,6 @@ impl Supervisor {
         }
         Ok(())
     }
-
-    /// What the board shows.
-    fn state(&self, view: &View, seats: &[Seat]) -> State {
-        let targets: Vec<TargetState> =
-            view.run.targets.iter().zip(seats).map(|(target, seat)| target_state(view, target, seat)).collect();
-        let first = [
-            StateName::Stopping,
-            StateName::Sending,
-            StateName::Retrying,
-            StateName::Starting,
-            StateName::Failed,
-            StateName::Ended,
-        ];
-        let shown = first.into_iter().find(|name| targets.iter().any(|target| target.name == *name));
-        let name = match shown {
-            _ if !view.on => StateName::Stopping,
-            // Over, and just being written down.
-            Some(StateName::Failed | StateName::Ended) | None => StateName::Stopping,
-            Some(name) => name,
-        };
-        let since = targets.iter().filter(|target| target.name == name).filter_map(|target| target.since).min();
-        State {
-            since: since.or(view.run.started_at),
-            reason: targets.iter().find_map(|target| target.reason.clone()),
-            run_id: Some(self.run_id),
-            started_at: view.run.started_at,
-            stop_at: view.run.planned_stop,
-            restarts: targets.iter().map(|target| target.restarts).sum(),
-            bitrate: targets.iter().map(|target| target.bitrate).sum(),
-            out_time: targets.iter().map(|target| target.out_time).fold(0.0, f64::max),
-            bytes: targets.iter().map(|target| target.bytes).sum(),
-            samples: sum_samples(seats.iter().filter_map(|seat| Some(seat.status.as_ref()?.samples.as_slice()))),
-            targets,
-            ..State::of(name)
-        }
-    }
 }
 
 impl Seat {
@@ -515,16 +421,6 @@ impl Seat {
 /// On air for a good minute.
 fn is_well(status: &Status, now: Timestamp) -> bool {
     status.state == files::State::Sending && now.duration_since(status.since).as_secs() >= 60
-}
-
-fn as_target(target: &RunTarget) -> Target {
-    Target {
-        id: target.id,
-        platform: target.platform,
-        url: Some(target.url.clone()),
-        key: target.key.clone(),
-        key_masked: None,
-    }
 }
 
 /// Ends the run in the batch if all its targets have ended; whether they have.
@@ -553,73 +449,9 @@ fn close(rows: &mut Writer<'_>, row: &Row<Run>, run: &mut Run, actor: &crate::au
     Ok(true)
 }
 
-fn target_state(view: &View, target: &RunTarget, seat: &Seat) -> TargetState {
-    let mut state = TargetState {
-        id: target.id,
-        platform: target.platform,
-        name: StateName::Starting,
-        since: view.run.started_at,
-        reason: seat.trouble.clone(),
-        restarts: 0,
-        attempts: 0,
-        bitrate: 0,
-        out_time: 0.0,
-        bytes: 0,
-        item: 0,
-    };
-    if let Some(status) = &seat.status {
-        state.name = match status.state {
-            files::State::Starting => StateName::Starting,
-            files::State::Sending => StateName::Sending,
-            files::State::Retrying => StateName::Retrying,
-            files::State::Stopping | files::State::Ended => StateName::Stopping,
-            files::State::Failed => StateName::Failed,
-        };
-        state.since = Some(status.since);
-        state.reason = status.reason.clone().or(state.reason);
-        (state.restarts, state.attempts) = (status.restarts, status.attempts);
-        (state.bitrate, state.out_time) = (status.bitrate, status.out_time);
-        (state.bytes, state.item) = (status.bytes, status.item);
-    }
-    if seat.keeper.is_none() && target.keeper.is_some() {
-        (state.name, state.bitrate) = (StateName::Retrying, 0);
-    }
-    if let Some(end) = &target.end {
-        state.name = if end.outcome == RunOutcome::Failed { StateName::Failed } else { StateName::Ended };
-        (state.since, state.reason) = (Some(end.ended_at), end.reason.clone());
-        (state.restarts, state.attempts, state.bytes) = (end.restarts, end.attempts, end.bytes);
-        state.bitrate = 0;
-    }
-    state
-}
-
-/// Bitrates of several targets as one line: samples of the first, each with what the others last had by then.
-pub(super) fn sum_samples<'s>(all: impl Iterator<Item = &'s [(i64, u64)]>) -> Vec<(i64, u64)> {
-    let mut all: Vec<&[(i64, u64)]> = all.filter(|samples| !samples.is_empty()).collect();
-    all.sort_by_key(|samples| std::cmp::Reverse(samples.len()));
-    let Some((first, others)) = all.split_first() else { return Vec::new() };
-    let at_least = 30_000;
-    let sum = first.iter().map(|(at, rate)| {
-        let more = others.iter().filter_map(|samples| {
-            let known = samples.partition_point(|(when, _)| when <= at).checked_sub(1)?;
-            samples.get(known).filter(|(when, _)| at - when < at_least).map(|(_, rate)| rate)
-        });
-        (*at, rate + more.sum::<u64>())
-    });
-    sum.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bitrates_of_several_targets_become_one_line() {
-        let (one, two) = ([(1000, 10), (3000, 20), (5000, 30)], [(2000, 1), (3500, 2)]);
-        let sum = sum_samples([two.as_slice(), one.as_slice(), &[]].into_iter());
-        assert_eq!(sum, [(1000, 10), (3000, 21), (5000, 32)]);
-        assert_eq!(sum_samples(std::iter::empty()), []);
-    }
 
     #[test]
     fn setbacks_wait_longer_and_longer() {

@@ -1,0 +1,72 @@
+//! How long runs are remembered.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::run::Run;
+use super::stream::{LiveStream, Order};
+use crate::error::Result;
+use crate::library::Editor;
+use crate::schedule::occurrence_key;
+use crate::store::blocking;
+
+/// History is kept so long, in days, and logs and graphs of runs so long.
+const HISTORY_DAYS: i64 = 90;
+const LOGS_DAYS: i64 = 14;
+
+impl Editor {
+    /// Removes runs that ended long ago, and the logs of those that ended some time ago.
+    pub(super) async fn forget_old_runs(&self) -> Result<()> {
+        let now = self.foundation().clock().now();
+        let day = |days: i64| now - Duration::from_secs(days as u64 * 24 * 3600);
+        let (old, logs) = (day(HISTORY_DAYS), day(LOGS_DAYS));
+        let (forget, keep) = self
+            .rows()
+            .read(move |rows| {
+                let (mut forget, mut keep) = (Vec::new(), HashSet::new());
+                rows.each::<Run>(false, |row| {
+                    match row.value.ended_at {
+                        Some(ended) if ended < old => forget.push(row.id()),
+                        Some(ended) if ended < logs => {}
+                        _ => {
+                            keep.insert(row.id());
+                        }
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                // A stream's newest run keeps its log however old it is.
+                rows.each::<LiveStream>(false, |row| {
+                    let order = rows.value::<Order>(&Order::key(row.id())).ok().flatten();
+                    keep.extend(order.and_then(|order| order.last).map(|last| last.run_id));
+                    ControlFlow::Continue(())
+                })?;
+                Ok((forget, keep))
+            })
+            .await?;
+        let bucket = self.bucket();
+        blocking(move || {
+            for run in bucket.run_folders()?.into_iter().filter(|run| !keep.contains(run)) {
+                bucket.remove_run_folder(run)?;
+            }
+            Ok(())
+        })
+        .await?;
+        for some in forget.chunks(200) {
+            let some = some.to_vec();
+            self.rows()
+                .write(move |rows| {
+                    for id in &some {
+                        let Some(row) = rows.get::<Run>(*id)?.filter(|row| !row.value.is_open()) else { continue };
+                        if let (Some(schedule), Some(at)) = (row.value.schedule_id, row.value.occurrence_at) {
+                            rows.delete_value(&occurrence_key(schedule, at));
+                        }
+                        rows.delete(&row);
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
