@@ -515,3 +515,41 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothi
     assert!(processes(&["keep", server.home().to_str().unwrap()]).is_empty());
     assert_eq!(platform.connections().iter().filter(|line| line.contains(steady)).count(), 1);
 }
+
+#[tokio::test]
+async fn commands_see_and_end_streams_beside_no_server() {
+    let platform = Platform::start();
+    let mut server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let keys = ["the-key-without-a-server-1", "the-key-without-a-server-2"];
+    let mut ids = Vec::new();
+    for key in keys {
+        let id = stream(&al, "Rain", &clip, &platform.rtmp_url("live"), key).await;
+        al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+        platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
+        ids.push(id);
+    }
+    plan(&al, &ids[0], ahead(7200), 60).await;
+    reaches(&al, &ids[1], "sending").await;
+    server.kill9();
+    let status = server.cli(&["status", "--json"]).await.json();
+    assert_eq!(status["on_air"].as_array().unwrap().len(), 2, "{status}");
+    assert!(status["on_air"].as_array().unwrap().iter().all(|stream| stream["state"] == "sending"), "{status}");
+    assert_eq!(status["next"].as_array().unwrap().len(), 1, "{status}");
+    assert_eq!(platform.publishers().len(), 2, "looking ends nothing");
+    let stopped = server.cli(&["stop", &ids[0]]).await;
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert_eq!((platform.publisher(keys[0]), platform.publishers().len()), (None, 1));
+    let unknown = server.cli(&["stop", &ids[0]]).await;
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+    assert_eq!(server.cli(&["stop", "--all"]).await.code, 0);
+    assert_eq!(platform.publishers(), []);
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    for id in &ids {
+        reaches(&al, id, if *id == ids[0] { "scheduled" } else { "ended" }).await;
+    }
+    assert!(encoders("the-key-without-a-server").is_empty());
+}
