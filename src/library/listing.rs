@@ -89,8 +89,8 @@ pub(super) struct Facets<'t> {
 
 const HEAD: usize = 1 + 8 + 8 + 4;
 
-/// The index rows of a listed record.
-pub(super) fn indexes(facets: &Facets<'_>, card: &impl Serialize) -> Vec<Index> {
+/// A card as it is kept beside an index row.
+pub(super) fn stored(facets: &Facets<'_>, card: &impl Serialize) -> Vec<u8> {
     let mut text = folded(facets.title);
     for word in facets.words {
         text.push('\n');
@@ -103,8 +103,13 @@ pub(super) fn indexes(facets: &Facets<'_>, card: &impl Serialize) -> Vec<Index> 
     value.extend(text.as_bytes());
     // Plain data of this program's own making: writing it as JSON cannot fail.
     value.extend(serde_json::to_vec(card).unwrap_or_default());
+    value
+}
+
+/// The index rows of a listed record.
+pub(super) fn indexes(facets: &Facets<'_>, card: &impl Serialize) -> Vec<Index> {
     vec![
-        Index { name: "card", key: Vec::new(), value },
+        Index { name: "card", key: Vec::new(), value: stored(facets, card) },
         Index::text("title", facets.title),
         Index::number("size", facets.size),
         Index::number("duration", facets.duration),
@@ -154,10 +159,12 @@ pub(super) fn card<T: Listed>(rows: &Reader<'_>, id: Uuid) -> Result<Option<T::C
     }
 }
 
-/// A page of a list. `filter` looks at an id and its flags; where neither it nor a search is given, `total` says how
-/// many rows there are, so that nobody has to count.
+/// A page of a list. `cards` names the index that keeps the cards of the list: `card`, or another one that holds only
+/// some. `filter` looks at an id and its flags; where neither it nor a search is given, `total` says how many rows there
+/// are, so that nobody has to count.
 pub(super) fn page<T: Listed>(
     rows: &Reader<'_>,
+    cards: &str,
     ask: &Ask,
     filter: Option<&dyn Fn(Uuid, u8) -> bool>,
     total: impl FnOnce(&Reader<'_>) -> Result<u64>,
@@ -165,10 +172,12 @@ pub(super) fn page<T: Listed>(
     let words: Vec<String> = folded(&ask.search).split_whitespace().map(str::to_owned).collect();
     // Read backwards, the page before a place is the page after it.
     let reverse = ask.descending != ask.before;
-    let (mut found, total) = if words.is_empty() && filter.is_none() {
-        (walk::<T>(rows, ask, reverse)?, total(rows)?)
+    // The other orders have index rows for the whole list only.
+    let straight = words.is_empty() && filter.is_none() && (cards == "card" || ask.order == Order::Created);
+    let (mut found, total) = if straight {
+        (walk::<T>(rows, cards, ask, reverse)?, total(rows)?)
     } else {
-        search::<T>(rows, ask, reverse, &words, filter)?
+        search::<T>(rows, cards, ask, reverse, &words, filter)?
     };
     let more = found.len() > ask.limit;
     found.truncate(ask.limit);
@@ -197,9 +206,9 @@ fn id_of(key: &[u8]) -> Option<Uuid> {
 }
 
 /// One more than the page, straight from the order's index.
-fn walk<T: Listed>(rows: &Reader<'_>, ask: &Ask, reverse: bool) -> Result<Vec<Entry<T::Card>>> {
+fn walk<T: Listed>(rows: &Reader<'_>, cards: &str, ask: &Ask, reverse: bool) -> Result<Vec<Entry<T::Card>>> {
     let index = match ask.order {
-        Order::Created => "card",
+        Order::Created => cards,
         Order::Title => "title",
         Order::Size => "size",
         Order::Duration => "duration",
@@ -233,12 +242,13 @@ fn walk<T: Listed>(rows: &Reader<'_>, ask: &Ask, reverse: bool) -> Result<Vec<En
 /// One more than the page, and how many match, by looking at every card.
 fn search<T: Listed>(
     rows: &Reader<'_>,
+    cards: &str,
     ask: &Ask,
     reverse: bool,
     words: &[String],
     filter: Option<&dyn Fn(Uuid, u8) -> bool>,
 ) -> Result<(Vec<Entry<T::Card>>, u64)> {
-    let prefix = index_prefix::<T>("card");
+    let prefix = index_prefix::<T>(cards);
     let mut best: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut total = 0;
     rows.scan(Range { prefix: &prefix, after: None, reverse }, |key, value| {
@@ -336,7 +346,7 @@ mod tests {
                 .read(move |rows| {
                     let filter = |_: Uuid, flags: u8| flags == 1;
                     let filter: Option<&dyn Fn(Uuid, u8) -> bool> = if odd { Some(&filter) } else { None };
-                    page::<Thing>(rows, &asked, filter, |_| Ok(5))
+                    page::<Thing>(rows, "card", &asked, filter, |_| Ok(5))
                 })
                 .await
                 .unwrap();
@@ -372,7 +382,7 @@ mod tests {
             let ask = Ask { order: Order::Title, descending: false, limit: 2, search: search.into(), ..Ask::default() };
             let turn = |cursor: Option<Cursor>, before: bool| {
                 let (rows, ask) = (rows.clone(), Ask { cursor, before, ..ask.clone() });
-                async move { rows.read(move |rows| page::<Thing>(rows, &ask, None, |_| Ok(5))).await.unwrap() }
+                async move { rows.read(move |rows| page::<Thing>(rows, "card", &ask, None, |_| Ok(5))).await.unwrap() }
             };
             let first = turn(None, false).await;
             assert!(first.previous.is_none() && first.total == 5);

@@ -9,7 +9,7 @@ use super::Editor;
 use super::thumbnails::Thumbnail;
 use super::videos::Video;
 use crate::auth::{SystemLicence, Tenant};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::objects::{ObjectKey, ObjectKind};
 use crate::store::blocking;
@@ -56,6 +56,8 @@ pub async fn reconcile_all(
         }
         match editor(tenant).reconcile().await {
             Ok(done) if done == Reconciled::default() => {}
+            // Removed meanwhile.
+            Err(Error::NotFound) => {}
             Ok(done) => tracing::info!(%tenant, ?done, "an earlier start was cut off; its leftovers are cleared"),
             Err(cause) => {
                 tracing::error!(%tenant, %cause, "leftovers could not be cleared; the next start tries again")

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::arrivals::Keeping;
@@ -14,12 +15,13 @@ use super::{Editor, Library};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::media::picture::MOST_BYTES;
-use crate::media::{Picture, PictureKind, fitted_picture};
-use crate::objects::intake::{Arrival, read_small};
+use crate::media::{self, Picture, PictureKind, fitted_picture};
+use crate::objects::intake::Arrival;
 use crate::objects::{Bucket, Extension, ObjectKey, ObjectKind};
 use crate::store::blocking;
 use crate::store::rows::{Header, Index, Reader, Record, Row, Writer};
 use crate::tenancy::{self, Kind, Ledger, Reservation};
+use crate::text::Message;
 
 /// Largest side of a stored thumbnail, in pixels: what platforms show.
 pub const LONGEST_SIDE: u32 = 1280;
@@ -47,6 +49,13 @@ pub struct Thumbnail {
     pub going: bool,
 }
 
+/// Pictures that are in memory at the same time; the others wait on the disk.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
+fn judge(head: &[u8]) -> Result<PictureKind> {
+    media::sniff_picture(head).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))
+}
+
 /// What lists show of a thumbnail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThumbnailCard {
@@ -60,8 +69,6 @@ pub struct ThumbnailCard {
     pub height: u32,
 }
 
-const AUTOMATIC: u8 = 1;
-
 impl Record for Thumbnail {
     const KIND: &'static str = "thumbnail";
 
@@ -71,11 +78,11 @@ impl Record for Thumbnail {
             return vec![empty("going")];
         }
         let card = ThumbnailCard { title: self.title.clone(), size: self.size, width: self.width, height: self.height };
-        let flags = if self.automatic { AUTOMATIC } else { 0 };
-        let facets = Facets { flags, size: self.size, duration: 0, title: &self.title, words: &[] };
+        let facets = Facets { flags: 0, size: self.size, duration: 0, title: &self.title, words: &[] };
         let mut rows = listing::indexes(&facets, &card);
         if !self.automatic {
-            rows.push(empty("gallery"));
+            // One is made of every video: the gallery would drown in them, and would be slow to show.
+            rows.push(Index { name: "gallery", key: Vec::new(), value: listing::stored(&facets, &card) });
         }
         rows
     }
@@ -171,15 +178,15 @@ impl NewThumbnail {
 
 /// A page of thumbnails as cards.
 pub fn page_of_thumbnails(rows: &Reader<'_>, ask: &Ask, filter: ThumbnailFilter) -> Result<Found<ThumbnailCard>> {
-    let gallery = |_: Uuid, flags: u8| flags & AUTOMATIC == 0;
-    let filtered: Option<&dyn Fn(Uuid, u8) -> bool> = match filter {
-        ThumbnailFilter::All => None,
-        ThumbnailFilter::Gallery => Some(&gallery),
-    };
-    listing::page::<Thumbnail>(rows, ask, filtered, |rows| {
-        let stored = tenancy::usage(rows)?.of(Kind::Thumbnails).files;
-        Ok(stored.saturating_sub(rows.count_by::<Thumbnail>("going", |_, _| true)?))
-    })
+    match filter {
+        ThumbnailFilter::All => listing::page::<Thumbnail>(rows, "card", ask, None, |rows| {
+            let stored = tenancy::usage(rows)?.of(Kind::Thumbnails).files;
+            Ok(stored.saturating_sub(rows.count_by::<Thumbnail>("going", |_, _| true)?))
+        }),
+        ThumbnailFilter::Gallery => listing::page::<Thumbnail>(rows, "gallery", ask, None, |rows| {
+            rows.count_by::<Thumbnail>("gallery", |_, _| true)
+        }),
+    }
 }
 
 /// How many videos show a thumbnail.
@@ -250,7 +257,14 @@ impl Editor {
             Some(title) => names::title(title)?,
             None => names::title_of(&names::file_name(file_name)),
         };
-        let picture = fitted_picture(read_small(stream, MOST_BYTES).await?, LONGEST_SIDE).await?;
+        let arrived = arrival.receive(stream, MOST_BYTES as u64, media::sniff::HEAD, judge).await?;
+        let picture = {
+            let _place = PLACES.acquire().await.map_err(|closed| Error::Internal(closed.into()))?;
+            let local = arrived.incoming()?.local();
+            let bytes = blocking(move || Ok(std::fs::read(local.path())?)).await?;
+            fitted_picture(bytes, LONGEST_SIDE).await?
+        };
+        arrived.remove().await?;
         let new = NewThumbnail::store(arrival, picture, title, None, 0).await?;
         self.keep_thumbnail(arrival, new, None).await
     }
@@ -361,7 +375,7 @@ impl Editor {
 }
 
 fn no_frame() -> Error {
-    Error::field("seconds", crate::text::Message::new("media-no-frame"))
+    Error::field("seconds", Message::new("media-no-frame"))
 }
 
 /// Writes down that a thumbnail goes, and takes it from the videos that show it.

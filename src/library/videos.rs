@@ -207,7 +207,7 @@ pub fn page_of_videos(rows: &Reader<'_>, ask: &Ask, filter: VideoFilter) -> Resu
         VideoFilter::Unused => !used.contains(&id),
     };
     let filtered: Option<&dyn Fn(Uuid, u8) -> bool> = if filter == VideoFilter::All { None } else { Some(&keeps) };
-    listing::page::<Video>(rows, ask, filtered, count_videos)
+    listing::page::<Video>(rows, "card", ask, filtered, count_videos)
 }
 
 impl Library {

@@ -40,8 +40,10 @@ const STEP: u64 = 8 << 20;
 const STEP_MOST: u64 = 64 << 20;
 /// A step that still fits where a whole one does not.
 const STEP_SMALL: u64 = 1 << 20;
-/// Bytes that gather while the disk is busy; twice as many are in memory for one arrival.
+/// Bytes that gather while the disk is busy; twice as many are in memory for one arrival…
 const GATHER: usize = 1 << 20;
+/// …but of all arrivals together no more than about twice this.
+const GATHER_ALL: usize = 32 << 20;
 /// Fewer are not worth a visit to the disk.
 const GATHER_LEAST: usize = 64 << 10;
 /// The kernel is told to begin writing this often, so that the sync at the end finds little left.
@@ -125,6 +127,12 @@ impl Intake {
         self.shared.present.lock().get(tenant).copied().unwrap_or_default()
     }
 
+    /// How much one of the present arrivals may gather.
+    fn gather(&self) -> usize {
+        let present = self.shared.present.lock().values().sum::<usize>();
+        (GATHER_ALL / present.max(1)).clamp(GATHER_LEAST, GATHER)
+    }
+
     fn discard(&self, scraps: Scraps) {
         // Only a server that has ended no longer listens; then the file goes at once and the room at the next start.
         let _ = self.shared.scraps.send(scraps);
@@ -191,6 +199,16 @@ impl<K> Arrived<K> {
     /// [`Error::Internal`] after [`Arrived::take`].
     pub fn incoming(&self) -> Result<&Incoming> {
         self.incoming.as_ref().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file was taken already")))
+    }
+
+    /// Removes the file now, not some time later.
+    pub async fn remove(mut self) -> Result<()> {
+        let (incoming, file) = (self.incoming.take(), self.file.take());
+        blocking(move || {
+            drop((incoming, file));
+            Ok(())
+        })
+        .await
     }
 
     /// Hands the file over to be kept. Whoever takes it inside the batch of its row need not fear to be dropped.
@@ -329,10 +347,10 @@ impl Arrival {
             size: 0,
             sha256: String::new(),
         };
-        let mut writer = Writer::to(file);
+        let mut writer = Writer::to(file, self.foundation.intake().gather());
         let mut first = Vec::new();
         let mut checked = 0;
-        let mut pace = Pace::begin();
+        let mut pace = Pace::begin(PATIENCE);
         while let Some(chunk) = pace.next(stream).await? {
             arrived.size += chunk.len() as u64;
             if arrived.size > limit {
@@ -406,7 +424,7 @@ where
     S: Stream<Item = Result<Bytes>> + Unpin,
 {
     let mut bytes = Vec::new();
-    let mut pace = Pace::begin();
+    let mut pace = Pace::begin(PATIENCE);
     while let Some(chunk) = pace.next(stream).await? {
         if bytes.len() + chunk.len() > limit {
             return Err(Error::TooLarge(Message::new("library-file-too-large").with("mib", limit >> 20)));
@@ -418,13 +436,14 @@ where
 
 /// Notices a client that brings (next to) nothing.
 struct Pace {
+    patience: Duration,
     until: Instant,
     bytes: u64,
 }
 
 impl Pace {
-    fn begin() -> Pace {
-        Pace { until: Instant::now() + PATIENCE, bytes: 0 }
+    fn begin(patience: Duration) -> Pace {
+        Pace { patience, until: Instant::now() + patience, bytes: 0 }
     }
 
     async fn next<S>(&mut self, stream: &mut S) -> Result<Option<Bytes>>
@@ -437,7 +456,7 @@ impl Pace {
             .transpose()?;
         self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if self.bytes >= PACE {
-            *self = Pace::begin();
+            *self = Pace::begin(self.patience);
         }
         Ok(chunk)
     }
@@ -476,18 +495,19 @@ struct Writer {
     at_work: Option<Work>,
     gathered: Vec<u8>,
     spare: Vec<u8>,
+    most: usize,
 }
 
 impl Writer {
-    fn to(file: File) -> Writer {
+    fn to(file: File, most: usize) -> Writer {
         let disk = Disk { file, hash: Sha256::new(), written: 0, begun: 0 };
-        Writer { at_rest: Some(disk), at_work: None, gathered: Vec::new(), spare: Vec::new() }
+        Writer { at_rest: Some(disk), at_work: None, gathered: Vec::new(), spare: Vec::new(), most }
     }
 
     async fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.gathered.extend_from_slice(bytes);
         let idle = self.at_work.as_ref().is_none_or(JoinHandle::is_finished);
-        if self.gathered.len() >= GATHER || (idle && self.gathered.len() >= GATHER_LEAST) {
+        if self.gathered.len() >= self.most || (idle && self.gathered.len() >= GATHER_LEAST) {
             let mut disk = self.rest().await?;
             let mut bytes = std::mem::replace(&mut self.gathered, std::mem::take(&mut self.spare));
             self.at_work = Some(tokio::task::spawn_blocking(move || {
@@ -520,5 +540,50 @@ impl Writer {
             Ok((disk.file, hex::encode(disk.hash.finalize())))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_brings_next_to_nothing_is_given_up() {
+        let drip = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok(Bytes::from_static(b"x")), ()))
+        });
+        let mut drip = Box::pin(drip);
+        let mut pace = Pace::begin(Duration::from_millis(200));
+        let refused = loop {
+            match pace.next(&mut drip).await {
+                Ok(chunk) => assert_eq!(chunk.as_deref(), Some(&b"x"[..])),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused.status(), 400);
+        let chunk = Bytes::from(vec![0; PACE as usize / 4]);
+        let mut steady = Box::pin(stream::unfold(chunk, |chunk| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok(chunk.clone()), chunk))
+        }));
+        let mut pace = Pace::begin(Duration::from_millis(200));
+        for _ in 0..20 {
+            assert!(pace.next(&mut steady).await.unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn many_arrivals_share_the_memory_that_one_would_take() {
+        let intake = Intake::default();
+        assert_eq!(intake.gather(), GATHER);
+        let al = Tenant::parse("al").unwrap();
+        let places: Vec<Place> = (0..100).map(|_| intake.enter(&al, 100).unwrap()).collect();
+        assert_eq!(intake.gather(), GATHER_ALL / 100);
+        assert_eq!(intake.enter(&al, 100).err().unwrap().status(), 429);
+        drop(places);
+        assert_eq!((intake.present(&al), intake.shared.present.lock().len()), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ use super::failure::wants_json;
 use super::format::Moment;
 use super::serve::{self, Shown};
 use super::upload::Upload;
-use super::video::{Nothing, Wanted, created, told};
+use super::video::{Nothing, UploadBox, Wanted, created, told};
 use super::{Access, Form, Page, Query, Route, api};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library, Thumbnail, ThumbnailFilter, page_of_thumbnails, used_by};
@@ -60,14 +60,9 @@ async fn context(page: &Page, library: &Library, wanted: &Wanted, errors: Vec<St
             used_by,
         })
         .collect();
-    let limit = library.foundation().ledger(library.scope()).limit(&usage);
     Ok(json!({
-        "list": wanted.frame("/thumbnails", &found, items)?,
-        "upload": {
-            "limit": limit.saturating_sub(usage.used() + usage.reserved),
-            "max_file": MOST_BYTES,
-            "errors": errors,
-        },
+        "list": wanted.frame("/thumbnails", &found, items),
+        "upload": UploadBox::new(library, &usage, MOST_BYTES as u64, errors),
         "errors": {},
         "renamed": null,
     }))

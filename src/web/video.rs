@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::library::{Ask, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses};
 use crate::library::{choices, need_video, page_of_videos};
 use crate::store::rows::{Cursor, Row};
-use crate::tenancy;
+use crate::tenancy::{self, Usage};
 use crate::text::Message;
 
 /// This room's part of the surface.
@@ -108,18 +108,54 @@ impl Wanted {
     }
 
     /// What every list page is told about what it shows.
-    pub(super) fn frame<C>(&self, path: &str, found: &Found<C>, items: impl Serialize) -> Result<Value> {
-        Ok(json!({
-            "q": self.q,
-            "sort": self.sort,
-            "filter": self.filter,
-            "view": self.view,
-            "total": found.total,
-            "prev": self.address(path, "before", found.previous.as_ref()),
-            "next": self.address(path, "cursor", found.next.as_ref()),
-            "items": serde_json::to_value(items)?,
-        }))
+    pub(super) fn frame<'w, C, I>(&'w self, path: &str, found: &Found<C>, items: Vec<I>) -> Listing<'w, I> {
+        Listing {
+            q: &self.q,
+            sort: &self.sort,
+            filter: &self.filter,
+            view: &self.view,
+            total: found.total,
+            prev: self.address(path, "before", found.previous.as_ref()),
+            next: self.address(path, "cursor", found.next.as_ref()),
+            items,
+        }
     }
+}
+
+/// A list as its page shows it.
+#[derive(Serialize)]
+pub(super) struct Listing<'w, I> {
+    q: &'w str,
+    sort: &'w str,
+    filter: &'w str,
+    view: &'w str,
+    total: u64,
+    prev: Option<String>,
+    next: Option<String>,
+    items: Vec<I>,
+}
+
+/// What the box for uploads is told.
+#[derive(Serialize)]
+pub(super) struct UploadBox {
+    limit: u64,
+    max_file: u64,
+    errors: Vec<String>,
+}
+
+impl UploadBox {
+    /// `usage` is the ledger as it stands; files of at most `max_file` bytes are taken.
+    pub fn new(library: &Library, usage: &Usage, max_file: u64, errors: Vec<String>) -> UploadBox {
+        let limit = library.foundation().ledger(library.scope()).limit(usage);
+        UploadBox { limit: limit.saturating_sub(usage.used() + usage.reserved), max_file, errors }
+    }
+}
+
+/// The context of the gallery.
+#[derive(Serialize)]
+struct Gallery<'w> {
+    list: Listing<'w, Card>,
+    upload: UploadBox,
 }
 
 #[derive(Serialize)]
@@ -133,7 +169,8 @@ struct Card {
     ready: bool,
     findings: usize,
     thumbnail_id: Option<Uuid>,
-    created: Moment,
+    /// Only the list view shows it.
+    created: Option<Moment>,
     owner: Option<String>,
 }
 
@@ -155,24 +192,20 @@ async fn gallery(
     let (ask, filter) = (wanted.ask(), wanted.filter());
     let (mut found, usage) =
         library.rows().read(move |rows| Ok((page_of_videos(rows, &ask, filter)?, tenancy::usage(rows)?))).await?;
-    let owner = page.is_operator().then(|| library.tenant().to_string());
+    let is_list = wanted.view == "list";
+    let owner = (is_list && page.is_operator()).then(|| library.tenant().to_string());
     let items: Vec<Card> = std::mem::take(&mut found.items)
         .into_iter()
         .map(|(id, card)| {
             let VideoCard { title, duration, size, width, height, ready, findings, thumbnail_id } = card;
-            let (created, owner) = (page.moment(created(id)), owner.clone());
+            let created = is_list.then(|| page.moment(created(id)));
+            let owner = owner.clone();
             Card { id, title, duration, size, width, height, ready, findings, thumbnail_id, created, owner }
         })
         .collect();
-    let limit = library.foundation().ledger(library.scope()).limit(&usage);
-    let context = json!({
-        "list": wanted.frame("/videos", &found, items)?,
-        "upload": {
-            "limit": limit.saturating_sub(usage.used() + usage.reserved),
-            "max_file": library.foundation().config().limits.upload_mib << 20,
-            "errors": errors,
-        },
-    });
+    let max_file = library.foundation().config().limits.upload_mib << 20;
+    let upload = UploadBox::new(library, &usage, max_file, errors);
+    let context = Gallery { list: wanted.frame("/videos", &found, items), upload };
     page.render_status(status, "videos", "video/list.html", context).await
 }
 
@@ -201,7 +234,7 @@ pub(super) fn told<T>(page: &Page, outcome: &Outcome<T>, title: impl Fn(&T) -> &
 async fn upload(page: Page, editor: Editor, request: HttpRequest, form: Upload) -> Result<HttpResponse> {
     let outcome = form.take_videos(&editor).await;
     if wants_json(&request) {
-        return api::videos::uploaded(&request, page.locale(), outcome?);
+        return api::videos::uploaded(page.locale(), outcome?);
     }
     match outcome {
         Ok(outcome) => {

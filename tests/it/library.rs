@@ -458,7 +458,8 @@ async fn thumbnails_are_drawn_anew_chosen_and_fall_back() {
         let answer = send_bytes(&al, "/api/v1/thumbnails", name, bytes).await;
         assert_eq!(answer.status, 415, "{name}: {}", answer.text());
     }
-    let endless = vec![0xff_u8; 21 << 20];
+    let mut endless = vec![0xff_u8; 21 << 20];
+    endless[1] = 0xd8;
     send_bytes(&al, "/api/v1/thumbnails", "endless.png", &endless).await.expect(413);
     send_bytes(&al, "/api/v1/videos", "picture.mp4", &std::fs::read(picture("a.png", "640x360")).unwrap())
         .await
@@ -664,6 +665,21 @@ async fn a_chunked_body_of_unknown_length_is_booked_as_it_comes() {
     let mut large = bytes.clone();
     large.resize(4 << 20, 0);
     send(&large).await.expect(507);
+    books_are_right(&server, &al, "al").await;
+    // Lengths that lie.
+    for (length, statuses) in [("18446744073709551615", "507"), ("99999999999999999999", "400"), ("-1", "400")] {
+        let mut line = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+        let token = al.token.as_ref().unwrap();
+        let head = format!(
+            "POST /api/v1/videos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\
+             content-type: multipart/form-data; boundary=edge\r\n\r\n--edge\r\n\
+             content-disposition: form-data; name=\"file\"; filename=\"x.mp4\"\r\n\r\n"
+        );
+        line.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        line.read_exact(&mut answer).unwrap();
+        assert_eq!(std::str::from_utf8(&answer[9..]).unwrap(), statuses, "{length}");
+    }
     books_are_right(&server, &al, "al").await;
     // What is no form at all.
     for (kind, body) in [

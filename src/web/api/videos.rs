@@ -167,7 +167,7 @@ impl<T> Uploaded<T> {
 }
 
 /// 201 with what was taken in.
-pub(in crate::web) fn uploaded(_: &HttpRequest, locale: Locale, outcome: Outcome<Video>) -> Result<HttpResponse> {
+pub(in crate::web) fn uploaded(locale: Locale, outcome: Outcome<Video>) -> Result<HttpResponse> {
     let location = outcome.taken.first().map_or_else(String::new, |row| format!("/api/v1/videos/{}", row.id()));
     let body = Uploaded::of(outcome, locale, |row| VideoBody::new(row, locale))?;
     Ok(created(&location, &body, None))
@@ -249,8 +249,8 @@ struct VideoForm {
     (status = 429, description = "Too many uploads at the same time"),
     (status = 507, description = "No room"),
 ))]
-async fn upload(page: Page, editor: Editor, request: HttpRequest, form: Upload) -> Result<HttpResponse> {
-    uploaded(&request, page.locale(), form.take_videos(&editor).await?)
+async fn upload(page: Page, editor: Editor, form: Upload) -> Result<HttpResponse> {
+    uploaded(page.locale(), form.take_videos(&editor).await?)
 }
 
 /// One video
