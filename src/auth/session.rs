@@ -23,6 +23,8 @@ const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Reading a page writes nothing, but for the time of last use, this often.
 const TOUCH: Duration = Duration::from_secs(300);
 const ACCESS: Duration = Duration::from_secs(15 * 60);
+/// Used-up refresh tokens that are kept: those of a day in which each access token is used to its end.
+const SPENT: usize = 96;
 /// A user who logs in without end loses the oldest login, not the disk.
 const PER_USER: usize = 50;
 
@@ -119,6 +121,21 @@ fn end(rows: &mut Writer<'_>, user: &UserName, session: &Session) -> Result<()> 
         rows.delete_value(&token_key(&hash));
     }
     Ok(())
+}
+
+/// Keeps a used-up refresh token, so that a second use is noticed; of each family the newest only.
+fn remember_spent(rows: &mut Writer<'_>, family: Uuid, hash: &str) -> Result<()> {
+    let mut spent = Vec::new();
+    rows.view().values::<String>(&format!("spent/{family}/"), |key, hash| {
+        spent.push((key.to_owned(), hash));
+        ControlFlow::Continue(())
+    })?;
+    for (key, hash) in spent.iter().take((spent.len() + 1).saturating_sub(SPENT)) {
+        rows.delete_value(key);
+        rows.delete_value(&token_key(hash));
+    }
+    // In order of use.
+    rows.put_value(&format!("spent/{family}/{}", Uuid::now_v7()), &hash)
 }
 
 /// When a user last used a login that still lives.
@@ -319,7 +336,7 @@ impl Accounts {
                     end(rows, &pointer.user, &session)?;
                     return Ok(None);
                 };
-                rows.put_value(&format!("spent/{}/{hash}", session.id), &hash)?;
+                remember_spent(rows, session.id, &hash)?;
                 let session = Session { token: token_hash(&given), last_seen: now, address, ..session };
                 rows.put_value(&token_key(&session.token), &Pointer { user: user.name.clone(), session: session.id })?;
                 rows.put_value(&key, &session)?;

@@ -124,3 +124,30 @@ async fn who_logs_in_without_end_loses_the_oldest_login() {
     assert!(!al.lives(&first).await && al.lives(&last).await);
     assert_eq!(al.accounts.sessions(&me).await.unwrap().len(), PER_USER);
 }
+
+#[tokio::test]
+async fn a_program_that_refreshes_without_end_fills_no_disk() {
+    let al = with_al().await;
+    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let (mut refresh, mut used) = (pair.refresh, Vec::new());
+    for _ in 0..SPENT + 20 {
+        used.push(refresh.clone());
+        refresh = al.accounts.refresh(&refresh, None).await.unwrap().refresh;
+    }
+    let kept = al.accounts.platform.read(|rows| {
+        let mut count = 0;
+        for prefix in ["spent/", "token/"] {
+            rows.values::<serde_json::Value>(prefix, |_, _| {
+                count += 1;
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(count)
+    });
+    assert_eq!(kept.await.unwrap(), 2 * SPENT + 1);
+    // One that is forgotten is nothing; one that is remembered was stolen.
+    assert!(al.accounts.refresh(&used[0], None).await.is_err());
+    refresh = al.accounts.refresh(&refresh, None).await.unwrap().refresh;
+    assert!(al.accounts.refresh(&used[SPENT], None).await.is_err());
+    assert!(al.accounts.refresh(&refresh, None).await.is_err());
+}

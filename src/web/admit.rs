@@ -7,7 +7,7 @@ use std::rc::Rc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::{Method, header};
-use actix_web::{HttpMessage as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use subtle::ConstantTimeEq as _;
 
@@ -66,12 +66,35 @@ where
         let inner = self.inner.clone();
         let access = self.access.iter().find(|(method, _)| method == request.method()).map(|(_, access)| *access);
         Box::pin(async move {
-            match admit(access, &mut request).await {
-                Ok(()) => inner.call(request).await,
-                Err(error) => Ok(request.error_response(error)),
+            if let Err(error) = admit(access, &mut request).await {
+                note(request.request(), &error);
+                return Ok(request.error_response(error));
             }
+            let response = inner.call(request).await?;
+            if let Some(error) = response.response().error().and_then(|cause| cause.as_error::<Error>()) {
+                note(response.request(), error);
+            }
+            Ok(response)
         })
     }
+}
+
+/// Records what was refused to somebody: their rights, a form that was not ours, room.
+fn note(request: &HttpRequest, error: &Error) {
+    if !matches!(error, Error::Forbidden(_) | Error::OverQuota(_)) {
+        return;
+    }
+    let Some(server) = request.app_data::<web::Data<Server>>() else { return };
+    let extensions = request.extensions();
+    let identity = extensions.get::<Identity>();
+    let address = extensions.get::<Address>().and_then(|address| address.0);
+    server.refusals.note(Refusal {
+        tenant: identity.map(|identity| identity.scope().tenant().clone()),
+        actor: identity.map_or_else(|| "?".to_owned(), |identity| identity.user.name.to_string()),
+        address: address.map(|address| address.to_string()),
+        action: format!("{} {}", request.method(), request.match_pattern().unwrap_or_default()),
+        object: request.path().to_owned(),
+    });
 }
 
 /// The address that a request came from; `X-Forwarded-For` counts only from a trusted proxy.
@@ -126,10 +149,14 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
         server.requests.count(network(address))?;
     }
     let Some(access) = access else { return Ok(()) };
+    let identity = identify(request, &server, address).await;
+    // From here on pages and the record know who asks, also where that is refused. Handlers run after all checks.
+    if let Ok((identity, _)) = &identity {
+        request.extensions_mut().insert(identity.clone());
+    }
     if !is_safe(request.method()) {
         same_origin(request, &server)?;
     }
-    let identity = identify(request, &server, address).await;
     let checked = match (access, &identity) {
         (Access::Public, _) => Ok(()),
         (Access::Operator | Access::OperatorOrBox, Err(_)) if console => Ok(()),
@@ -140,15 +167,6 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
         (Access::Write, Ok((identity, _))) => identity.write_scope().map(drop),
         (Access::Operator | Access::OperatorOrBox, Ok((identity, _))) => identity.operator().map(drop),
     };
-    if let (Err(Error::Forbidden(_)), Ok((identity, _))) = (&checked, &identity) {
-        server.refusals.note(Refusal {
-            tenant: Some(identity.scope().tenant().clone()),
-            actor: identity.user.name.to_string(),
-            address: address.map(|address| address.to_string()),
-            action: format!("{} {}", request.method(), request.match_pattern().unwrap_or_default()),
-            object: request.path().to_owned(),
-        });
-    }
     checked?;
     let Ok((identity, by_cookie)) = identity else { return Ok(()) };
     if identity.write_scope().is_err()
@@ -159,7 +177,6 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     if by_cookie && !is_safe(request.method()) {
         check_form_token(request, &identity).await?;
     }
-    request.extensions_mut().insert(identity);
     Ok(())
 }
 

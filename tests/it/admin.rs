@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use walkdir::WalkDir;
 
+use crate::streams;
+use crate::support::nginx::Platform;
 use crate::support::server::{ADMIN, PASSWORD, Server};
 
 /// Every path below the home that names somebody.
@@ -277,4 +279,32 @@ async fn a_long_list_of_users_has_pages() {
     let second = browser.get(&next).await.expect(200).text();
     assert!(second.contains("user29") && !second.contains("user00"));
     browser.get("/admin/users?sort=newest").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_a_removed_user_had_on_air_ends_first() {
+    let platform = Platform::start();
+    let server = streams::server().await;
+    server.user("al").await;
+    let (admin, al) = (server.api("admin", ADMIN).await, server.api("al", PASSWORD).await);
+    let video = streams::video(&al, 4).await;
+    let stream = streams::stream(&al, "Rain", &video, &platform.rtmp_url("live"), "removed-user").await;
+    al.post(&format!("/api/v1/streams/{stream}/start"), &json!({})).await.expect(202);
+    let sends = || platform.publishers().iter().any(|publisher| publisher.name == "removed-user");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !sends() {
+        assert!(Instant::now() < deadline, "nothing arrives:\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    admin.delete("/api/v1/users/al").await.expect(204);
+    assert!(!sends(), "it still sends");
+    assert_eq!(traces(server.home(), "al"), Vec::<PathBuf>::new());
+    assert_eq!(server.cli(&["status", "--json"]).await.json()["on_air"], json!([]));
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let home = server.home().join("data/al");
+    let left = all.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(home.to_str().unwrap())
+    });
+    assert_eq!(left.count(), 0, "a process of theirs runs");
 }

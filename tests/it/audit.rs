@@ -43,6 +43,9 @@ async fn changes_and_refusals_are_recorded_with_who_what_and_where_from() {
     assert_eq!(entry(&admin, "tenant=platform&outcome=refused", "token.begin").await["actor"], "al");
     let typed = json!({"username": "My Secret Pass!", "password": "x"});
     al.post("/api/v1/auth/login", &typed).await.expect(401);
+    let foreign = al.request(reqwest::Method::POST, "/api/v1/auth/logout").header("origin", "http://evil.example");
+    al.send(foreign).await.expect(403);
+    assert_eq!(entry(&al, "outcome=refused", "POST /api/v1/auth/logout").await["actor"], "al");
     server.cli(&["user", "disable", "al"]).await;
     assert_eq!(entry(&admin, "tenant=platform", "user.disable").await["actor"], "console");
     let all = entries(&admin, "tenant=platform").await;
