@@ -273,6 +273,35 @@ async fn furnish(server: &Server, platform: &Platform) -> Vec<(&'static str, Str
     ]
 }
 
+/// Pictures of the page as it stands, light and dark, and what is wrong with it.
+async fn look(browser: &Browser, name: &str) -> Vec<String> {
+    let driver = &browser.driver;
+    until(driver, SOON, "document.readyState === 'complete'").await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    for dark in [false, true] {
+        browser.prefer_dark(dark).await;
+        let name = if dark { format!("{name}-dark") } else { name.to_owned() };
+        browser.screenshot(&name).await;
+    }
+    browser.prefer_dark(false).await;
+    let mut faults = vec![];
+    let measure = "scrollTo({ top: 1e6, behavior: 'instant' });
+        const dock = document.querySelector('.dock'), main = document.querySelector('main');
+        const low = Math.max(0, ...[...main.children].map(part => part.getBoundingClientRect().bottom));
+        return [document.documentElement.scrollWidth - innerWidth,
+            dock && dock.offsetHeight ? low - dock.getBoundingClientRect().top : 0]";
+    let measured = run(driver, measure).await;
+    for (place, fault) in ["px wider than the screen", "px behind the dock"].into_iter().enumerate() {
+        if let Some(by) = measured[place].as_f64().filter(|by| *by > 0.0) {
+            faults.push(format!("{name} is {by} {fault}"));
+        }
+    }
+    let complaints = browser.complaints().await.into_iter();
+    let expected = |line: &String| !name.contains("not-found") || !line.contains("404");
+    faults.extend(complaints.filter(expected).map(|line| format!("{name}: {line}")));
+    faults
+}
+
 #[tokio::test]
 async fn every_page_is_pictured_wide_and_narrow_light_and_dark_in_both_languages() {
     let platform = Platform::start();
@@ -284,32 +313,19 @@ async fn every_page_is_pictured_wide_and_narrow_light_and_dark_in_both_languages
     for language in ["en", "id"] {
         for (width, height) in [(1280, 800), (390, 844)] {
             browser.resize(width, height).await;
-            for dark in [false, true] {
-                browser.prefer_dark(dark).await;
-                let kind = format!("{language}-{width}-{}", if dark { "dark" } else { "light" });
-                driver.delete_all_cookies().await.unwrap();
-                go(&browser, &server, "/login").await;
-                browser.screenshot(&format!("{kind}-login")).await;
-                log_in(&browser, &server, "admin", ADMIN).await;
-                let script = format!(
-                    "const csrf = document.querySelector('meta[name=csrf]').content;
-                     return fetch('/preferences', {{ method: 'POST', body: new URLSearchParams({{ csrf, locale: '{language}' }}) }})
-                        .then(answer => answer.status)"
-                );
-                assert_eq!(run(driver, &script).await, 200);
-                for (name, path) in &pages {
-                    go(&browser, &server, path).await;
-                    until(driver, SOON, "document.readyState === 'complete'").await;
-                    tokio::time::sleep(Duration::from_millis(250)).await;
-                    browser.screenshot(&format!("{kind}-{name}")).await;
-                    let wide = run(driver, "return document.documentElement.scrollWidth - innerWidth").await;
-                    if wide.as_f64().is_some_and(|wide| wide > 0.0) {
-                        faults.push(format!("{kind}-{name} is {wide} px wider than the screen"));
-                    }
-                    let complaints = browser.complaints().await;
-                    let expected = |line: &&String| *name != "not-found" || !line.contains("404");
-                    faults.extend(complaints.iter().filter(expected).map(|line| format!("{kind}-{name}: {line}")));
-                }
+            driver.delete_all_cookies().await.unwrap();
+            go(&browser, &server, "/login").await;
+            faults.extend(look(&browser, &format!("{language}-{width}-login")).await);
+            log_in(&browser, &server, "admin", ADMIN).await;
+            let script = format!(
+                "const csrf = document.querySelector('meta[name=csrf]').content;
+                 return fetch('/preferences', {{ method: 'POST', body: new URLSearchParams({{ csrf, locale: '{language}' }}) }})
+                    .then(answer => answer.status)"
+            );
+            assert_eq!(run(driver, &script).await, 200);
+            for (name, path) in &pages {
+                go(&browser, &server, path).await;
+                faults.extend(look(&browser, &format!("{language}-{width}-{name}")).await);
             }
         }
     }
