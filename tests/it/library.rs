@@ -254,7 +254,6 @@ async fn a_disguised_playlist_is_refused_and_shows_nothing_of_a_neighbour() {
         assert_eq!(answer.header("content-type"), "application/problem+json");
         assert!(!answer.text().contains(absolute), "{}", answer.text());
     }
-    // An mp4 whose sample data lies in another file.
     assert_eq!(files(&server, "videos/al"), BTreeMap::new());
     assert_eq!(files(&server, "thumbnails/al"), BTreeMap::new());
     books_are_right(&server, &al, "al").await;

@@ -5,22 +5,24 @@
 //! (an error, a client that goes away, a request that is dropped) removes the file first and gives the room back
 //! after. A crash leaves the reservation as the record of what the next start has to clear.
 
+mod pace;
+mod writer;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use futures_util::Stream;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+
+use pace::{PATIENCE, Pace};
+use writer::{GATHER, GATHER_ALL, GATHER_LEAST, Writer};
 
 use super::{Bucket, Incoming};
 use crate::auth::{Tenant, WriteScope};
@@ -40,17 +42,6 @@ const STEP: u64 = 8 << 20;
 const STEP_MOST: u64 = 64 << 20;
 /// A step that still fits where a whole one does not.
 const STEP_SMALL: u64 = 1 << 20;
-/// Bytes that gather while the disk is busy; twice as many are in memory for one arrival…
-const GATHER: usize = 1 << 20;
-/// …but of all arrivals together no more than about twice this.
-const GATHER_ALL: usize = 32 << 20;
-/// Fewer are not worth a visit to the disk.
-const GATHER_LEAST: usize = 64 << 10;
-/// The kernel is told to begin writing this often, so that the sync at the end finds little left.
-const WRITE_BACK: u64 = 8 << 20;
-/// A client has this long to bring [`PACE`] bytes.
-const PATIENCE: Duration = Duration::from_secs(60);
-const PACE: u64 = 16 << 10;
 /// Below this much room, a picture made from a video waits until nothing else is arriving: files come first.
 const SCARCE: u64 = 256 << 20;
 
@@ -434,146 +425,9 @@ where
     Ok(bytes)
 }
 
-/// Notices a client that brings (next to) nothing.
-struct Pace {
-    patience: Duration,
-    until: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn begin(patience: Duration) -> Pace {
-        Pace { patience, until: Instant::now() + patience, bytes: 0 }
-    }
-
-    async fn next<S>(&mut self, stream: &mut S) -> Result<Option<Bytes>>
-    where
-        S: Stream<Item = Result<Bytes>> + Unpin,
-    {
-        let chunk = timeout_at(self.until, stream.next())
-            .await
-            .map_err(|_| Error::Malformed(Message::new("library-upload-idle")))?
-            .transpose()?;
-        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if self.bytes >= PACE {
-            *self = Pace::begin(self.patience);
-        }
-        Ok(chunk)
-    }
-}
-
-/// The file, while it is being written.
-struct Disk {
-    file: File,
-    hash: Sha256,
-    written: u64,
-    /// Up to here the kernel was told to begin writing.
-    begun: u64,
-}
-
-impl Disk {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.written += bytes.len() as u64;
-        if self.written - self.begun >= WRITE_BACK {
-            let (from, length) = (self.begun.cast_signed(), (self.written - self.begun).cast_signed());
-            self.begun = self.written;
-            // "Not needed" makes the kernel write these pages now; still dirty, they are not dropped. Only advice.
-            let _ = posix_fadvise(self.file.as_fd(), from, length, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        }
-        Ok(())
-    }
-}
-
-/// A visit to the disk; the emptied buffer comes back with it.
-type Work = JoinHandle<Result<(Disk, Vec<u8>)>>;
-
-/// Writes on the blocking pool, one visit at a time, while the next bytes gather. A slow client holds no thread.
-struct Writer {
-    at_rest: Option<Disk>,
-    at_work: Option<Work>,
-    gathered: Vec<u8>,
-    spare: Vec<u8>,
-    most: usize,
-}
-
-impl Writer {
-    fn to(file: File, most: usize) -> Writer {
-        let disk = Disk { file, hash: Sha256::new(), written: 0, begun: 0 };
-        Writer { at_rest: Some(disk), at_work: None, gathered: Vec::new(), spare: Vec::new(), most }
-    }
-
-    async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.gathered.extend_from_slice(bytes);
-        let idle = self.at_work.as_ref().is_none_or(JoinHandle::is_finished);
-        if self.gathered.len() >= self.most || (idle && self.gathered.len() >= GATHER_LEAST) {
-            let mut disk = self.rest().await?;
-            let mut bytes = std::mem::replace(&mut self.gathered, std::mem::take(&mut self.spare));
-            self.at_work = Some(tokio::task::spawn_blocking(move || {
-                disk.write(&bytes)?;
-                bytes.clear();
-                Ok((disk, bytes))
-            }));
-        }
-        Ok(())
-    }
-
-    /// Waits until the disk is at rest.
-    async fn rest(&mut self) -> Result<Disk> {
-        if let Some(work) = &mut self.at_work {
-            let done = work.await.map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("writing")))?;
-            self.at_work = None;
-            let (disk, spare) = done?;
-            self.spare = spare;
-            return Ok(disk);
-        }
-        self.at_rest.take().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file failed before")))
-    }
-
-    /// Writes the rest; the file, not yet synced, and the hash of all bytes.
-    async fn finish(mut self) -> Result<(File, String)> {
-        let mut disk = self.rest().await?;
-        let bytes = std::mem::take(&mut self.gathered);
-        blocking(move || {
-            disk.write(&bytes)?;
-            Ok((disk.file, hex::encode(disk.hash.finalize())))
-        })
-        .await
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
-
     use super::*;
-
-    #[tokio::test]
-    async fn whoever_brings_next_to_nothing_is_given_up() {
-        let drip = stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Some((Ok(Bytes::from_static(b"x")), ()))
-        });
-        let mut drip = Box::pin(drip);
-        let mut pace = Pace::begin(Duration::from_millis(200));
-        let refused = loop {
-            match pace.next(&mut drip).await {
-                Ok(chunk) => assert_eq!(chunk.as_deref(), Some(&b"x"[..])),
-                Err(refused) => break refused,
-            }
-        };
-        assert_eq!(refused.status(), 400);
-        let chunk = Bytes::from(vec![0; PACE as usize / 4]);
-        let mut steady = Box::pin(stream::unfold(chunk, |chunk| async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Some((Ok(chunk.clone()), chunk))
-        }));
-        let mut pace = Pace::begin(Duration::from_millis(200));
-        for _ in 0..20 {
-            assert!(pace.next(&mut steady).await.unwrap().is_some());
-        }
-    }
 
     #[test]
     fn many_arrivals_share_the_memory_that_one_would_take() {
