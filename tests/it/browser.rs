@@ -280,6 +280,10 @@ async fn look(browser: &Browser, name: &str) -> Vec<String> {
     tokio::time::sleep(Duration::from_millis(150)).await;
     for dark in [false, true] {
         browser.prefer_dark(dark).await;
+        if dark {
+            // Colours move over in a moment.
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
         let name = if dark { format!("{name}-dark") } else { name.to_owned() };
         browser.screenshot(&name).await;
     }
