@@ -55,6 +55,7 @@ fn at_a_rate(address: &str, cookie: &str, rate: u32) -> Vec<f64> {
         let (began, count) = (tokio::time::Instant::now(), rate * 10);
         let asks = (0..count).map(|number| {
             let (client, address, cookie) = (client.clone(), address.to_owned(), cookie.to_owned());
+            #[allow(clippy::disallowed_methods, reason = "a bench's own asks, all waited for below")]
             tokio::spawn(async move {
                 let due = began + Duration::from_secs(1) * number / rate;
                 tokio::time::sleep_until(due).await;

@@ -23,7 +23,10 @@ impl Figure {
     }
 }
 
-const PARTS: [(&str, fn() -> Vec<Figure>); 4] = [
+/// Measures one part.
+type Part = fn() -> Vec<Figure>;
+
+const PARTS: [(&str, Part); 4] = [
     ("upload", bytes::upload),
     ("download", bytes::download),
     ("gallery", gallery::gallery),

@@ -226,7 +226,7 @@ async fn world() -> World {
             runs = al.get("/api/v1/runs").await.expect(200).json()["items"].clone();
             let state = al.get(&path).await.json()["state"]["name"].clone();
             let is_idle = ["idle", "ended", "failed", "scheduled"].contains(&state.as_str().unwrap());
-            if (wanted == "started") == !is_idle && !runs[0].is_null() {
+            if (wanted == "started") != is_idle && !runs[0].is_null() {
                 break;
             }
             assert!(round < 200, "not {wanted}: {state} {runs}");
@@ -370,7 +370,7 @@ fn told(answer: &Answer) -> String {
 
 /// What holds for every answer.
 fn sound(answer: &Answer, what: &str) {
-    assert!(answer.status < 500, "{what}: {} {}", answer.status, told(&answer));
+    assert!(answer.status < 500, "{what}: {} {}", answer.status, told(answer));
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
