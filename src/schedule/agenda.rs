@@ -115,6 +115,11 @@ impl Agenda {
         self.known.lock().order.iter().take_while(|due| due.at <= until).cloned().collect()
     }
 
+    /// How many are due until `until`.
+    pub(super) fn due_count(&self, until: Timestamp) -> usize {
+        self.known.lock().order.iter().take_while(|due| due.at <= until).count()
+    }
+
     /// When the next one is due.
     pub(super) fn first(&self) -> Option<Timestamp> {
         self.known.lock().order.first().map(|due| due.at)

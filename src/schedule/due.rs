@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::calls::{next_of, passed};
-use super::planner::LEAD;
 use super::recurrence::{Occurrence, occurrences};
 use super::{Passed, Schedule, occurrence_key};
 use crate::auth::Actor;
@@ -44,8 +43,14 @@ pub(super) fn first_due(rows: &Reader<'_>, row: &Row<Schedule>, now: Timestamp) 
 }
 
 /// Deals with everything of a schedule that is due: starts it, or writes down why not. `run` is the id of the run, if
-/// there is to be one.
-pub(super) fn deal_with(rows: &mut Writer<'_>, library: &Library, actor: &Actor, id: Uuid, run: Uuid) -> Result<Next> {
+/// there is to be one; what comes up within `lead` is begun already.
+pub(super) fn deal_with(
+    rows: &mut Writer<'_>,
+    library: &Library,
+    actor: &Actor,
+    (id, run): (Uuid, Uuid),
+    lead: Duration,
+) -> Result<Next> {
     let Some(row) = rows.get::<Schedule>(id)? else { return Ok(Next::At(None)) };
     if row.value.paused || rows.get::<LiveStream>(row.value.stream_id)?.is_none() {
         return Ok(Next::At(None));
@@ -56,7 +61,7 @@ pub(super) fn deal_with(rows: &mut Writer<'_>, library: &Library, actor: &Actor,
     let mut due = Vec::new();
     let mut next = None;
     for occurrence in occurrences(&row.value, before.through).take(MOST) {
-        if occurrence.start > now + LEAD {
+        if occurrence.start > now + lead {
             next = Some(occurrence.start);
             break;
         }

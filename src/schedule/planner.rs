@@ -30,13 +30,16 @@ use crate::store::{Change, Space};
 use crate::tenancy;
 
 /// So long before its instant a run is written down, so that its processes stand when it comes.
-pub(super) const LEAD: Duration = Duration::from_secs(4);
+const LEAD: Duration = Duration::from_secs(4);
+/// Longer where many are due at once: so much more for each of them, and so much at most.
+const LEAD_EACH: Duration = Duration::from_millis(15);
+const LEAD_MOST: Duration = Duration::from_secs(30);
 /// The wall clock is looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
 /// Tenants worked on at once.
 const AT_ONCE: usize = 16;
 /// After a start, libraries are looked through with this pause where there are many.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 const MANY: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -83,7 +86,7 @@ impl Planner {
         loop {
             self.fire().await;
             let now = self.foundation.clock().now();
-            let wake = [self.agenda.first().map(|at| at - LEAD), self.waiting.lock().values().min().copied()];
+            let wake = [self.agenda.first().map(|at| at - self.lead(now)), self.waiting.lock().values().min().copied()];
             let sleep = wake
                 .into_iter()
                 .flatten()
@@ -182,13 +185,20 @@ impl Planner {
         }
     }
 
+    /// How long before its instant what is due now is written down.
+    fn lead(&self, now: Timestamp) -> Duration {
+        let soon = u32::try_from(self.agenda.due_count(now + LEAD_MOST)).unwrap_or(u32::MAX);
+        LEAD.saturating_add(LEAD_EACH.saturating_mul(soon)).min(LEAD_MOST)
+    }
+
     /// Deals with what is due.
     async fn fire(&self) {
         let now = self.foundation.clock().now();
+        let lead = self.lead(now);
         let mut by_tenant: BTreeMap<Tenant, Vec<Due>> = BTreeMap::new();
         {
             let waiting = self.waiting.lock();
-            for due in self.agenda.due(now + LEAD) {
+            for due in self.agenda.due(now + lead) {
                 let wait = waiting.get(&(due.tenant.clone(), due.schedule_id));
                 if wait.is_none_or(|again| *again <= now) {
                     by_tenant.entry(due.tenant.clone()).or_default().push(due);
@@ -201,7 +211,7 @@ impl Planner {
         let found = futures_util::stream::iter(by_tenant)
             .map(|(tenant, due)| async move {
                 let ids: Vec<Uuid> = due.iter().map(|due| due.schedule_id).collect();
-                match self.fire_tenant(&tenant, ids).await {
+                match self.fire_tenant(&tenant, ids, lead).await {
                     Ok(found) => found,
                     Err(Error::NotFound) => {
                         let gone = |due: Due| Found {
@@ -228,7 +238,7 @@ impl Planner {
         self.set(found).await;
     }
 
-    async fn fire_tenant(&self, tenant: &Tenant, ids: Vec<Uuid>) -> Result<Vec<Found>> {
+    async fn fire_tenant(&self, tenant: &Tenant, ids: Vec<Uuid>, lead: Duration) -> Result<Vec<Found>> {
         start::mark_to_begin(&self.foundation, tenant).await?;
         let editor = self.editor(tenant);
         let (library, actor) = (Library::clone(&editor), editor.actor().clone());
@@ -242,7 +252,7 @@ impl Planner {
                 for id in &wanted {
                     let run = Uuid::now_v7();
                     books.lock().insert(run);
-                    let next = deal_with(rows, &library, &actor, *id, run)?;
+                    let next = deal_with(rows, &library, &actor, (*id, run), lead)?;
                     let title = match rows.view().get::<Schedule>(*id)? {
                         Some(row) => rows.view().get::<LiveStream>(row.value.stream_id)?.map(|row| row.value.title),
                         None => None,
