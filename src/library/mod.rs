@@ -106,3 +106,37 @@ impl Editor {
         self.proof.actor()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A library on a home of its own, for tests of this room.
+
+    use std::path::Path;
+
+    use uuid::Uuid;
+
+    use super::Editor;
+    use crate::auth::{SystemLicence, Tenant};
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::foundation::Foundation;
+    use crate::objects::Objects;
+    use crate::store::Store;
+    use crate::vault::Vault;
+
+    /// The library of `al`, as a start of the server finds it.
+    pub async fn editor(home: &Path) -> Editor {
+        let config = Config { home: home.to_owned(), ..Config::default() };
+        let objects = Objects::open(home).unwrap();
+        let store = Store::open_redb(config.data(), Clock::system()).unwrap();
+        let key = config.data().join("master.key");
+        let vault = Vault::open(&key, !key.exists()).unwrap();
+        let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
+        #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
+        let proof = SystemLicence::new().scope(&Tenant::parse("al").unwrap(), "test");
+        let editor = Editor::open(&foundation, &proof);
+        editor.rows().create().await.unwrap();
+        editor.bucket().create(editor.proof()).unwrap();
+        editor
+    }
+}

@@ -128,3 +128,59 @@ pub(super) fn has_row(rows: &Reader<'_>, key: &ObjectKey) -> Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::library::testing::editor;
+    use crate::library::thumbnails::forget_thumbnail;
+    use crate::media::{Picture, PictureKind};
+    use crate::objects::Extension;
+    use crate::objects::intake::Arrival;
+
+    #[tokio::test]
+    async fn whatever_a_crash_cut_off_is_brought_to_its_end_and_nothing_else_is_touched() {
+        let (home, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let picture = Picture { bytes: Bytes::from_static(b"picture"), kind: PictureKind::Jpeg, width: 1, height: 1 };
+        let before = editor(home.path()).await;
+        let kept = before.keep_picture(picture.clone(), "kept").await.unwrap().id();
+        let going = before.keep_picture(picture, "going").await.unwrap().id();
+        // Two were arriving: one still a part, the other with its final name but without its row.
+        let mut arrival = Arrival::begin(before.foundation(), before.proof(), Some(1000)).await.unwrap();
+        let _part = arrival.store(Bytes::from_static(b"part"), (), 0).await.unwrap();
+        let mut orphan = arrival.store(Bytes::from_static(b"orphan"), (), 0).await.unwrap();
+        before.bucket().keep(orphan.take().unwrap(), ObjectKind::Video, Extension::Mp4).unwrap();
+        assert_eq!(before.reconcile().await.unwrap(), Reconciled::default(), "what this start does is left alone");
+        // A deletion was written down.
+        before
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Thumbnail>(going, None)?;
+                forget_thumbnail(rows, &row)
+            })
+            .await
+            .unwrap();
+        // Then the power went: what lies on the disk is all there is.
+        for entry in walkdir::WalkDir::new(home.path()).min_depth(1) {
+            let entry = entry.unwrap();
+            let to = after.path().join(entry.path().strip_prefix(home.path()).unwrap());
+            if entry.file_type().is_dir() {
+                std::fs::create_dir_all(to).unwrap();
+            } else {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+        let editor = editor(after.path()).await;
+        let arriving = Arrival::begin(editor.foundation(), editor.proof(), Some(0)).await.unwrap();
+        let done = editor.reconcile().await.unwrap();
+        assert_eq!(done, Reconciled { swept: 1, reclaimed: 1, finished: 1, orphans: 1 });
+        arriving.end().await.unwrap();
+        assert_eq!(editor.verify(true).await.unwrap(), []);
+        let usage = editor.rows().read(tenancy::usage).await.unwrap();
+        assert_eq!((usage.used(), usage.reserved, usage.files()), (7, 0, 1));
+        assert_eq!(editor.thumbnail(kept).await.unwrap().value.title, "kept");
+        assert_eq!(editor.reconcile().await.unwrap(), Reconciled::default());
+    }
+}

@@ -189,34 +189,12 @@ impl Library {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use bytes::Bytes;
 
     use super::*;
-    use crate::auth::{SystemLicence, Tenant};
-    use crate::clock::Clock;
-    use crate::config::Config;
-    use crate::foundation::Foundation;
-    use crate::library::Editor;
+    use crate::library::testing::editor;
     use crate::media::{Picture, PictureKind};
-    use crate::objects::Objects;
-    use crate::store::Store;
-    use crate::vault::Vault;
-
-    async fn editor(home: &Path) -> Editor {
-        let config = Config { home: home.to_owned(), ..Config::default() };
-        let objects = Objects::open(home).unwrap();
-        let store = Store::open_redb(config.data(), Clock::system()).unwrap();
-        let vault = Vault::open(&config.data().join("master.key"), true).unwrap();
-        let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
-        #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
-        let proof = SystemLicence::new().scope(&Tenant::parse("al").unwrap(), "test");
-        let editor = Editor::open(&foundation, &proof);
-        editor.rows().create().await.unwrap();
-        editor.bucket().create(editor.proof()).unwrap();
-        editor
-    }
 
     fn faults(findings: &[Finding]) -> Vec<Fault> {
         findings.iter().map(|finding| finding.fault).collect()

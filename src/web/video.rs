@@ -222,7 +222,11 @@ pub(super) fn told<T>(page: &Page, outcome: &Outcome<T>, title: impl Fn(&T) -> &
             Error::Invalid(fields) => fields.first().map_or_else(|| cause.message(), |field| field.message.clone()),
             _ => cause.message(),
         };
-        page.text(&Message::new("library-not-uploaded").with("name", name.as_str()).with("reason", reason))
+        // What broke the form off has no file's name.
+        match name.as_str() {
+            "" => page.text(&reason),
+            name => page.text(&Message::new("library-not-uploaded").with("name", name).with("reason", reason)),
+        }
     });
     let status = match outcome.refused.first() {
         Some((_, cause)) if outcome.taken.is_empty() => cause.status(),

@@ -759,3 +759,50 @@ async fn a_video_that_a_schedule_wants_is_only_deleted_on_purpose() {
     page.get(&format!("/streams/{second}")).await.expect(200);
     books_are_right(&server, &al, "al").await;
 }
+
+/// The server is killed at one moment after the other, while files come and go.
+#[tokio::test]
+async fn a_killed_server_loses_no_acknowledged_file_and_keeps_its_books() {
+    let mut server = Server::start().await;
+    let path = small();
+    let mut there: Vec<String> = Vec::new();
+    for round in 0..6_u64 {
+        let admin = server.api("admin", ADMIN).await;
+        let came = parking_lot::Mutex::new(Vec::new());
+        let doomed = there.pop();
+        let came_to = &came;
+        let uploads = (0..3).map(|_| {
+            let (admin, bytes) = (admin.clone(), std::fs::read(&path).unwrap());
+            async move {
+                let form = Form::new().part("file", Part::bytes(bytes).file_name("a.mp4"));
+                let sent = admin.request(Method::POST, "/api/v1/videos").multipart(form).send().await;
+                if let Ok(answer) = sent
+                    && answer.status() == 201
+                    && let Ok(body) = answer.json::<Value>().await
+                {
+                    came_to.lock().push(body["items"][0]["id"].as_str().unwrap().to_owned());
+                }
+            }
+        });
+        let deletion = async {
+            if let Some(id) = &doomed {
+                let _ = admin.request(Method::DELETE, &format!("/api/v1/videos/{id}")).send().await;
+            }
+        };
+        let work = async { tokio::join!(futures_util::future::join_all(uploads), deletion) };
+        let _ = tokio::time::timeout(Duration::from_millis(30 + round * 130), work).await;
+        server.kill9();
+        there.append(&mut came.into_inner());
+        server.restart().await;
+        let admin = server.api("admin", ADMIN).await;
+        books_are_right(&server, &admin, "admin").await;
+        for id in &there {
+            admin.get(&format!("/api/v1/videos/{id}/content")).await.expect(200);
+        }
+        // Whoever was not told may still have been served: their files count from now on.
+        let list = admin.get("/api/v1/videos?limit=200").await.json();
+        there = list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+        let checked = server.cli(&["verify", "--deep"]).await;
+        assert_eq!(checked.code, 0, "{checked:?}");
+    }
+}

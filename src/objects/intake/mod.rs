@@ -42,7 +42,7 @@ const STEP: u64 = 8 << 20;
 const STEP_MOST: u64 = 64 << 20;
 /// A step that still fits where a whole one does not.
 const STEP_SMALL: u64 = 1 << 20;
-/// Below this much room, a picture made from a video waits until nothing else is arriving: files come first.
+/// With less room than this, no picture is made of a video while other files are arriving: they come first.
 const SCARCE: u64 = 256 << 20;
 
 /// Counts arrivals and clears up after those that end early. One for a server.
