@@ -15,6 +15,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, web};
 use futures_util::future::BoxFuture;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -237,6 +238,7 @@ impl App {
         let control = UnixListener::bind(short_socket_path(folder.as_raw_fd()))?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         let data = server.clone();
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         let mut http =
             HttpServer::new(move || ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure))
                 .on_connect(|connection, extensions| {
@@ -244,7 +246,8 @@ impl App {
                         extensions.insert(Console);
                     }
                 })
-                .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
+                .workers(workers)
+                .max_connections(connections() / workers)
                 .client_request_timeout(Duration::from_secs(10))
                 // Who is still sending what was refused already gets to read why.
                 .client_disconnect_timeout(Duration::from_secs(10))
@@ -274,6 +277,17 @@ impl App {
         let _ = fs::remove_file(&socket);
         Ok(outcome?)
     }
+}
+
+/// How many connections may be open at once: files of libraries and pipes of programs need their places too. Shells
+/// and old service files give a program 1,024 open files where the system allows many more, so it takes them first.
+fn connections() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, hard)| {
+        // A refusal leaves us with what we have.
+        if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft }
+    });
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(50_000);
+    limit - (limit / 2).min(1024)
 }
 
 /// The control socket by way of an open `data` folder: a path that fits into a socket's address wherever the home lies.

@@ -20,7 +20,7 @@ fn composed(text: &str) -> String {
 }
 
 /// Characters that are not seen but change how others are: controls, and marks that turn the reading direction.
-fn is_hidden(letter: char) -> bool {
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

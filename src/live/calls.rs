@@ -7,7 +7,9 @@ use super::board::{State, StateName};
 use super::keeper::files::TargetFolder;
 use super::run::{Run, RunOutcome, RunQuery, open_runs};
 use super::start::{self, Begun, Start};
-use super::stream::{End, LiveStream, NewStream, Order, StreamChange, check_playlist, check_targets, check_title};
+use super::stream::{
+    End, LiveStream, MOST_STREAMS, NewStream, Order, StreamChange, check_playlist, check_targets, check_title,
+};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
@@ -290,6 +292,7 @@ impl Editor {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every field that makes no sense; a target's fields are `targets.<n>.url` and so on.
+    /// [`Error::OverQuota`] where the tenant has [`MOST_STREAMS`].
     pub async fn create_stream(&self, new: NewStream) -> Result<StreamView> {
         let mut errors = Vec::new();
         let title = check_title(&new.title, &mut errors);
@@ -305,6 +308,9 @@ impl Editor {
                 start::check_videos(rows, &new.videos, &[], &mut errors)?;
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
+                }
+                if rows.view().count_by::<LiveStream>("title", |_, _| true)? >= MOST_STREAMS {
+                    return Err(Error::OverQuota(Message::new("live-streams-many").with("most", MOST_STREAMS)));
                 }
                 let stream = LiveStream {
                     title: title.clone(),

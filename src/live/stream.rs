@@ -10,12 +10,15 @@ use super::run::RunOutcome;
 use super::target::{AddressFault, Platform, StreamKey, TargetUrl, check_address};
 use crate::auth::Tenant;
 use crate::error::{Error, FieldError, Result};
+use crate::library::names::is_hidden;
 use crate::store::rows::{Header, Index, Record};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 
 pub use super::keeper::plan::Order as PlayOrder;
 
+/// Streams of one tenant: rows take room too, which no quota counts.
+pub const MOST_STREAMS: u64 = 1000;
 /// Videos in one playlist.
 pub const MOST_VIDEOS: usize = 500;
 /// Targets of one stream.
@@ -210,7 +213,7 @@ pub struct StreamChange {
 /// A title without blanks around it.
 pub(crate) fn check_title(title: &str, errors: &mut Vec<FieldError>) -> String {
     let title = title.trim();
-    if title.is_empty() || title.chars().count() > LONGEST_TITLE || title.chars().any(char::is_control) {
+    if title.is_empty() || title.chars().count() > LONGEST_TITLE || title.chars().any(is_hidden) {
         let message = Message::new("live-title-length").with("most", LONGEST_TITLE);
         errors.push(FieldError { field: "title".into(), message });
     }

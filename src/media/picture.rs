@@ -21,13 +21,17 @@ use crate::text::Message;
 pub const MOST_BYTES: usize = 20 << 20;
 /// Most pixels that are decoded.
 const MOST_PIXELS: u64 = 50_000_000;
-/// Memory for the pixels and what a decoder needs beside them, in bytes.
-const MOST_MEMORY: u64 = 512 << 20;
+/// Memory for the pixels and what a decoder needs beside them, in bytes: 50 million of four bytes, or fewer of eight.
+const MOST_MEMORY: u64 = 256 << 20;
+/// Pictures of more pixels are large: few people have one.
+const LARGE_PIXELS: u64 = 12_000_000;
 /// Size that a preview fits into, in pixels.
 const PREVIEW: (u32, u32) = (480, 270);
 
-/// Decoding takes up to a few hundred MB, so only so many at once.
+/// Decoding takes a while of a core, so only so many at once.
 static PLACES: Semaphore = Semaphore::const_new(2);
+/// A large picture takes a few hundred MB, so only one of them at once; others need not wait behind it.
+static LARGE: Semaphore = Semaphore::const_new(1);
 
 /// A picture that this program wrote itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub async fn picture(bytes: Vec<u8>) -> Result<Picture> {
         return Err(too_large());
     }
     let kind = sniff_picture(&bytes).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))?;
-    working(move || write(upright(&bytes, kind)?)).await
+    working(is_large(&bytes, kind), move || write(upright(&bytes, kind)?)).await
 }
 
 /// Like [`picture`], made smaller where its longer side has more than `longest` pixels.
@@ -70,8 +74,9 @@ pub async fn fitted_picture(bytes: Vec<u8>, longest: u32) -> Result<Picture> {
         return Err(too_large());
     }
     let kind = sniff_picture(&bytes).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))?;
-    working(move || {
+    working(is_large(&bytes, kind), move || {
         let picture = upright(&bytes, kind)?;
+        drop(bytes);
         let (width, height) = fitted((picture.width(), picture.height()), (longest, longest));
         if (width, height) == (picture.width(), picture.height()) {
             return write(picture);
@@ -108,7 +113,7 @@ pub async fn read_picture(reader: impl AsyncRead + Unpin) -> Result<Picture> {
 /// As [`picture`].
 pub async fn preview(original: &Picture) -> Result<Picture> {
     let original = original.clone();
-    working(move || {
+    working(is_large(&original.bytes, original.kind), move || {
         let pixels = opaque(upright(&original.bytes, original.kind)?);
         let (width, height) = fitted((original.width, original.height), PREVIEW);
         let to = DynamicImage::from(RgbImage::new(width, height));
@@ -122,12 +127,31 @@ fn too_large() -> Error {
 }
 
 /// Runs a decoder on the blocking pool. One that panics has met a broken picture, not a broken server.
-async fn working(work: impl FnOnce() -> Result<Picture> + Send + 'static) -> Result<Picture> {
+async fn working(large: bool, work: impl FnOnce() -> Result<Picture> + Send + 'static) -> Result<Picture> {
+    // In this order: a large picture that waits must not hold a place.
+    let _alone = match large {
+        true => Some(LARGE.acquire().await.map_err(|closed| Error::Internal(closed.into()))?),
+        false => None,
+    };
     let _place = PLACES.acquire().await.map_err(|closed| Error::Internal(closed.into()))?;
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|cause| {
         tracing::warn!(%cause, "a picture decoder gave up");
         Err(unreadable())
     })
+}
+
+/// By what its header says, which the decoder holds it to.
+fn is_large(bytes: &[u8], kind: PictureKind) -> bool {
+    let size = ImageReader::with_format(Cursor::new(bytes), format(kind)).into_dimensions();
+    size.is_ok_and(|(width, height)| u64::from(width) * u64::from(height) > LARGE_PIXELS)
+}
+
+fn format(kind: PictureKind) -> ImageFormat {
+    match kind {
+        PictureKind::Jpeg => ImageFormat::Jpeg,
+        PictureKind::Png => ImageFormat::Png,
+        PictureKind::Webp => ImageFormat::WebP,
+    }
 }
 
 fn unreadable() -> Error {
@@ -136,11 +160,6 @@ fn unreadable() -> Error {
 
 /// Decodes with the decoder that the first bytes ask for, and turns the picture as its EXIF says.
 fn upright(bytes: &[u8], kind: PictureKind) -> Result<DynamicImage> {
-    let format = match kind {
-        PictureKind::Jpeg => ImageFormat::Jpeg,
-        PictureKind::Png => ImageFormat::Png,
-        PictureKind::Webp => ImageFormat::WebP,
-    };
     let broken = |cause: image::ImageError| {
         tracing::info!(%cause, "a picture is not readable");
         match cause {
@@ -150,12 +169,15 @@ fn upright(bytes: &[u8], kind: PictureKind) -> Result<DynamicImage> {
     };
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_MEMORY);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format(kind));
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(Error::TooLarge(Message::new("media-picture-too-many-pixels")));
+    }
+    if decoder.total_bytes() > MOST_MEMORY {
+        return Err(Error::TooLarge(Message::new("media-picture-too-deep")));
     }
     decoder.set_limits(limits).map_err(broken)?;
     let orientation = decoder.orientation().map_err(broken)?;
@@ -266,6 +288,23 @@ mod tests {
         let clear = RgbaImage::from_pixel(100, 400, Rgba([0, 0, 0, 0]));
         let picture = fitted_picture(encoded(&clear.into(), ImageFormat::Png), 200).await.unwrap();
         assert_eq!((picture.width, picture.height, picture.kind), (50, 200, PictureKind::Png));
+    }
+
+    #[tokio::test]
+    async fn a_picture_of_sixteen_bits_a_colour_may_have_fewer_pixels() {
+        let chunk = |kind: &[u8], data: &[u8]| {
+            let mut crc = flate2::Crc::new();
+            crc.update(&[kind, data].concat());
+            [&(data.len() as u32).to_be_bytes(), kind, data, &crc.sum().to_be_bytes()].concat()
+        };
+        let header = |depth: u8| {
+            let sides = [7000_u32.to_be_bytes(), 7000_u32.to_be_bytes()].concat();
+            let picture = chunk(b"IHDR", &[sides.as_slice(), &[depth, 6, 0, 0, 0]].concat());
+            [b"\x89PNG\r\n\x1a\n".as_slice(), &picture, &chunk(b"IDAT", b""), &chunk(b"IEND", b"")].concat()
+        };
+        // The one is refused by its size alone; the other would be read, were there anything to read.
+        assert!(matches!(picture(header(16)).await, Err(Error::TooLarge(_))));
+        assert!(matches!(picture(header(8)).await, Err(Error::WrongKind(_))));
     }
 
     #[tokio::test]

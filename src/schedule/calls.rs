@@ -27,6 +27,9 @@ pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
 const LOOK_AHEAD: i64 = 60;
 const LOOK_AT: usize = 200;
 
+/// Schedules of one tenant: rows take room too, which no quota counts.
+const MOST_SCHEDULES: usize = 2000;
+
 /// A schedule with what is coming of it.
 #[derive(Debug, Clone)]
 pub struct ScheduleView {
@@ -362,6 +365,7 @@ impl Editor {
                 let through = rows.now() - JUST_NOW;
                 let stream = stream_of(rows, &schedule)?;
                 refuse_past(&schedule, through)?;
+                refuse_many(rows.view())?;
                 refuse_conflicts(&library, rows.view(), None, &schedule, &stream, through)?;
                 rows.put_value(&Passed::key(id), &Passed { through, last_run: None })?;
                 audit::record(rows, &actor, "schedule.create", format!("{id} {}", stream.value.title))?;
@@ -454,6 +458,18 @@ impl Editor {
 fn stream_of(rows: &mut Writer<'_>, schedule: &Schedule) -> Result<Row<LiveStream>> {
     rows.get::<LiveStream>(schedule.stream_id)?
         .ok_or_else(|| Error::field("stream_id", Message::new("schedule-stream-unknown")))
+}
+
+fn refuse_many(rows: &Reader<'_>) -> Result<()> {
+    let mut count = 0;
+    rows.each::<Schedule>(false, |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    if count >= MOST_SCHEDULES {
+        return Err(Error::OverQuota(Message::new("schedule-many").with("most", MOST_SCHEDULES)));
+    }
+    Ok(())
 }
 
 fn refuse_past(schedule: &Schedule, after: Timestamp) -> Result<()> {

@@ -2,6 +2,7 @@
 //! taken from there.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -88,8 +89,16 @@ impl FromRequest for Operator {
     }
 }
 
+/// How long a body without files may take: whoever sends it more slowly holds a connection and does nothing with it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reads a body up to a limit.
-pub(super) async fn read_body(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
+pub(super) async fn read_body(payload: Payload, limit: usize) -> Result<web::Bytes> {
+    let read = tokio::time::timeout(PATIENCE, read_whole(payload, limit));
+    read.await.map_err(|_| Error::Malformed(Message::new("error-body-slow")))?
+}
+
+async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
     let mut body = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk =

@@ -18,3 +18,4 @@ mod streams;
 mod support;
 mod templates;
 mod texts;
+mod threats;

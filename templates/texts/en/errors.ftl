@@ -8,6 +8,7 @@ error-disk-full = The disk is full. Delete videos you no longer need, or ask the
 home-two-filesystems = { $folder }/ lies on another filesystem than data/. Put both on the same one: a finished upload is moved into place, never copied.
 error-wrong-method = This address does not take this kind of request.
 error-body = The request could not be read: { $cause }.
+error-body-slow = The request came too slowly. Check the connection and send it again.
 error-body-limit = The request is larger than { $limit } KiB.
 error-form = The form could not be read: { $cause }.
 error-form-kind = This kind of body is not taken here. Send the form as it stands on the page.

@@ -36,6 +36,7 @@ live-stop-past = This time has passed. Choose a later one.
 live-stop-far = A stream ends within a year. Choose an earlier time.
 live-title-length = A title has 1 to { $most } letters.
 live-videos-none = Choose at least one video.
+live-streams-many = You have { $most } streams, and more are not kept. Delete those that you no longer need.
 live-videos-many = A stream plays at most { $most } videos.
 live-video-unknown = One of the videos is not in your library any more. Choose again.
 live-no-video-left = None of its videos is in the library any more. Choose others first.

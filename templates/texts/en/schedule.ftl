@@ -87,3 +87,4 @@ day-thursday = Thursday
 day-friday = Friday
 day-saturday = Saturday
 day-sunday = Sunday
+schedule-many = You have { $most } schedules, and more are not kept. Delete those that are over.

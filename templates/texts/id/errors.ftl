@@ -8,6 +8,7 @@ error-disk-full = Disk penuh. Hapus video yang tidak diperlukan, atau minta ruan
 home-two-filesystems = { $folder }/ berada di filesystem yang berbeda dari data/. Letakkan keduanya di filesystem yang sama: unggahan yang selesai dipindahkan, tidak disalin.
 error-wrong-method = Alamat ini tidak menerima jenis permintaan ini.
 error-body = Permintaan tidak bisa dibaca: { $cause }.
+error-body-slow = Permintaan terlalu lama terkirim. Periksa koneksi, lalu kirim lagi.
 error-body-limit = Permintaan lebih besar dari { $limit } KiB.
 error-form = Formulir tidak bisa dibaca: { $cause }.
 error-form-kind = Jenis isi ini tidak diterima di sini. Kirim formulir seperti yang ada di halaman.

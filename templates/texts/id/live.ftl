@@ -36,6 +36,7 @@ live-stop-past = Waktu ini sudah lewat. Pilih waktu yang lebih nanti.
 live-stop-far = Siaran harus berakhir dalam satu tahun. Pilih waktu yang lebih awal.
 live-title-length = Judul terdiri dari 1 sampai { $most } huruf.
 live-videos-none = Pilih sedikitnya satu video.
+live-streams-many = Anda sudah punya { $most } siaran; lebih dari itu tidak disimpan. Hapus yang tidak diperlukan lagi.
 live-videos-many = Satu siaran memutar paling banyak { $most } video.
 live-video-unknown = Salah satu video sudah tidak ada di pustaka Anda. Pilih lagi.
 live-no-video-left = Semua videonya sudah tidak ada di pustaka. Pilih video lain dulu.

@@ -83,3 +83,4 @@ day-thursday = Kamis
 day-friday = Jumat
 day-saturday = Sabtu
 day-sunday = Minggu
+schedule-many = Anda sudah punya { $most } jadwal; lebih dari itu tidak disimpan. Hapus yang sudah lewat.

@@ -1,0 +1,135 @@
+//! Attacks that once worked, each under the name of what it took.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::server::{ADMIN, Client, Server};
+
+/// Memory of the server's process that is in use, in MiB.
+fn memory(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+/// Sends the beginning of a picture of unknown length, `mebibytes` of it, and keeps the line open.
+fn endless_picture(server: &Server, client: &Client, mebibytes: usize) -> TcpStream {
+    let mut line = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    let token = client.token.as_ref().unwrap();
+    let head = format!(
+        "POST /api/v1/thumbnails HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         transfer-encoding: chunked\r\ncontent-type: multipart/form-data; boundary=edge\r\n\r\n"
+    );
+    line.write_all(head.as_bytes()).unwrap();
+    let mut chunk = |bytes: &[u8]| {
+        line.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).unwrap();
+        line.write_all(bytes).unwrap();
+        line.write_all(b"\r\n").unwrap();
+    };
+    chunk(b"--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"x.jpg\"\r\n\r\n\xff\xd8\xff");
+    for _ in 0..mebibytes {
+        chunk(&vec![0; 1 << 20]);
+    }
+    line
+}
+
+#[tokio::test]
+async fn pictures_that_never_end_do_not_fill_the_memory() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let before = memory(&server);
+    let lines: Vec<TcpStream> = std::thread::scope(|scope| {
+        let send: Vec<_> = (0..24).map(|_| scope.spawn(|| endless_picture(&server, &admin, 18))).collect();
+        send.into_iter().map(|line| line.join().unwrap()).collect()
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let taken = memory(&server).saturating_sub(before);
+    assert!(taken < 200, "{} uploads of 18 MiB took {taken} MiB", lines.len());
+}
+
+#[tokio::test]
+async fn rows_without_end_are_not_kept() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let clip = crate::support::clip::clip(2, 25, true, "320x180");
+    let video = admin.upload("/api/v1/videos", &[], &[("file", &clip)]).await.expect(201).json();
+    let target = json!({"platform": "youtube", "key": "abcd-efgh-ijkl-mnop-qrst"});
+    let stream = json!({"title": "Rain", "videos": [video["items"][0]["id"]], "targets": [target]});
+    let first = admin.post("/api/v1/streams", &stream).await.expect(201).json();
+    for _ in 1..1000 {
+        admin.post("/api/v1/streams", &stream).await.expect(201);
+    }
+    admin.post("/api/v1/streams", &stream).await.expect(507);
+    let id = first["id"].as_str().unwrap();
+    admin.delete(&format!("/api/v1/streams/{id}")).await.expect(204);
+    admin.post("/api/v1/streams", &stream).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_title_does_not_turn_the_reading_direction() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let stream = json!({"title": "\u{202e}niaR", "videos": [], "targets": []});
+    let refused = admin.post("/api/v1/streams", &stream).await.expect(422).json();
+    assert!(refused["errors"].as_array().unwrap().iter().any(|error| error["field"] == "title"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_form_that_never_ends_gives_its_connection_back() {
+    let server = Server::start().await;
+    let mut line = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    line.write_all(
+        b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+          content-length: 1000\r\n\r\nusername=",
+    )
+    .unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(100))).unwrap();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).map(|_| answer)
+    });
+    let answer = answer.await.unwrap().expect("the connection is closed");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+/// Ends the process when dropped.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The first line of the answer to a health check on a connection of its own.
+fn health(address: &str) -> std::io::Result<String> {
+    let mut line = TcpStream::connect(address)?;
+    line.set_read_timeout(Some(Duration::from_secs(5)))?;
+    line.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    line.read_to_string(&mut answer)?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn idle_connections_leave_room_for_others() {
+    let home = crate::support::scratch("home");
+    let address = format!("127.0.0.1:{}", crate::support::free_port());
+    let serve = "ulimit -Sn 200; exec \"$0\" serve --no-demo --home \"$1\" --listen \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", serve, env!("CARGO_BIN_EXE_jadwalstream")]).arg(home.path()).arg(&address);
+    let _server = Ends(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while health(&address).is_err() {
+        assert!(Instant::now() < deadline, "it does not start");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let idle: Vec<_> = (0..400).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let answer = health(&address).expect("an answer in time");
+    assert_eq!(answer, "HTTP/1.1 200 OK", "beside {} idle connections", idle.len());
+}
