@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Page, Server};
 use crate::audit::{Filter, Outcome};
@@ -54,6 +55,14 @@ pub(super) fn hide_addresses(me: &Identity, page: &mut AuditPage) {
     }
 }
 
+/// An object as it was recorded, `<id> <title>` for most, as its title and its id: people know things by their titles.
+fn titled(object: &str) -> (&str, Option<&str>) {
+    match object.split_once(' ') {
+        Some((id, title)) if Uuid::parse_str(id).is_ok() && !title.is_empty() => (title, Some(id)),
+        _ => (object, None),
+    }
+}
+
 /// What the template shows.
 pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuery, found: AuditPage) -> Value {
     let outcome = query.outcome.as_deref().filter(|outcome| matches!(*outcome, "done" | "refused")).unwrap_or("all");
@@ -67,12 +76,14 @@ pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuer
         .items
         .into_iter()
         .map(|told| {
+            let (object, id) = titled(&told.entry.object);
             json!({
                 "at": page.moment(told.entry.at),
                 "actor": told.entry.actor,
                 "tenant": told.tenant,
                 "action": told.entry.action,
-                "object": told.entry.object,
+                "object": object,
+                "id": id,
                 "outcome": told.entry.outcome,
                 "address": told.entry.address,
             })
@@ -90,4 +101,17 @@ pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuer
             "items": items,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thing_with_a_title_is_told_by_it() {
+        let id = Uuid::now_v7().to_string();
+        assert_eq!(titled(&format!("{id} Lo-fi beats")), ("Lo-fi beats", Some(id.as_str())));
+        assert_eq!(titled(&id), (id.as_str(), None));
+        assert_eq!(titled("al: user to admin"), ("al: user to admin", None));
+    }
 }

@@ -35,4 +35,4 @@ password-changed = Your password is changed; all other sessions ended.
 session-ended = That session is logged out.
 logged-out-everywhere = You are logged out everywhere.
 audit-outcome-all = Done and refused
-audit-tenant = All, a library, or “platform”
+audit-tenant = Library or “platform”

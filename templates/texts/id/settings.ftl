@@ -32,4 +32,4 @@ password-changed = Kata sandi Anda sudah diganti; semua sesi lain berakhir.
 session-ended = Sesi itu sudah keluar.
 logged-out-everywhere = Anda sudah keluar di semua perangkat.
 audit-outcome-all = Terlaksana dan ditolak
-audit-tenant = Semua, satu pustaka, atau “platform”
+audit-tenant = Pustaka atau “platform”
