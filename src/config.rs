@@ -82,7 +82,7 @@ pub struct Limits {
     pub uploads_per_tenant: usize,
     /// Requests a minute from one address (pages and API together).
     pub requests_per_minute: u32,
-    /// Tries to log in that are free for an address and a name; then one a minute.
+    /// Tries to log in that are free for an address; then one a minute. A name has ten times as many.
     pub login_burst: std::num::NonZeroU32,
 }
 

@@ -1,6 +1,7 @@
 //! People, and the proofs of what they may do. Only this room turns a cookie, a token or the operator's console into
 //! a [`Scope`].
 
+mod guessing;
 mod password;
 mod people;
 mod scope;
@@ -11,13 +12,12 @@ mod user;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
 pub(crate) use people::members;
 pub use people::{NewUser, People, UserChange, UserOrder};
 pub use scope::{Actor, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
-pub use session::{SessionInfo, TokenPair};
+pub use session::{Caller, SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};
 pub use token::random_token;
 pub use user::{Theme, User};
@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::store::rows::Writer;
 use crate::store::{SpaceStore, Store};
 use crate::text::{Locale, Message};
+use guessing::Guessing;
 use user::user_key;
 
 /// A user who just showed a live session or token, with the proofs that follow from their role.
@@ -87,40 +88,37 @@ pub struct Preferences {
 pub struct Accounts {
     platform: SpaceStore,
     passwords: Passwords,
-    tries: Throttle,
+    guessing: Guessing,
     signer: token::Signer,
 }
 
 impl Accounts {
     /// `signing_secret` signs access tokens; it stays the same over restarts. `login_burst` tries are free for an
-    /// address and a name, then one a minute.
+    /// address, then one a minute.
     pub fn new(store: &Store, passwords: Passwords, signing_secret: &[u8; 32], login_burst: NonZeroU32) -> Accounts {
         #[allow(clippy::disallowed_methods, reason = "accounts belong to no tenant")]
         let platform = store.platform();
         Accounts {
             platform,
             passwords,
-            tries: Throttle::new(login_burst, Duration::from_secs(60)),
+            guessing: Guessing::new(login_burst, signing_secret),
             signer: token::Signer::new(signing_secret),
         }
     }
 
     /// Forgets throttled names and addresses that are fresh again.
     pub fn sweep(&self) {
-        self.tries.sweep();
+        self.guessing.sweep();
     }
 
     /// Checks name and password. A user who does not exist costs the same time, and answers the same.
-    async fn check_password(&self, name: &str, password: String, address: Option<IpAddr>) -> Result<User> {
-        if let Some(address) = address {
-            self.tries.count(format!("address {}", network(address)))?;
-        }
-        let cut: String = name.chars().take(64).collect();
-        self.tries.count(format!("name {}", cut.to_lowercase()))?;
+    async fn check_password(&self, name: &str, password: String, caller: &Caller) -> Result<User> {
         let user = match UserName::parse(name) {
             Ok(name) => self.platform.read(move |rows| rows.value::<User>(&user_key(&name))).await?,
             Err(_) => None,
         };
+        let id = user.as_ref().map(|user| user.id);
+        self.guessing.count_login(name, id, caller.address, caller.device.as_deref())?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let good = self.passwords.verify(password.clone(), hash).await?;
         let Some(user) = user.filter(|user| good && user.may_log_in()) else {
@@ -151,7 +149,7 @@ impl Accounts {
     pub async fn change_password(&self, me: &Identity, current: String, new: String) -> Result<()> {
         me.write_scope()?;
         acceptable_password(&new)?;
-        self.tries.count(format!("password of {}", me.user.name))?;
+        self.guessing.count(format!("password of {}", me.user.name))?;
         if !self.passwords.verify(current, Some(me.user.password_hash.clone())).await? {
             return Err(Error::field("current_password", Message::new("password-wrong")));
         }

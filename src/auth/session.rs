@@ -56,6 +56,17 @@ struct Pointer {
     session: Uuid,
 }
 
+/// What is known of a client that wants to log in.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// Where it calls from; `None` on the home's own socket.
+    pub address: Option<IpAddr>,
+    /// What it calls itself.
+    pub agent: String,
+    /// What [`Accounts::device`] once gave it, if it shows that.
+    pub device: Option<String>,
+}
+
 /// A live login, for the list of one's own.
 #[derive(Debug, Clone, Serialize)]
 pub struct SessionInfo {
@@ -202,18 +213,19 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::LoginFailed`] for a wrong name or password (never which), [`Error::TooMany`] after many tries.
-    pub async fn log_in(
-        &self,
-        name: &str,
-        password: String,
-        address: Option<IpAddr>,
-        agent: String,
-    ) -> Result<(String, Identity)> {
-        let user = self.check_password(name, password, address).await?;
-        self.begin_browser(user, address, agent).await
+    pub async fn log_in(&self, name: &str, password: String, caller: Caller) -> Result<(String, Identity)> {
+        let user = self.check_password(name, password, &caller).await?;
+        self.begin_browser(user, caller).await
     }
 
-    async fn begin_browser(&self, user: User, address: Option<IpAddr>, agent: String) -> Result<(String, Identity)> {
+    /// What a client that is logged in may show at its next login: tries of strangers to guess the password then do not
+    /// keep its user out. `shown` is what it came with.
+    pub fn device(&self, me: &Identity, shown: Option<&str>) -> Result<String> {
+        self.guessing.device(me.user.id, shown)
+    }
+
+    async fn begin_browser(&self, user: User, caller: Caller) -> Result<(String, Identity)> {
+        let Caller { address, agent, .. } = caller;
         let token = random_token()?;
         let (kept, shown) = (token.clone(), user.clone());
         let id = self
@@ -233,12 +245,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is no such account, or it is disabled, or is no demo account.
-    pub async fn log_in_demo(&self, address: Option<IpAddr>, agent: String) -> Result<(String, Identity)> {
-        if let Some(address) = address {
-            self.tries.count(format!("demo {}", super::network(address)))?;
+    pub async fn log_in_demo(&self, caller: Caller) -> Result<(String, Identity)> {
+        if let Some(address) = caller.address {
+            self.guessing.count(format!("demo {}", super::network(address)))?;
         }
         let user = self.demo_user().await?.ok_or(Error::NotFound)?;
-        self.begin_browser(user, address, agent).await
+        self.begin_browser(user, caller).await
     }
 
     async fn demo_user(&self) -> Result<Option<User>> {
@@ -277,14 +289,9 @@ impl Accounts {
     }
 
     /// Logs the API in.
-    pub async fn log_in_api(
-        &self,
-        name: &str,
-        password: String,
-        address: Option<IpAddr>,
-        agent: String,
-    ) -> Result<TokenPair> {
-        let user = self.check_password(name, password, address).await?;
+    pub async fn log_in_api(&self, name: &str, password: String, caller: Caller) -> Result<TokenPair> {
+        let user = self.check_password(name, password, &caller).await?;
+        let Caller { address, agent, .. } = caller;
         let refresh = random_token()?;
         let (kept, shown) = (refresh.clone(), user.clone());
         let family = self

@@ -31,7 +31,10 @@ async fn with_al() -> Box {
 
 impl Box {
     async fn log_in(&self) -> (String, Identity) {
-        self.accounts.log_in("al", "a few words".into(), None, "test".into()).await.unwrap()
+        self.accounts
+            .log_in("al", "a few words".into(), Caller { agent: "test".into(), ..Caller::default() })
+            .await
+            .unwrap()
     }
 
     async fn lives(&self, token: &str) -> bool {
@@ -62,7 +65,7 @@ async fn a_session_that_is_not_used_ends_after_twelve_hours() {
 async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
     let al = with_al().await;
     let (token, _) = al.log_in().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     let mut refresh = pair.refresh;
     for _ in 0..71 {
         al.wait(10);
@@ -77,7 +80,7 @@ async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
 #[tokio::test]
 async fn an_access_token_runs_out_after_a_quarter_of_an_hour() {
     let al = with_al().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     al.clock.advance(Duration::from_secs(pair.expires_in - 1));
     assert!(al.accounts.by_access_token(&pair.access, None).await.is_ok());
     al.clock.advance(Duration::from_secs(1));
@@ -89,7 +92,7 @@ async fn an_access_token_runs_out_after_a_quarter_of_an_hour() {
 async fn tokens_of_one_kind_are_nothing_to_the_other() {
     let al = with_al().await;
     let (cookie, _) = al.log_in().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     assert!(al.accounts.refresh(&cookie, None).await.is_err());
     assert!(al.accounts.by_session(&pair.refresh, None).await.is_err());
     assert!(al.accounts.by_access_token(&cookie, None).await.is_err());
@@ -99,14 +102,14 @@ async fn tokens_of_one_kind_are_nothing_to_the_other() {
 #[tokio::test]
 async fn a_login_that_was_checked_before_a_lock_does_not_begin_after_it() {
     let al = with_al().await;
-    let checked = al.accounts.check_password("al", "a few words".into(), None).await.unwrap();
+    let checked = al.accounts.check_password("al", "a few words".into(), &Caller::default()).await.unwrap();
     let name = UserName::parse("al").unwrap();
     let console = al.licence.console();
     for disabled in [true, false] {
         let change = UserChange { disabled: Some(disabled), ..UserChange::default() };
         al.accounts.change(&console, name.clone(), change, None).await.unwrap();
         // Let in again, the password must be shown again.
-        assert!(al.accounts.begin_browser(checked.clone(), None, String::new()).await.is_err());
+        assert!(al.accounts.begin_browser(checked.clone(), Caller::default()).await.is_err());
     }
     al.log_in().await;
 }
@@ -128,7 +131,7 @@ async fn who_logs_in_without_end_loses_the_oldest_login() {
 #[tokio::test]
 async fn a_program_that_refreshes_without_end_fills_no_disk() {
     let al = with_al().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), None, String::new()).await.unwrap();
+    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     let (mut refresh, mut used) = (pair.refresh, Vec::new());
     for _ in 0..SPENT + 20 {
         used.push(refresh.clone());

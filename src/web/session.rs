@@ -9,7 +9,7 @@ use serde_json::json;
 use super::extract::{Address, Form, Query, own_path};
 use super::{Access, Page, Route, Server};
 use crate::audit::Refusal;
-use crate::auth::{Identity, Preferences, Theme};
+use crate::auth::{Caller, Identity, Preferences, Theme};
 use crate::error::{Error, Result};
 use crate::text::{Locale, Message};
 
@@ -25,6 +25,11 @@ pub const ROUTES: &[Route] = &[
 /// With https the browser itself holds the cookie to this host and path.
 pub(super) fn cookie_name(server: &Server) -> &'static str {
     if server.foundation.config().is_https() { "__Host-session" } else { "session" }
+}
+
+/// Outlives the session: a browser in which somebody has logged in before.
+fn device_name(server: &Server) -> &'static str {
+    if server.foundation.config().is_https() { "__Host-device" } else { "device" }
 }
 
 /// To the login page, and back to where one was after it.
@@ -62,13 +67,15 @@ struct Login {
     next: Option<String>,
 }
 
-fn agent(request: &HttpRequest) -> String {
+/// What a request tells of the client that sends it.
+pub(super) fn caller(server: &Server, request: &HttpRequest, address: Address) -> Caller {
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    agent.unwrap_or_default().to_owned()
+    let device = request.cookie(device_name(server)).map(|cookie| cookie.value().to_owned());
+    Caller { address: address.0, agent: agent.unwrap_or_default().to_owned(), device }
 }
 
-fn session_cookie(server: &Server, token: &str, age: Option<Duration>) -> Cookie<'static> {
-    let cookie = Cookie::build(cookie_name(server), token.to_owned())
+fn own_cookie(server: &Server, name: &'static str, value: &str, age: Option<Duration>) -> Cookie<'static> {
+    let cookie = Cookie::build(name, value.to_owned())
         .path("/")
         .http_only(true)
         .secure(server.foundation.config().is_https())
@@ -83,10 +90,14 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
     let Login { username, password, next } = form.value;
     let next = next.as_deref().and_then(own_path);
     let server = page.server().clone();
-    match server.accounts.log_in(username.trim(), password, address.0, agent(&request)).await {
-        Ok((token, _)) => {
+    let caller = caller(&server, &request, address);
+    let shown = caller.device.clone();
+    match server.accounts.log_in(username.trim(), password, caller).await {
+        Ok((token, me)) => {
             let mut response = page.see_other(next.as_deref().unwrap_or("/"), "ok", None);
             add_cookie(&mut response, &session_cookie(&server, &token, Some(Duration::days(30))))?;
+            let device = server.accounts.device(&me, shown.as_deref())?;
+            add_cookie(&mut response, &own_cookie(&server, device_name(&server), &device, Some(Duration::days(365))))?;
             Ok(response)
         }
         Err(error) => {
@@ -97,10 +108,14 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
     }
 }
 
+fn session_cookie(server: &Server, token: &str, age: Option<Duration>) -> Cookie<'static> {
+    own_cookie(server, cookie_name(server), token, age)
+}
+
 /// Logs into the demo account without a password: it can change nothing.
 async fn log_in_demo(page: Page, request: HttpRequest, address: Address) -> Result<HttpResponse> {
     let server = page.server().clone();
-    let (token, _) = server.accounts.log_in_demo(address.0, agent(&request)).await?;
+    let (token, _) = server.accounts.log_in_demo(caller(&server, &request, address)).await?;
     let mut response = page.see_other("/", "ok", None);
     add_cookie(&mut response, &session_cookie(&server, &token, None))?;
     Ok(response)

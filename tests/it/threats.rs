@@ -5,9 +5,10 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
 
-use crate::support::server::{ADMIN, Client, Server};
+use crate::support::server::{ADMIN, Answer, Client, Server};
 
 /// Memory of the server's process that is in use, in MiB.
 fn memory(server: &Server) -> u64 {
@@ -132,4 +133,54 @@ fn idle_connections_leave_room_for_others() {
     let idle: Vec<_> = (0..400).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let answer = health(&address).expect("an answer in time");
     assert_eq!(answer, "HTTP/1.1 200 OK", "beside {} idle connections", idle.len());
+}
+
+/// Tries to log in as `name` from an address behind the proxy, on a device that shows `cookie`.
+async fn log_in_from(server: &Server, address: &str, cookie: &str, name: &str, password: &str) -> Answer {
+    let client = server.stranger();
+    let request = client.request(Method::POST, "/login").header("x-forwarded-for", address).header("cookie", cookie);
+    client.send(request.form(&[("username", name), ("password", password)])).await
+}
+
+#[tokio::test]
+async fn strangers_who_guess_do_not_lock_a_user_out() {
+    let limits = [("JADWAL_LIMITS_LOGIN_BURST", "3"), ("JADWAL_TRUSTED_PROXIES", "127.0.0.1")];
+    let server = Server::start_with(&limits, &["--no-demo"]).await;
+    let own = log_in_from(&server, "203.0.113.1", "", "admin", ADMIN).await.expect(303);
+    let mut cookies = own.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let device = cookies.find(|cookie| cookie.starts_with("device=")).unwrap();
+    assert!(device.contains("HttpOnly") && device.contains("SameSite=Lax"), "{device}");
+    let device = device.split(';').next().unwrap();
+    let wrong =
+        async |address: String, name: &str| log_in_from(&server, &address, "", name, "wrong words").await.status;
+    let mut seen = Vec::new();
+    for name in ["admin", "nobody"] {
+        let mut statuses = Vec::new();
+        // One stranger is stopped early, and their whole neighbourhood…
+        for host in [1, 1, 1, 1, 2] {
+            statuses.push(wrong(format!("198.51.{}.{host}", name.len()), name).await);
+        }
+        assert_eq!(statuses, [401, 401, 401, 429, 429]);
+        // …but nobody else.
+        let elsewhere = log_in_from(&server, &format!("192.0.{}.7", name.len()), "", name, ADMIN).await;
+        assert_eq!(elsewhere.status, if name == "admin" { 303 } else { 401 });
+        // Only from very many places the name itself is used up.
+        let mut place = 0;
+        while wrong(format!("100.{}.{place}.1", name.len()), name).await == 401 {
+            place += 1;
+        }
+        assert!((20..200).contains(&place), "{place}");
+        log_in_from(&server, "203.0.113.9", "", name, ADMIN).await.expect(429);
+        // Where the user has logged in before, all this is not felt, wherever the device is now…
+        let known = log_in_from(&server, "100.5.1.1", device, name, ADMIN).await;
+        assert_eq!(known.status, if name == "admin" { 303 } else { 429 });
+        seen.push(statuses);
+    }
+    assert_eq!(seen[0], seen[1], "a name that exists answers like one that does not");
+    // …but nobody may guess there without end either.
+    let mut guesses = 0;
+    while log_in_from(&server, "203.0.113.1", device, "admin", "wrong words").await.status == 401 {
+        guesses += 1;
+    }
+    assert!(guesses < 6, "{guesses}");
 }

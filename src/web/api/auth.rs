@@ -1,6 +1,5 @@
 //! Logging in and out for programs: a short access token and a refresh token that is used up by its use.
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::tenancy::{self, Plan};
 use crate::text::Locale;
+use crate::web::session::caller;
 use crate::web::{Access, Address, Json, Page, Route, Server};
 
 /// This resource's part of the surface.
@@ -78,8 +78,8 @@ async fn log_in(
     address: Address,
 ) -> Result<HttpResponse> {
     let Login { username, password } = login.0;
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    match server.accounts.log_in_api(&username, password, address.0, agent.to_owned()).await {
+    let caller = caller(&server, &request, address);
+    match server.accounts.log_in_api(&username, password, caller).await {
         Ok(pair) => Ok(shown(&Tokens::from(pair), None)),
         Err(error) => {
             server.refusals.note(Refusal::of_login(&username, address.0, "token.begin"));
