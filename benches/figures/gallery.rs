@@ -90,7 +90,7 @@ fn pages_a_second(address: &str, cookie: &str) -> f64 {
 pub fn gallery() -> Vec<Figure> {
     let folder = tempfile::tempdir_in("target").unwrap();
     let home = std::fs::canonicalize(folder.path()).unwrap();
-    let file = large_video(&home, 2 << 20);
+    let file = large_video(&home, 16 << 20);
     let server = Server::start(&home);
     let header = format!("Authorization: Bearer {}", server.bearer());
     curl(&["-H", &header, "-F", &format!("file=@{}", file.display()), &format!("{}/api/v1/videos", server.base)]);

@@ -215,7 +215,7 @@ pub fn large_video(folder: &Path, bytes: u64) -> PathBuf {
     assert!(made.success());
     let clip = std::fs::metadata(&path).unwrap().len();
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    let rest = bytes - clip;
+    let rest = bytes.checked_sub(clip).expect("larger than the clip");
     file.write_all(&1_u32.to_be_bytes()).unwrap();
     file.write_all(b"free").unwrap();
     file.write_all(&rest.to_be_bytes()).unwrap();
