@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::arrivals::Keeping;
@@ -15,7 +14,7 @@ use super::{Editor, Library};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::media::picture::MOST_BYTES;
-use crate::media::{self, Picture, PictureKind, fitted_picture};
+use crate::media::{self, Picture, PictureKind};
 use crate::objects::intake::Arrival;
 use crate::objects::{Bucket, Extension, ObjectKey, ObjectKind};
 use crate::store::blocking;
@@ -48,9 +47,6 @@ pub struct Thumbnail {
     /// Deleted; its bytes are being removed.
     pub going: bool,
 }
-
-/// Pictures that are in memory at the same time; the others wait on the disk.
-static PLACES: Semaphore = Semaphore::const_new(2);
 
 fn judge(head: &[u8]) -> Result<PictureKind> {
     media::sniff_picture(head).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))
@@ -258,12 +254,8 @@ impl Editor {
             None => names::title_of(&names::file_name(file_name)),
         };
         let arrived = arrival.receive(stream, MOST_BYTES as u64, media::sniff::HEAD, judge).await?;
-        let picture = {
-            let _place = PLACES.acquire().await.map_err(|closed| Error::Internal(closed.into()))?;
-            let local = arrived.incoming()?.local();
-            let bytes = blocking(move || Ok(std::fs::read(local.path())?)).await?;
-            fitted_picture(bytes, LONGEST_SIDE).await?
-        };
+        let local = arrived.incoming()?.local();
+        let picture = self.foundation().tools().fitted_picture(&local, LONGEST_SIDE).await?;
         arrived.remove().await?;
         let new = NewThumbnail::store(arrival, picture, title, None, 0).await?;
         self.keep_thumbnail(arrival, new, None).await

@@ -7,6 +7,7 @@
 //! own with nothing in it, limits everywhere.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -91,15 +92,29 @@ pub enum Launcher {
     None,
 }
 
+/// What runs in a cage.
+#[derive(Debug, Clone, Copy)]
+pub enum Program<'a> {
+    /// An absolute path, or a name looked for in the system's folders.
+    File(&'a Path),
+    /// The decoder of pictures, which is part of this program: nothing is left for it to open.
+    Decoder,
+}
+
+/// How a command line names [`Program::Decoder`].
+const DECODER: &str = "@picture";
+
 /// One run of a boxed-in program.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// The program: an absolute path, or a name looked for in the system's folders.
-    pub program: &'a Path,
+    /// The program.
+    pub program: Program<'a>,
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// Its limits.
     pub cage: Cage,
+    /// What it reads on standard input; nothing where absent.
+    pub input: Option<File>,
     /// After this long by the clock it is killed with everything it started.
     pub timeout: Duration,
     /// More bytes on standard output than this end it.
@@ -147,9 +162,13 @@ pub enum Failure {
 ///
 /// # Errors
 /// [`Failure`], where [`Failure::NotStarted`] is the machine's fault and the others most likely the file's.
-pub async fn run(launcher: &Launcher, job: Job<'_>) -> Result<Output, Failure> {
+pub async fn run(launcher: &Launcher, mut job: Job<'_>) -> Result<Output, Failure> {
+    #[cfg(test)]
+    if let (Launcher::None, Program::Decoder) = (launcher, job.program) {
+        return tests::decode(job);
+    }
     let mut command = command(launcher, &job);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(job.input.take().map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_clear().current_dir("/").process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|cause| Failure::NotStarted(cause.to_string()))?;
     // Declared after the child, so dropped before it: a cancelled run kills the group while its id is still ours.
@@ -201,18 +220,22 @@ fn judge(status: ExitStatus, stdout: Vec<u8>, stderr: String) -> Result<Output, 
 
 #[expect(clippy::disallowed_types, reason = "this room starts programs, on files a Bucket handed out")]
 fn command(launcher: &Launcher, job: &Job<'_>) -> tokio::process::Command {
+    let program = match job.program {
+        Program::File(path) => path,
+        Program::Decoder => Path::new(DECODER),
+    };
     let launcher = match launcher {
         Launcher::Own => Path::new("/proc/self/exe"),
         Launcher::Program(path) => path,
         #[cfg(test)]
         Launcher::None => {
-            let mut command = tokio::process::Command::new(job.program);
+            let mut command = tokio::process::Command::new(program);
             command.args(&job.arguments).env("PATH", SEARCH);
             return command;
         }
     };
     let mut command = tokio::process::Command::new(launcher);
-    command.arg(SUBCOMMAND).args(job.cage.arguments()).arg("--").arg(job.program).args(&job.arguments);
+    command.arg(SUBCOMMAND).args(job.cage.arguments()).arg("--").arg(program).args(&job.arguments);
     command
 }
 
@@ -295,7 +318,7 @@ impl Cage {
     }
 
     /// Gives up, for good and for the whole process, what the program does not need.
-    fn close(&self, program: &Path) -> Result<(), String> {
+    fn close(&self, program: Option<&Path>) -> Result<(), String> {
         // Live streams come first, also when memory runs out. Failing to be humble is no reason to stop.
         let _ = rustix::process::nice(10);
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
@@ -315,20 +338,23 @@ impl Cage {
         limit(Resource::RLIMIT_AS, self.memory_mib.saturating_mul(1 << 20))
     }
 
-    fn confine(&self, program: &Path) -> Result<(), landlock::RulesetError> {
+    fn confine(&self, program: Option<&Path>) -> Result<(), landlock::RulesetError> {
         let look = AccessFs::ReadFile | AccessFs::ReadDir;
         let change = look | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
-        Ruleset::default()
+        let mut rules = Ruleset::default()
             .handle_access(AccessFs::from_all(RULES))?
             .handle_access(AccessNet::from_all(RULES))?
             .scope(Scope::from_all(RULES))?
             .create()?
-            .add_rules(path_beneath_rules(SYSTEM, look | AccessFs::Execute))?
-            .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
-            .add_rules(path_beneath_rules(own_parts(program), look | AccessFs::Execute))?
             .add_rules(path_beneath_rules(&self.read, look))?
-            .add_rules(path_beneath_rules(&self.write, change))?
-            .restrict_self()?;
+            .add_rules(path_beneath_rules(&self.write, change))?;
+        if let Some(program) = program {
+            rules = rules
+                .add_rules(path_beneath_rules(SYSTEM, look | AccessFs::Execute))?
+                .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
+                .add_rules(path_beneath_rules(own_parts(program), look | AccessFs::Execute))?;
+        }
+        rules.restrict_self()?;
         Ok(())
     }
 }
@@ -354,7 +380,7 @@ fn find(program: &OsStr) -> Option<PathBuf> {
 }
 
 /// Serves `caged [--read PATH]… [--write PATH]… [--memory-mib N] [--cpu-seconds N] [--file-mib N] -- PROGRAM ARGS…`:
-/// closes the cage around this process and becomes PROGRAM. Returns only if that failed.
+/// closes the cage around this process and becomes PROGRAM, or decodes a picture where that is `@picture`.
 ///
 /// Call it first thing in `main`, while there is one thread.
 pub fn enter(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -362,10 +388,16 @@ pub fn enter(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(complaint) => return refuse(CAGE_FAILED, &complaint),
     };
+    if program == DECODER {
+        return match cage.close(None) {
+            Ok(()) => super::decode::work(arguments.into_iter()),
+            Err(complaint) => refuse(CAGE_FAILED, &complaint),
+        };
+    }
     let Some(path) = find(&program) else {
         return refuse(NOT_FOUND, &format!("{}: not found in {SEARCH}", program.display()));
     };
-    if let Err(complaint) = cage.close(&path) {
+    if let Err(complaint) = cage.close(Some(&path)) {
         return refuse(CAGE_FAILED, &complaint);
     }
     let cause = std::process::Command::new(&path)
@@ -384,93 +416,5 @@ fn refuse(code: u8, complaint: &str) -> ExitCode {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    fn shell(script: &str) -> Job<'static> {
-        Job {
-            program: Path::new("/bin/sh"),
-            arguments: vec!["-c".into(), script.into()],
-            cage: Cage::default(),
-            timeout: Duration::from_secs(10),
-            output_limit: 1024,
-        }
-    }
-
-    #[test]
-    fn a_cage_reads_back_what_it_wrote() {
-        let cage = Cage {
-            read: vec!["/a b".into(), "/-- c".into()],
-            write: vec!["/d".into()],
-            memory_mib: 7,
-            cpu_seconds: 8,
-            file_mib: 9,
-        };
-        let line = cage.arguments().into_iter().chain(["--", "ffprobe", "--read", "/x"].map(OsString::from));
-        let (parsed, program, arguments) = Cage::parse(line).unwrap();
-        assert_eq!(parsed, cage);
-        assert_eq!(program, "ffprobe");
-        assert_eq!(arguments, ["--read", "/x"]);
-    }
-
-    #[test]
-    fn a_cage_refuses_what_it_does_not_know() {
-        for line in
-            [vec!["--"], vec!["--read"], vec!["--allow", "x", "--", "true"], vec!["--memory-mib", "many", "--", "true"]]
-        {
-            assert!(Cage::parse(line.iter().map(OsString::from)).is_err(), "{line:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn output_and_errors_come_back() {
-        let output = run(&Launcher::None, shell("echo out; echo err >&2; env")).await.unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        assert!(stdout.starts_with("out\n"), "{stdout}");
-        assert!(!stdout.contains("CARGO"), "{stdout}");
-        assert_eq!(output.stderr, "err\n");
-        let failure = run(&Launcher::None, shell("echo no >&2; exit 3")).await.unwrap_err();
-        assert!(matches!(failure, Failure::Failed { code: 3, ref stderr } if stderr == "no\n"), "{failure}");
-    }
-
-    #[tokio::test]
-    async fn a_hanging_program_is_killed_with_its_children() {
-        let folder = tempfile::tempdir().unwrap();
-        let pids = folder.path().join("pids");
-        let mut job = shell(&format!("sleep 300 & echo $! > {0}; echo $$ >> {0}; wait", pids.display()));
-        job.timeout = Duration::from_millis(400);
-        let before = Instant::now();
-        let failure = run(&Launcher::None, job).await.unwrap_err();
-        assert!(matches!(failure, Failure::TimedOut(_)), "{failure}");
-        assert!(before.elapsed() < Duration::from_secs(3));
-        for pid in std::fs::read_to_string(&pids).unwrap().lines() {
-            // Killed is not yet dead on a busy machine, and a grandchild may stay a zombie for as long as init likes.
-            loop {
-                let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-                if state.is_empty() || state.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")) {
-                    break;
-                }
-                assert!(before.elapsed() < Duration::from_secs(10), "{state}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_talkative_program_is_ended() {
-        let failure = run(&Launcher::None, shell("while :; do echo yes; done")).await.unwrap_err();
-        assert!(matches!(failure, Failure::TooMuchOutput), "{failure}");
-        let output = run(&Launcher::None, shell("head -c 1000000 /dev/zero >&2; echo done")).await.unwrap();
-        assert_eq!(output.stdout, b"done\n");
-        assert!(output.stderr.len() <= 16 * 1024);
-    }
-
-    #[tokio::test]
-    async fn a_missing_program_is_told_apart_from_a_bad_file() {
-        let job = Job { program: Path::new("/nowhere/ffprobe"), ..shell("") };
-        let failure = run(&Launcher::None, job).await.unwrap_err();
-        assert!(matches!(failure, Failure::NotStarted(_)), "{failure}");
-    }
-}
+#[path = "cage_tests.rs"]
+mod tests;

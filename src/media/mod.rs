@@ -1,33 +1,33 @@
 //! Everything that reads the inside of a stranger's video or picture.
 //!
 //! A file is known by its first bytes ([`sniff`]), opened by ffprobe or ffmpeg with exactly that demuxer and inside a
-//! [`cage`], and judged in plain words ([`verdict`](verdict::verdict)). Pictures are decoded within limits and written
-//! anew ([`picture`]); the bytes that came in are never the bytes that are served.
+//! [`cage`], and judged in plain words ([`verdict`](verdict::verdict)). Pictures are decoded in such a cage too and
+//! written anew ([`picture`]); the bytes that came in are never the bytes that are served.
 
 pub mod cage;
+mod decode;
 pub mod picture;
 mod probe;
 mod rhythm;
 pub mod sample;
 pub mod sniff;
+mod turns;
 pub mod verdict;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 use crate::objects::LocalFile;
 use crate::text::Message;
 
 pub use cage::Launcher;
-use cage::{Cage, Failure, Job, Output};
-pub use picture::{Picture, fitted_picture, picture, preview, read_picture};
+use cage::{Cage, Failure, Job, Output, Program};
+pub use picture::Picture;
 pub use probe::{AudioFacts, Facts, VideoFacts, compatible};
 pub use sniff::{Container, PictureKind, sniff, sniff_picture};
+use turns::Turns;
 pub use verdict::{Code, Finding, Severity, Verdict, verdict};
 
 /// The oldest ffmpeg that streaming by copy was measured on.
@@ -43,7 +43,8 @@ pub struct Tools {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     launcher: Launcher,
-    places: Arc<Semaphore>,
+    places: Turns,
+    pictures: Turns,
 }
 
 /// What [`Tools::check`] found.
@@ -62,7 +63,9 @@ impl Tools {
             ffmpeg: settled(ffmpeg.as_ref()),
             ffprobe: settled(ffprobe.as_ref()),
             launcher,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Turns::new(AT_ONCE),
+            // A large picture takes a few hundred MiB.
+            pictures: Turns::new(1),
         }
     }
 
@@ -84,9 +87,10 @@ impl Tools {
     async fn version(&self, program: &Path) -> Result<String> {
         let name = program.display().to_string();
         let job = Job {
-            program,
+            program: Program::File(program),
             arguments: vec!["-version".into()],
             cage: Cage::default(),
+            input: None,
             timeout: Duration::from_secs(20),
             output_limit: 64 * 1024,
         };
@@ -127,7 +131,7 @@ impl Tools {
         at_seconds: f64,
         widest: u32,
     ) -> Result<Picture> {
-        let _place = self.place().await?;
+        let place = self.places.place(file.tenant()).await?;
         let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-threads", "1", "-ss"]);
         arguments.push(format!("{:.3}", at_seconds.clamp(0.0, 1e7)).into());
         arguments.extend(input(file, container));
@@ -136,9 +140,10 @@ impl Tools {
         arguments.extend(words(&["-map", "0:V:0", "-frames:v", "1", "-vf", &scale, "-pix_fmt", "yuvj420p"]));
         arguments.extend(words(&["-c:v", "mjpeg", "-q:v", "2", "-threads", "1", "-f", "image2pipe", "pipe:1"]));
         let job = Job {
-            program: &self.ffmpeg,
+            program: Program::File(&self.ffmpeg),
             arguments,
             cage: Cage { read: vec![file.path().to_owned()], ..Cage::default() },
+            input: None,
             timeout: Duration::from_secs(30),
             output_limit: picture::MOST_BYTES,
         };
@@ -146,19 +151,17 @@ impl Tools {
         if output.stdout.is_empty() {
             return Err(Error::field("at", Message::new("media-no-frame")));
         }
-        picture(output.stdout).await
-    }
-
-    async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        self.places.acquire().await.map_err(|closed| Error::Internal(closed.into()))
+        drop(place);
+        self.picture(file.tenant(), output.stdout).await
     }
 
     /// Runs a program on one file, with nothing else to read and nothing to write.
     async fn read_only(&self, program: &Path, file: &LocalFile, arguments: Vec<OsString>, time: u64) -> Result<Output> {
         let job = Job {
-            program,
+            program: Program::File(program),
             arguments,
             cage: Cage { read: vec![file.path().to_owned()], cpu_seconds: time, ..Cage::default() },
+            input: None,
             timeout: Duration::from_secs(time),
             output_limit: 8 << 20,
         };

@@ -129,7 +129,7 @@ impl Tools {
     /// [`Error::WrongKind`] if it is no video that can be used, with a text that says why; [`Error::Upstream`] if
     /// ffprobe does not start.
     pub async fn probe(&self, file: &LocalFile, container: Container) -> Result<Facts> {
-        let _place = self.place().await?;
+        let _place = self.places.place(file.tenant()).await?;
         let size = tokio::fs::metadata(file.path()).await?.len();
         let report = self.report(file, container).await?;
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cage::{self, Cage, Failure, Job};
+use super::cage::{self, Cage, Failure, Job, Program};
 use super::{Container, Picture, Tools, picture, words};
+use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::text::Message;
 
@@ -94,27 +95,31 @@ const PICTURES: [(&str, &str); 2] = [
 ];
 
 impl Tools {
-    /// Makes the demo's videos in `folder`, which must exist, and its pictures. The same ffmpeg makes the same bytes.
+    /// Makes the demo's videos for `tenant` in `folder`, which must exist, and its pictures. The same ffmpeg makes the same bytes.
     ///
     /// # Errors
     /// [`Error::Upstream`] if ffmpeg is missing or cannot encode H.264.
-    pub async fn sample_clips(&self, folder: &Path) -> Result<Sample> {
+    pub async fn sample_clips(&self, tenant: &Tenant, folder: &Path) -> Result<Sample> {
         let folder = std::path::absolute(folder)?;
         let [first, second, third] = &CLIPS;
         let (first, second, third) = tokio::try_join!(
-            self.sample_clip(&folder, first),
-            self.sample_clip(&folder, second),
-            self.sample_clip(&folder, third)
+            self.sample_clip(tenant, &folder, first),
+            self.sample_clip(tenant, &folder, second),
+            self.sample_clip(tenant, &folder, third)
         )?;
         let mut pictures = Vec::new();
         for (title, source) in PICTURES {
-            pictures.push(SamplePicture { picture: self.sample_picture(source).await?, title: Message::new(title) });
+            pictures.push(SamplePicture {
+                picture: self.sample_picture(tenant, source).await?,
+                title: Message::new(title),
+            });
         }
         Ok(Sample { clips: vec![first, second, third], pictures })
     }
 
-    async fn sample_clip(&self, folder: &Path, recipe: &Recipe) -> Result<SampleClip> {
+    async fn sample_clip(&self, tenant: &Tenant, folder: &Path, recipe: &Recipe) -> Result<SampleClip> {
         let path = folder.join(recipe.file);
+        let _place = self.places.place(tenant).await?;
         if self.encode(folder, &path, recipe, recipe.picture).await.is_err() {
             self.encode(folder, &path, recipe, PLAIN).await.map_err(no_samples)?;
         }
@@ -144,31 +149,32 @@ impl Tools {
         url.push(path);
         arguments.push(url);
         let job = Job {
-            program: &self.ffmpeg,
+            program: Program::File(&self.ffmpeg),
             arguments,
             cage: Cage { write: vec![folder.to_owned()], file_mib: 64, cpu_seconds: 60, ..Cage::default() },
+            input: None,
             timeout: Duration::from_secs(60),
             output_limit: 64 * 1024,
         };
-        let _place = self.place().await.map_err(|closed| Failure::NotStarted(closed.to_string()))?;
         cage::run(&self.launcher, job).await.map(drop)
     }
 
-    async fn sample_picture(&self, source: &str) -> Result<Picture> {
+    async fn sample_picture(&self, tenant: &Tenant, source: &str) -> Result<Picture> {
         let drawn = match self.draw(source).await {
             Err(_) => self.draw(PLAIN).await,
             drawn => drawn,
         };
-        picture(drawn.map_err(no_samples)?).await
+        self.picture(tenant, drawn.map_err(no_samples)?).await
     }
 
     async fn draw(&self, source: &str) -> Result<Vec<u8>, Failure> {
         let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-nostdin", "-f", "lavfi", "-i", source]);
         arguments.extend(words(&["-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "pipe:1"]));
         let job = Job {
-            program: &self.ffmpeg,
+            program: Program::File(&self.ffmpeg),
             arguments,
             cage: Cage::default(),
+            input: None,
             timeout: Duration::from_secs(30),
             output_limit: picture::MOST_BYTES,
         };

@@ -13,6 +13,10 @@ fn tools() -> Tools {
     Tools::new("ffmpeg", "ffprobe", Launcher::None)
 }
 
+fn tenant() -> crate::auth::Tenant {
+    crate::auth::Tenant::parse("al").unwrap()
+}
+
 /// Runs the system's ffmpeg to make a file to test with.
 fn make(arguments: &str, path: &Path) {
     let status = Command::new("ffmpeg")
@@ -333,7 +337,7 @@ async fn there_is_no_frame_behind_the_end() {
 async fn the_demo_has_something_to_show() {
     let folder = tempfile::tempdir().unwrap();
     let before = Instant::now();
-    let sample = tools().sample_clips(folder.path()).await.unwrap();
+    let sample = tools().sample_clips(&tenant(), folder.path()).await.unwrap();
     let took = before.elapsed();
     assert_eq!((sample.clips.len(), sample.pictures.len()), (3, 2));
     let mut ready = Vec::new();
@@ -362,12 +366,24 @@ async fn the_demo_has_something_to_show() {
 #[tokio::test]
 async fn the_same_ffmpeg_makes_the_same_demo() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let first = tools().sample_clips(one.path()).await.unwrap();
-    let second = tools().sample_clips(other.path()).await.unwrap();
+    let first = tools().sample_clips(&tenant(), one.path()).await.unwrap();
+    let second = tools().sample_clips(&tenant(), other.path()).await.unwrap();
     for (a, b) in first.clips.iter().zip(&second.clips) {
         assert!(std::fs::read(&a.path).unwrap() == std::fs::read(&b.path).unwrap(), "{:?}", a.path);
     }
     for (a, b) in first.pictures.iter().zip(&second.pictures) {
         assert!(a.picture == b.picture);
     }
+}
+
+#[tokio::test]
+async fn a_picture_over_20_mib_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jpg");
+    std::fs::File::create(&path).unwrap().set_len(picture::MOST_BYTES as u64 + 1).unwrap();
+    let error = tools().fitted_picture(&LocalFile::for_test(path.clone()), 1280).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(picture::MOST_BYTES as u64).unwrap();
+    let error = tools().fitted_picture(&LocalFile::for_test(path), 1280).await.unwrap_err();
+    assert!(matches!(error, Error::WrongKind(_)), "{error}");
 }

@@ -1,24 +1,40 @@
 //! A file that a bucket handed out: the only thing that ffmpeg and ffprobe are ever run on.
 
 use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::auth::Tenant;
 
 /// A regular file inside one tenant's folders. Only `objects` can make one, so holding it proves that the path was
 /// built from typed parts and that the file is the tenant's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalFile {
+    tenant: Tenant,
     path: PathBuf,
 }
 
 impl LocalFile {
-    pub(in crate::objects) fn new(path: PathBuf) -> Self {
-        LocalFile { path }
+    pub(in crate::objects) fn new(tenant: Tenant, path: PathBuf) -> Self {
+        LocalFile { tenant, path }
     }
 
     /// For tests of the rooms that run ffmpeg.
     #[cfg(test)]
     pub(crate) fn for_test(path: PathBuf) -> Self {
-        LocalFile { path }
+        LocalFile { tenant: Tenant::parse("al").unwrap(), path }
+    }
+
+    /// Whose it is.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Opens it for reading; a link in its place is not followed.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&self.path)
     }
 
     /// Absolute path on this machine.

@@ -118,6 +118,7 @@ pub struct Listing {
 /// A file that is arriving; it has no row and no final name yet, and is removed when dropped.
 pub struct Incoming {
     id: Uuid,
+    tenant: Tenant,
     path: PathBuf,
     kept: bool,
 }
@@ -130,7 +131,7 @@ impl Incoming {
 
     /// For ffprobe, before the file has its place.
     pub fn local(&self) -> LocalFile {
-        LocalFile::new(self.path.clone())
+        LocalFile::new(self.tenant.clone(), self.path.clone())
     }
 }
 
@@ -189,7 +190,7 @@ impl Bucket {
             .mode(0o600)
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(&path)?;
-        Ok((Incoming { id, path, kept: false }, file))
+        Ok((Incoming { id, tenant: self.tenant.clone(), path, kept: false }, file))
     }
 
     /// Gives arrived bytes, which the caller has synced, their name, durably. The row comes after.
@@ -236,7 +237,7 @@ impl Bucket {
     /// As [`Bucket::open`].
     pub fn local(&self, key: &ObjectKey) -> Result<LocalFile> {
         self.open(key)?;
-        Ok(LocalFile::new(self.absolute(key.path(&self.tenant))))
+        Ok(LocalFile::new(self.tenant.clone(), self.absolute(key.path(&self.tenant))))
     }
 
     /// Removes an object's bytes; fine if they are gone. Their length.

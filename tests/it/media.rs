@@ -152,7 +152,7 @@ async fn the_demos_clips_are_made_inside_the_cage() {
     tools.check().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let before = Instant::now();
-    let sample = tools.sample_clips(folder.path()).await.unwrap();
+    let sample = tools.sample_clips(&jadwalstream::auth::Tenant::parse("al").unwrap(), folder.path()).await.unwrap();
     eprintln!("the demo took {:?}", before.elapsed());
     assert_eq!((sample.clips.len(), sample.pictures.len()), (3, 2));
     for clip in sample.clips {

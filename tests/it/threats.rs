@@ -184,3 +184,53 @@ async fn strangers_who_guess_do_not_lock_a_user_out() {
     }
     assert!(guesses < 6, "{guesses}");
 }
+
+/// A grey progressive JPEG of three colours: a few hundred kilobytes that a decoder has to hold whole, nine bytes a pixel.
+fn progressive_jpeg(width: u16, height: u16) -> Vec<u8> {
+    let segment = |marker: u8, body: &[u8]| {
+        let length = (body.len() as u16 + 2).to_be_bytes();
+        [&[0xff, marker], length.as_slice(), body].concat()
+    };
+    let ([w1, w2], [h1, h2]) = (width.to_be_bytes(), height.to_be_bytes());
+    let tables = segment(0xdb, &[&[0_u8][..], &[1; 64]].concat());
+    let frame = segment(0xc2, &[8, h1, h2, w1, w2, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+    // One code of one bit, for "as before".
+    let codes = segment(0xc4, &[&[0, 1][..], &[0; 15], &[0]].concat());
+    let scan = segment(0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 0, 0]);
+    let blocks = usize::from(width.div_ceil(8)) * usize::from(height.div_ceil(8)) * 3;
+    [&[0xff, 0xd8][..], &tables, &frame, &codes, &scan, &vec![0; blocks.div_ceil(8)], &[0xff, 0xd9]].concat()
+}
+
+/// The most memory that the server's process ever used, in MiB.
+fn peak(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+#[tokio::test]
+async fn a_picture_that_takes_much_memory_does_not_take_the_server_s() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let folder = crate::support::scratch("pictures");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let (large, usual) =
+        (file("large.jpg", &progressive_jpeg(7000, 7000)), file("usual.jpg", &progressive_jpeg(6000, 4000)));
+    let before = peak(&server);
+    let refused = admin.upload("/api/v1/thumbnails", &[], &[("large.jpg", &large)]).await.expect(413);
+    assert!(refused.text().contains("progressive"), "{}", refused.text());
+    // What cameras make is taken.
+    let kept = admin.upload("/api/v1/thumbnails", &[], &[("usual.jpg", &usual)]).await.expect(201).json();
+    assert_eq!((&kept["items"][0]["width"], &kept["items"][0]["height"]), (&json!(1280), &json!(853)), "{kept}");
+    let (admin, usual) = (&admin, usual.as_path());
+    let many = (0..4).map(|_| async move { admin.upload("/api/v1/thumbnails", &[], &[("usual.jpg", usual)]).await });
+    for answer in futures_util::future::join_all(many).await {
+        answer.expect(201);
+    }
+    let taken = peak(&server) - before;
+    assert!(taken < 64, "{taken} MiB");
+}

@@ -14,6 +14,7 @@ media-picture-unreadable = This picture cannot be read. It may be damaged; save 
 media-picture-too-large = This picture is larger than { $mib } MiB. Save it smaller.
 media-picture-too-many-pixels = This picture has more than 50 million pixels. Save it smaller.
 media-picture-too-deep = This picture has too many pixels for its 16 bits a colour. Save it with 8 bits, or smaller.
+media-picture-too-demanding = This picture needs more time or memory to be read than is allowed. Save it smaller, or as a JPEG that is not progressive.
 
 media-finding-video-codec = The picture is encoded as { $codec }. Live platforms take H.264 only, so it cannot go on air as it is. Export it again as H.264.
 media-finding-pixel-format = The colours are stored as { $format }. Many viewers would see nothing or wrong colours. Export it again as 8-bit 4:2:0 (yuv420p).

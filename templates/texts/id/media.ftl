@@ -14,6 +14,7 @@ media-picture-unreadable = Gambar ini tidak bisa dibaca. Mungkin rusak; simpan l
 media-picture-too-large = Gambar ini lebih besar dari { $mib } MiB. Simpan dengan ukuran lebih kecil.
 media-picture-too-many-pixels = Gambar ini lebih dari 50 juta piksel. Simpan dengan ukuran lebih kecil.
 media-picture-too-deep = Gambar ini punya terlalu banyak piksel untuk 16 bit per warna. Simpan dengan 8 bit, atau lebih kecil.
+media-picture-too-demanding = Membaca gambar ini butuh waktu atau memori melebihi batas. Simpan lebih kecil, atau sebagai JPEG yang tidak progresif.
 
 media-finding-video-codec = Gambar video memakai { $codec }. Platform siaran langsung hanya menerima H.264, jadi video ini tidak bisa disiarkan apa adanya. Ekspor lagi sebagai H.264.
 media-finding-pixel-format = Warna disimpan sebagai { $format }. Banyak penonton tidak akan melihat apa-apa atau warnanya salah. Ekspor lagi sebagai 8-bit 4:2:0 (yuv420p).
