@@ -229,7 +229,7 @@ impl Editor {
     /// As [`Editor::receive_video`]; [`Error::NotFound`] for a path elsewhere.
     pub async fn take_file(&self, path: &Path, title: &str) -> Result<Row<Video>> {
         let name = match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) if folder == self.bucket().temp_folder() => name.to_string_lossy().into_owned(),
+            (Some(folder), Some(name)) if folder == self.bucket().temp_folder()? => name.to_string_lossy().into_owned(),
             _ => return Err(Error::NotFound),
         };
         let path = path.to_owned();

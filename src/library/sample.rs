@@ -32,7 +32,7 @@ impl Editor {
         let mut videos: Vec<Row<Video>> = there.items.into_iter().map(|(_, row)| row).collect();
         let pictures = self.thumbnail_cards(all, ThumbnailFilter::Gallery).await?;
         let title = |message: &Message| message.in_locale(Locale::En);
-        let sample = self.foundation().tools().sample_clips(self.tenant(), &self.bucket().temp_folder()).await?;
+        let sample = self.foundation().tools().sample_clips(self.tenant(), &self.bucket().temp_folder()?).await?;
         for clip in &sample.clips {
             let title = title(&clip.title);
             if !videos.iter().any(|row| row.value.title == title) {

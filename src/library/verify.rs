@@ -171,6 +171,10 @@ impl Library {
                     }
                     // Named already, or deleted meanwhile.
                     Err(Error::NotFound) => {}
+                    Err(Error::Conflict(what)) => {
+                        let detail = format!("{}: {what}", said.title);
+                        findings.insert(Finding { fault: Fault::Changed, object: key.id.to_string(), detail });
+                    }
                     Err(cause) => return Err(cause),
                 }
             }

@@ -54,7 +54,7 @@ impl Tools {
     /// everything that is no such picture.
     pub async fn fitted_picture(&self, file: &LocalFile, longest: u32) -> Result<Picture> {
         let (tenant, file) = (file.tenant().clone(), file.clone());
-        let file = blocking(move || Ok(file.open()?)).await?;
+        let file = blocking(move || file.open()).await?;
         self.remade(&tenant, file, Some(longest)).await
     }
 

@@ -1,30 +1,44 @@
 //! A file that a bucket handed out: the only thing that ffmpeg and ffprobe are ever run on.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::Home;
+use super::folder::open_file;
 use crate::auth::Tenant;
+use crate::error::Result;
 
 /// A regular file inside one tenant's folders. Only `objects` can make one, so holding it proves that the path was
 /// built from typed parts and that the file is the tenant's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct LocalFile {
+    home: Arc<Home>,
     tenant: Tenant,
+    /// Relative to the home.
+    relative: PathBuf,
     path: PathBuf,
 }
 
+impl std::fmt::Debug for LocalFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.path.fmt(formatter)
+    }
+}
+
 impl LocalFile {
-    pub(in crate::objects) fn new(tenant: Tenant, path: PathBuf) -> Self {
-        LocalFile { tenant, path }
+    /// `relative` to the home.
+    pub(in crate::objects) fn new(home: Arc<Home>, tenant: Tenant, relative: PathBuf) -> Self {
+        LocalFile { path: home.path.join(&relative), home, tenant, relative }
     }
 
     /// For tests of the rooms that run ffmpeg.
     #[cfg(test)]
     pub(crate) fn for_test(path: PathBuf) -> Self {
-        LocalFile { tenant: Tenant::parse("al").unwrap(), path }
+        let home = Home { path: "/".into(), folder: File::open("/").unwrap().into() };
+        let relative = path.strip_prefix("/").unwrap().to_owned();
+        LocalFile::new(Arc::new(home), Tenant::parse("al").unwrap(), relative)
     }
 
     /// Whose it is.
@@ -32,9 +46,13 @@ impl LocalFile {
         &self.tenant
     }
 
-    /// Opens it for reading; a link in its place is not followed.
-    pub(crate) fn open(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&self.path)
+    /// Opens it for reading; links are not followed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::error::Error::NotFound) where it is gone,
+    /// [`Error::Conflict`](crate::error::Error::Conflict) where something else stands in its place.
+    pub(crate) fn open(&self) -> Result<File> {
+        open_file(&self.home, &self.relative)
     }
 
     /// Absolute path on this machine.

@@ -1,21 +1,22 @@
 //! Stored bytes and where they lie. A [`Bucket`] is rooted at one tenant: no call takes a tenant or a path.
 
 mod file;
+mod folder;
 pub mod intake;
 mod key;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use uuid::Uuid;
 use walkdir::WalkDir;
 
 pub use file::LocalFile;
+use folder::{Folder, open_file};
 pub use key::{Extension, ObjectKey, ObjectKind};
 
 use crate::auth::{Scope, Tenant, WriteScope};
@@ -70,9 +71,9 @@ impl Objects {
             return Err(Error::Internal(anyhow::anyhow!("no name of a stream key")));
         }
         // No tenant's name begins with a dot.
-        let folder = self.home.path.join("data").join(".keys");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        Ok(folder.join(name))
+        let folder = Path::new("data/.keys");
+        Folder::make(&self.home, folder)?;
+        Ok(self.home.path.join(folder).join(name))
     }
 
     /// Every entry of the folders that hold one folder for each tenant: its name, and its path relative to the home.
@@ -118,8 +119,7 @@ pub struct Listing {
 /// A file that is arriving; it has no row and no final name yet, and is removed when dropped.
 pub struct Incoming {
     id: Uuid,
-    tenant: Tenant,
-    path: PathBuf,
+    bucket: Bucket,
     kept: bool,
 }
 
@@ -129,16 +129,21 @@ impl Incoming {
         self.id
     }
 
+    fn file_name(&self) -> String {
+        format!("{}.part", self.id)
+    }
+
     /// For ffprobe, before the file has its place.
     pub fn local(&self) -> LocalFile {
-        LocalFile::new(self.tenant.clone(), self.path.clone())
+        self.bucket.local_file(self.bucket.work("uploads").join(self.file_name()))
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
+        let remove = || self.bucket.open_work("uploads")?.remove(&self.file_name());
         if !self.kept
-            && let Err(cause) = fs::remove_file(&self.path)
+            && let Err(cause) = remove()
         {
             tracing::warn!(%cause, "an unfinished upload could not be removed; the next start removes it");
         }
@@ -150,85 +155,61 @@ impl Bucket {
         self.home.path.join(relative)
     }
 
+    /// Relative to the home, as all paths that are not handed out.
     fn work(&self, folder: &str) -> PathBuf {
-        self.absolute(["data", self.tenant.as_str(), folder].iter().collect())
+        ["data", self.tenant.as_str(), folder].iter().collect()
+    }
+
+    fn open_work(&self, folder: &str) -> Result<Folder> {
+        Folder::open(&self.home, &self.work(folder))
+    }
+
+    fn local_file(&self, path: PathBuf) -> LocalFile {
+        LocalFile::new(self.home.clone(), self.tenant.clone(), path)
     }
 
     /// Makes the tenant's folders; fine if they are there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where a link stands in place of one, as with everything that writes or removes here.
     pub fn create(&self, _proof: &WriteScope) -> Result<()> {
-        let media = ObjectKind::ALL.iter().map(|kind| self.absolute(kind.folder(&self.tenant)));
-        let tokens = self.absolute(["tokens", self.tenant.as_str()].iter().collect());
-        for folder in media.chain([tokens]).chain(WORK.iter().map(|folder| self.work(folder))) {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        Ok(())
+        let media = ObjectKind::ALL.iter().map(|kind| kind.folder(&self.tenant));
+        let tokens = ["tokens", self.tenant.as_str()].iter().collect();
+        let mut folders = media.chain([tokens]).chain(WORK.iter().map(|folder| self.work(folder)));
+        folders.try_for_each(|folder| Folder::make(&self.home, &folder).map(drop))
     }
 
     /// Removes everything of the tenant from the disk. The caller has ended its streams and closed its rows.
     pub fn remove_everything(&self, _proof: &WriteScope) -> Result<()> {
-        for root in ROOTS {
-            let folder = self.absolute([root, self.tenant.as_str()].iter().collect());
-            // A link in place of a folder is removed, not followed.
-            match fs::symlink_metadata(&folder) {
-                Ok(found) if found.is_dir() => fs::remove_dir_all(&folder)?,
-                Ok(_) => fs::remove_file(&folder)?,
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-                Err(cause) => return Err(cause.into()),
-            }
-        }
-        Ok(())
+        // A link in place of a folder is removed, not followed.
+        ROOTS.iter().try_for_each(|root| Folder::open(&self.home, Path::new(root))?.remove_folder(self.tenant.as_str()))
     }
 
     /// A new file for arriving bytes, on the filesystem of its final place.
     pub fn receive(&self, _proof: &WriteScope) -> Result<(Incoming, File)> {
-        let id = Uuid::now_v7();
-        let path = self.work("uploads").join(format!("{id}.part"));
-        let file = OpenOptions::new()
-            .write(true)
-            .read(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&path)?;
-        Ok((Incoming { id, tenant: self.tenant.clone(), path, kept: false }, file))
+        let folder = self.open_work("uploads")?;
+        // Unkept from here on; what was not made is not removed either.
+        let incoming = Incoming { id: Uuid::now_v7(), bucket: self.clone(), kept: false };
+        let file = folder.create(&incoming.file_name())?;
+        Ok((incoming, file))
     }
 
     /// Gives arrived bytes, which the caller has synced, their name, durably. The row comes after.
     pub fn keep(&self, mut incoming: Incoming, kind: ObjectKind, extension: Extension) -> Result<ObjectKey> {
         let key = ObjectKey { kind, id: incoming.id, extension };
-        let path = self.absolute(key.path(&self.tenant));
-        // Never over a file that is there.
-        nix::fcntl::renameat2(
-            nix::fcntl::AT_FDCWD,
-            &incoming.path,
-            nix::fcntl::AT_FDCWD,
-            &path,
-            nix::fcntl::RenameFlags::RENAME_NOREPLACE,
-        )
-        .map_err(io::Error::from)?;
+        let (from, to) = (self.open_work("uploads")?, Folder::open(&self.home, &kind.folder(&self.tenant))?);
+        from.rename(&incoming.file_name(), &to, &key.file_name())?;
         incoming.kept = true;
-        sync_folder(&path)?;
+        to.sync()?;
         Ok(key)
     }
 
     /// Opens an object for reading. Links are not followed, and a file with a second name is refused.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the bytes are gone.
+    /// [`Error::NotFound`] where the bytes are gone; [`Error::Conflict`] where something else stands in their place.
     pub fn open(&self, key: &ObjectKey) -> Result<File> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
-            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH);
-        let file: File = match openat2(&self.home.folder, &key.path(&self.tenant), how) {
-            Ok(descriptor) => descriptor.into(),
-            Err(nix::Error::ENOENT) => return Err(Error::NotFound),
-            Err(cause) => return Err(io::Error::from(cause).into()),
-        };
-        let found = file.metadata()?;
-        if !found.is_file() || found.nlink() != 1 {
-            return Err(Error::Internal(anyhow::anyhow!("object {} is not a plain file with one name", key.id)));
-        }
-        Ok(file)
+        open_file(&self.home, &key.path(&self.tenant))
     }
 
     /// The object as a file that ffmpeg may be run on.
@@ -237,38 +218,35 @@ impl Bucket {
     /// As [`Bucket::open`].
     pub fn local(&self, key: &ObjectKey) -> Result<LocalFile> {
         self.open(key)?;
-        Ok(LocalFile::new(self.tenant.clone(), self.absolute(key.path(&self.tenant))))
+        Ok(self.local_file(key.path(&self.tenant)))
     }
 
-    /// Removes an object's bytes; fine if they are gone. Their length.
+    /// Removes an object's bytes; fine if they are gone.
     pub fn delete(&self, key: &ObjectKey) -> Result<()> {
-        let path = self.absolute(key.path(&self.tenant));
-        match fs::remove_file(&path) {
-            Ok(()) => sync_folder(&path),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(cause) => Err(cause.into()),
-        }
+        let folder = match Folder::open(&self.home, &key.kind.folder(&self.tenant)) {
+            Err(Error::NotFound) => return Ok(()),
+            folder => folder?,
+        };
+        if folder.remove(&key.file_name())? { folder.sync() } else { Ok(()) }
     }
 
     /// Whether anything is arriving, or was when the server ended. Quick.
     pub fn has_arrivals(&self) -> bool {
-        fs::read_dir(self.work("uploads")).is_ok_and(|mut entries| entries.next().is_some())
+        let looked = self.open_work("uploads").map(|folder| fs::read_dir(folder.path()));
+        looked.is_ok_and(|entries| entries.is_ok_and(|mut entries| entries.next().is_some()))
     }
 
     /// Removes what arrived in part before this start and was never finished; how many files.
     pub fn sweep(&self, _proof: &WriteScope, live: impl Fn(Uuid) -> bool) -> Result<usize> {
-        let mut swept = 0;
-        let entries = match fs::read_dir(self.work("uploads")) {
-            Ok(entries) => entries,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(cause) => return Err(cause.into()),
+        let folder = match self.open_work("uploads") {
+            Err(Error::NotFound) => return Ok(0),
+            folder => folder?,
         };
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let id = name.to_str().and_then(|name| name.strip_suffix(".part")).and_then(|id| Uuid::parse_str(id).ok());
-            if id.is_some_and(|id| !live(id)) {
-                fs::remove_file(entry.path())?;
+        let mut swept = 0;
+        for name in folder.names()? {
+            let Some(name) = name.to_str() else { continue };
+            let id = name.strip_suffix(".part").and_then(|id| Uuid::parse_str(id).ok());
+            if id.is_some_and(|id| !live(id)) && folder.remove(name)? {
                 swept += 1;
             }
         }
@@ -279,8 +257,16 @@ impl Bucket {
     pub fn list(&self) -> Result<Listing> {
         let (mut objects, mut strange) = (Vec::new(), Vec::new());
         for kind in ObjectKind::ALL {
-            let folder = self.absolute(kind.folder(&self.tenant));
-            for entry in WalkDir::new(&folder).min_depth(1).max_depth(1).follow_links(false) {
+            let path = kind.folder(&self.tenant);
+            let folder = match Folder::open(&self.home, &path) {
+                Err(Error::NotFound) => continue,
+                Err(Error::Conflict(_)) => {
+                    strange.push(path);
+                    continue;
+                }
+                folder => folder?,
+            };
+            for entry in WalkDir::new(folder.path()).min_depth(1).max_depth(1).follow_links(false) {
                 let entry = match entry {
                     Ok(entry) => entry,
                     Err(cause) if cause.io_error().is_some_and(|io| io.kind() == io::ErrorKind::NotFound) => continue,
@@ -295,7 +281,7 @@ impl Bucket {
                         let found = entry.metadata().map_err(|cause| Error::Internal(anyhow::Error::new(cause)))?;
                         objects.push((key, found.len()));
                     }
-                    None => strange.push(entry.path().strip_prefix(&self.home.path).unwrap_or(entry.path()).to_owned()),
+                    None => strange.push(path.join(entry.file_name())),
                 }
             }
         }
@@ -305,55 +291,49 @@ impl Bucket {
     /// A folder of the tenant's for the processes of one run; made 0700.
     pub fn run_folder(&self, run: Uuid) -> Result<PathBuf> {
         let folder = self.work("runs").join(run.to_string());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        Ok(folder)
+        Folder::make(&self.home, &folder)?;
+        Ok(self.absolute(folder))
     }
 
     /// The folder of a run, if it is (still) there.
     pub fn kept_run_folder(&self, run: Uuid) -> Result<Option<PathBuf>> {
         let folder = self.work("runs").join(run.to_string());
-        match fs::symlink_metadata(&folder) {
-            Ok(found) => Ok(found.is_dir().then_some(folder)),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(cause.into()),
+        match Folder::open(&self.home, &folder) {
+            Ok(_) => Ok(Some(self.absolute(folder))),
+            Err(Error::NotFound | Error::Conflict(_)) => Ok(None),
+            Err(cause) => Err(cause),
         }
     }
 
     /// Removes the folder of a run that is over; fine if it is gone.
     pub fn remove_run_folder(&self, run: Uuid) -> Result<()> {
-        match fs::remove_dir_all(self.work("runs").join(run.to_string())) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause.into()),
-            _ => Ok(()),
+        match self.open_work("runs") {
+            Err(Error::NotFound) => Ok(()),
+            runs => runs?.remove_folder(&run.to_string()),
         }
     }
 
     /// The runs that have a folder.
     pub fn run_folders(&self) -> Result<Vec<Uuid>> {
-        let entries = match fs::read_dir(self.work("runs")) {
-            Ok(entries) => entries,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(cause) => return Err(cause.into()),
+        let names = match self.open_work("runs") {
+            Err(Error::NotFound) => return Ok(Vec::new()),
+            runs => runs?.names()?,
         };
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
         Ok(names.iter().filter_map(|name| Uuid::parse_str(name.to_str()?).ok()).collect())
     }
 
     /// A folder for work in progress, for ffmpeg to write into; the caller removes what it made.
-    pub fn temp_folder(&self) -> PathBuf {
-        self.work("temp")
-    }
-}
-
-fn sync_folder(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) => Ok(File::open(folder)?.sync_all()?),
-        None => Ok(()),
+    pub fn temp_folder(&self) -> Result<PathBuf> {
+        let folder = self.work("temp");
+        Folder::open(&self.home, &folder)?;
+        Ok(self.absolute(folder))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::os::unix::fs::symlink;
 
     use super::*;
     use crate::auth::SystemLicence;
@@ -391,11 +371,55 @@ mod tests {
         let key = |id| ObjectKey { kind: ObjectKind::Video, id, extension: Extension::Mp4 };
         let (soft, hard) = (key(Uuid::now_v7()), key(Uuid::now_v7()));
         let al = Tenant::parse("al").unwrap();
-        std::os::unix::fs::symlink(&secret, home.path().join(soft.path(&al))).unwrap();
+        symlink(&secret, home.path().join(soft.path(&al))).unwrap();
         fs::hard_link(&secret, home.path().join(hard.path(&al))).unwrap();
-        assert!(bucket.open(&soft).is_err());
-        assert!(bucket.local(&hard).is_err());
+        assert_eq!(bucket.open(&soft).unwrap_err().status(), 409);
+        assert_eq!(bucket.local(&hard).unwrap_err().status(), 409);
         let strange = bucket.list().unwrap().strange;
         assert_eq!(strange, vec![soft.path(&al)]);
+    }
+
+    #[test]
+    fn nothing_is_written_renamed_or_removed_behind_a_link() {
+        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (bucket, proof) = bucket(home.path());
+        let (incoming, _file) = bucket.receive(&proof).unwrap();
+        let (waiting, _file) = bucket.receive(&proof).unwrap();
+        let key = bucket.keep(incoming, ObjectKind::Video, Extension::Mp4).unwrap();
+        // Each of the tenant's folders is replaced by a link to one that looks the same.
+        for folder in ["videos/al", "photos/al", "thumbnails/al", "tokens/al", "data/al"] {
+            let (own, other) = (home.path().join(folder), elsewhere.path().join(folder));
+            fs::create_dir_all(other.parent().unwrap()).unwrap();
+            fs::rename(&own, &other).unwrap();
+            symlink(&other, &own).unwrap();
+        }
+        let before = everything(elsewhere.path());
+        let run = Uuid::now_v7();
+        let refusals = [
+            bucket.receive(&proof).err(),
+            bucket.keep(waiting, ObjectKind::Video, Extension::Mp4).err(),
+            bucket.open(&key).err(),
+            bucket.delete(&key).err(),
+            bucket.create(&proof).err(),
+            bucket.sweep(&proof, |_| false).err(),
+            bucket.run_folder(run).err(),
+            bucket.remove_run_folder(run).err(),
+            bucket.run_folders().err(),
+            bucket.temp_folder().err(),
+        ];
+        for (number, refusal) in refusals.into_iter().enumerate() {
+            assert_eq!(refusal.unwrap_or_else(|| panic!("{number} passed")).status(), 409, "{number}");
+        }
+        assert!(!bucket.has_arrivals());
+        assert_eq!(bucket.kept_run_folder(run).unwrap(), None);
+        assert!(bucket.list().unwrap().strange.contains(&PathBuf::from("videos/al")));
+        assert_eq!(everything(elsewhere.path()), before);
+        bucket.remove_everything(&proof).unwrap();
+        assert_eq!(everything(elsewhere.path()), before, "the links are removed, not what they lead to");
+        assert!(fs::symlink_metadata(home.path().join("videos/al")).is_err());
+    }
+
+    fn everything(folder: &Path) -> Vec<PathBuf> {
+        WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path()).collect()
     }
 }

@@ -125,6 +125,9 @@ impl RedbPort {
                 return Err(Error::Internal(anyhow::anyhow!("all {OPEN_LIMIT} library files are in use")));
             }
         }
+        if behind_link(&self.path(space)) {
+            return Err(Error::Conflict(crate::text::Message::new("objects-not-ours")));
+        }
         // Opened under the lock: redb refuses to open one file twice, and an open takes about a millisecond.
         let handle = open_file(&self.path(space), TENANT_CACHE, create, self.upgrades)?;
         tenants.insert(space.clone(), Open { handle: handle.clone(), used: Instant::now() });
@@ -135,6 +138,12 @@ impl RedbPort {
     pub(super) fn open_files(&self) -> usize {
         self.tenants.lock().len()
     }
+}
+
+/// Whether a tenant's library, or the folder that it lies in, was replaced by a link: nobody's rows are behind it.
+fn behind_link(path: &Path) -> bool {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    is_link(path) || path.parent().is_some_and(is_link)
 }
 
 /// Opens one file and brings it to the current schema; an older file is copied beside itself first.
@@ -291,6 +300,10 @@ impl Port for RedbPort {
             self.freed.wait_for(&mut tenants, Duration::from_millis(20));
         }
         tenants.remove(space);
+        if behind_link(&self.path(space)) {
+            // The link goes with the tenant's folders.
+            return Ok(());
+        }
         match fs::remove_file(self.path(space)) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause.into()),
             _ => Ok(()),
@@ -402,6 +415,27 @@ mod tests {
         }
         let first = Space::Tenant(Tenant::parse("tenant-0").unwrap());
         assert!(port.get(&first, b"a").unwrap().is_some(), "an evicted file opens again");
+    }
+
+    #[test]
+    fn a_library_behind_a_link_is_nobody_s() {
+        let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let space = Space::Tenant(Tenant::parse("al").unwrap());
+        let elsewhere = RedbPort::open(other.path().to_owned()).unwrap();
+        elsewhere.create(&space).unwrap();
+        elsewhere.commit(&space, &put("a")).unwrap();
+        drop(elsewhere);
+        let own = home.path().join("al");
+        std::os::unix::fs::symlink(other.path().join("al"), &own).unwrap();
+        let port = RedbPort::open(home.path().to_owned()).unwrap();
+        assert_eq!(port.get(&space, b"a").err().unwrap().status(), 409);
+        assert_eq!(port.create(&space).err().unwrap().status(), 409);
+        port.remove(&space).unwrap();
+        assert!(other.path().join("al/library.redb").exists());
+        fs::remove_file(&own).unwrap();
+        fs::create_dir(&own).unwrap();
+        std::os::unix::fs::symlink(other.path().join("al/library.redb"), own.join("library.redb")).unwrap();
+        assert_eq!(port.get(&space, b"a").err().unwrap().status(), 409);
     }
 
     #[test]

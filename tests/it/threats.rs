@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -233,4 +234,49 @@ async fn a_picture_that_takes_much_memory_does_not_take_the_server_s() {
     }
     let taken = peak(&server) - before;
     assert!(taken < 64, "{taken} MiB");
+}
+
+#[tokio::test]
+async fn links_in_the_home_are_refused_plainly_and_never_followed() {
+    let server = Server::start().await;
+    let admin = server.api("admin", ADMIN).await;
+    let clip = crate::support::clip::clip(2, 25, true, "320x180");
+    let video = admin.upload("/api/v1/videos", &[], &[("file", &clip)]).await.expect(201).json();
+    let path = format!("/api/v1/videos/{}", video["items"][0]["id"].as_str().unwrap());
+    let bytes = format!("{path}/content");
+    admin.get(&bytes).await.expect(200);
+    // One file is replaced by a link to another.
+    let elsewhere = crate::support::scratch("elsewhere");
+    let secret = elsewhere.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let folder = server.home().join("videos/admin");
+    let own =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file()).unwrap();
+    let kept = elsewhere.path().join("kept");
+    std::fs::rename(&own, &kept).unwrap();
+    symlink(&secret, &own).unwrap();
+    let refused = admin.get(&bytes).await.expect(409);
+    assert!(refused.text().contains("link") && !refused.text().contains("secret"), "{}", refused.text());
+    admin.post(&format!("{path}/frame"), &json!({"seconds": 1})).await.expect(409);
+    let findings = server.cli(&["verify", "--deep", "--json"]).await;
+    assert_eq!(findings.code, 1, "{findings:?}");
+    std::fs::remove_file(&own).unwrap();
+    std::fs::rename(&kept, &own).unwrap();
+    admin.get(&bytes).await.expect(200);
+    // The folder is replaced by a link to one elsewhere.
+    let moved = elsewhere.path().join("moved");
+    std::fs::rename(&folder, &moved).unwrap();
+    symlink(&moved, &folder).unwrap();
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(&moved).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    admin.get(&bytes).await.expect(409);
+    admin.upload("/api/v1/videos", &[], &[("file", &clip)]).await.expect(409);
+    admin.delete(&path).await.expect(409);
+    assert_eq!(names(), before);
+    let findings = server.cli(&["verify", "--json"]).await;
+    assert!(findings.code == 1 && findings.out.contains("videos/admin"), "{findings:?}");
 }

@@ -6,6 +6,7 @@ error-too-many = Too many requests. Wait { $seconds } seconds, then try again.
 error-internal = Something went wrong on our side; nothing of yours was lost. Try again, and tell the admin if it happens again.
 error-disk-full = The disk is full. Delete videos you no longer need, or ask the admin for room.
 home-two-filesystems = { $folder }/ lies on another filesystem than data/. Put both on the same one: a finished upload is moved into place, never copied.
+objects-not-ours = Something that Jadwalstream did not put there, such as a link, stands in place of this file or its folder. Links are not followed: whoever runs the server has to put the real one back.
 error-wrong-method = This address does not take this kind of request.
 error-body = The request could not be read: { $cause }.
 error-body-slow = The request came too slowly. Check the connection and send it again.

@@ -6,6 +6,7 @@ error-too-many = Terlalu banyak permintaan. Tunggu { $seconds } detik, lalu coba
 error-internal = Terjadi kesalahan di pihak kami; tidak ada data Anda yang hilang. Coba lagi, dan beri tahu admin jika terulang.
 error-disk-full = Disk penuh. Hapus video yang tidak diperlukan, atau minta ruang tambahan ke admin.
 home-two-filesystems = { $folder }/ berada di filesystem yang berbeda dari data/. Letakkan keduanya di filesystem yang sama: unggahan yang selesai dipindahkan, tidak disalin.
+objects-not-ours = Di tempat file ini atau foldernya ada sesuatu yang tidak dibuat Jadwalstream, misalnya tautan (symlink). Tautan tidak diikuti: pengelola server harus mengembalikan yang asli.
 error-wrong-method = Alamat ini tidak menerima jenis permintaan ini.
 error-body = Permintaan tidak bisa dibaca: { $cause }.
 error-body-slow = Permintaan terlalu lama terkirim. Periksa koneksi, lalu kirim lagi.
