@@ -148,12 +148,13 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     if let Some(address) = address.filter(|_| !console) {
         server.requests.count(network(address))?;
     }
-    let Some(access) = access else { return Ok(()) };
     let identity = identify(request, &server, address).await;
     // From here on pages and the record know who asks, also where that is refused. Handlers run after all checks.
     if let Ok((identity, _)) = &identity {
         request.extensions_mut().insert(identity.clone());
     }
+    // Nothing is there that acts: it only has to be told, within the reader's own pages.
+    let Some(access) = access else { return Ok(()) };
     if !is_safe(request.method()) {
         same_origin(request, &server)?;
     }

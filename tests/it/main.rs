@@ -12,6 +12,7 @@ mod keeper;
 mod library;
 mod live;
 mod media;
+mod pages;
 mod routes;
 mod schedules;
 mod streams;
