@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +48,9 @@ struct HomeLock {
 }
 
 impl HomeLock {
-    fn take(data: &Path) -> Result<HomeLock> {
-        fs::create_dir_all(data)?;
+    fn take(config: &Config) -> Result<HomeLock> {
+        let data = config.data();
+        fs::create_dir_all(&data)?;
         let path = data.join(".lock");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -62,7 +63,8 @@ impl HomeLock {
             Err((mut file, _)) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder)?;
-                let message = Message::new("home-held").with("home", data.display().to_string());
+                let home = fs::canonicalize(&config.home)?;
+                let message = Message::new("home-held").with("home", home.display().to_string());
                 Err(Error::Conflict(message.with("pid", holder.trim())))
             }
         }
@@ -139,7 +141,7 @@ impl App {
     pub async fn build(config: Config, start: Start) -> Result<App> {
         #[allow(clippy::disallowed_methods, reason = "the one licence of the program")]
         let licence = Arc::new(SystemLicence::new());
-        let lock = HomeLock::take(&config.data())?;
+        let lock = HomeLock::take(&config)?;
         let home_is_new = !config.data().join("platform.redb").exists();
         // Bound before anything is made, so that a taken address leaves a new home untouched.
         let listener = if start.pages { Some(bind(&config)?) } else { None };

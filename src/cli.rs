@@ -5,7 +5,8 @@ mod console;
 mod status;
 mod user;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -166,12 +167,7 @@ impl Serve {
             let app = App::build(config, start).await?;
             let (address, password) = (app.address(), app.first_password.clone());
             app.run_until(stop_signal()?, move || {
-                if let Some(password) = password {
-                    say(&format!("admin password: {password}"));
-                }
-                if let Some(address) = address {
-                    say(&format!("listening on http://{address}"));
-                }
+                greet(password.as_deref(), address);
                 // Only tells systemd, where there is one.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             })
@@ -179,6 +175,28 @@ impl Serve {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// What a start says. The lines are the same for people and programs; at a terminal they stand apart from the log, with
+/// a word on what to do with them.
+fn greet(password: Option<&str>, address: Option<SocketAddr>) {
+    let with_words = std::io::stdout().is_terminal();
+    let words = |text: &str| {
+        if with_words {
+            say(text);
+        }
+    };
+    words("");
+    if let Some(password) = password {
+        words("This is the first start. Log in as admin with this password, which is shown only now:");
+        say(&format!("admin password: {password}"));
+        words("");
+    }
+    if let Some(address) = address {
+        say(&format!("listening on http://{address}"));
+    }
+    words("Ctrl-C here ends the server and its streams.");
+    words("");
 }
 
 /// Resolves at SIGTERM, which lets streams go on, or at SIGINT, which ends them: who presses Ctrl-C at a terminal wants

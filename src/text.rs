@@ -16,12 +16,27 @@ static_loader! {
         locales: "./templates/texts",
         fallback_language: "en",
         // Without this, Fluent puts U+2068/U+2069 marks around every argument.
-        customise: |bundle| bundle.set_use_isolating(false),
+        // Numbers within texts are written as everywhere else.
+        customise: |bundle| {
+            bundle.set_use_isolating(false);
+            bundle.set_formatter(Some(match bundle.locales.first() {
+                Some(locale) if *locale == ID => |value, _| numeral(Locale::Id, value),
+                _ => |value, _| numeral(Locale::En, value),
+            }));
+        },
     };
 }
 
 const EN: LanguageIdentifier = langid!("en");
 const ID: LanguageIdentifier = langid!("id");
+
+/// A number within a text.
+fn numeral(locale: Locale, value: &FluentValue<'_>) -> Option<String> {
+    match value {
+        FluentValue::Number(number) => Some(locale.number(number.value, 0, 2)),
+        _ => None,
+    }
+}
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -55,6 +70,29 @@ impl Locale {
     /// The first language of an `Accept-Language` header that we speak.
     pub fn negotiate(accept_language: &str) -> Option<Locale> {
         accept_language.split(',').find_map(|part| Locale::parse(part.split(';').next()?.trim()))
+    }
+
+    /// `12,345.5` or `12.345,5`: thousands set apart, with at least `least` and at most `most` decimals.
+    pub fn number(self, number: f64, least: usize, most: usize) -> String {
+        let text = format!("{:.most$}", number.abs());
+        let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+        let kept = decimals.trim_end_matches('0').len().max(least).min(decimals.len());
+        let (apart, point) = match self {
+            Locale::En => (',', '.'),
+            Locale::Id => ('.', ','),
+        };
+        let mut told = if number < 0.0 { "-".to_owned() } else { String::new() };
+        for (place, digit) in whole.chars().enumerate() {
+            if place > 0 && (whole.len() - place).is_multiple_of(3) {
+                told.push(apart);
+            }
+            told.push(digit);
+        }
+        if kept > 0 {
+            told.push(point);
+            told.push_str(&decimals[..kept]);
+        }
+        told
     }
 
     /// The text `id` with `arguments`; an unknown id comes back as it is.

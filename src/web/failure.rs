@@ -1,6 +1,8 @@
 //! The one place where an [`Error`] becomes a page, or problem+json under `/api/`; and where every answer gets its
 //! security headers.
 
+use std::time::{Duration, Instant};
+
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -16,6 +18,9 @@ use crate::text::{Locale, Message};
 /// Scripts, styles and connections come from this server alone; pictures also from the page's own data.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// An answer that took longer is told in the log.
+const SLOW: Duration = Duration::from_secs(2);
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
@@ -43,7 +48,7 @@ pub async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let response = next.call(request).await?.map_into_boxed_body();
     let mut response = match response.response().error().map(kind_of) {
         None => response,
@@ -57,15 +62,7 @@ pub async fn finish(
         }
     };
     count(&response, started.elapsed());
-    if !is_quiet(response.request().path()) {
-        tracing::info!(
-            method = %response.request().method(),
-            path = response.request().path(),
-            status = response.status().as_u16(),
-            milliseconds = started.elapsed().as_millis() as u64,
-            "request"
-        );
-    }
+    tell(&response, started.elapsed());
     let headers = response.headers_mut();
     let mut add = |name, value| {
         if !headers.contains_key(&name) {
@@ -83,7 +80,7 @@ pub async fn finish(
     Ok(response)
 }
 
-fn count(response: &ServiceResponse<BoxBody>, took: std::time::Duration) {
+fn count(response: &ServiceResponse<BoxBody>, took: Duration) {
     let request = response.request();
     let Some(server) = request.app_data::<web::Data<Server>>() else { return };
     let sent = match response.response().body().size() {
@@ -92,16 +89,30 @@ fn count(response: &ServiceResponse<BoxBody>, took: std::time::Duration) {
     };
     let status = response.status().as_u16();
     server.metrics.count(status, took, sent);
-    let header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    if status < 400 && header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/form-data")) {
-        let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if status < 400 && is_upload(request) {
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         server.metrics.count_upload(length.unwrap_or_default());
     }
 }
 
-/// Requests that would fill the log and tell nothing.
-fn is_quiet(path: &str) -> bool {
-    path.starts_with("/static/") || path.ends_with("/healthz") || path.ends_with("/readyz")
+/// Every request is there for those who want to see them; the usual log has those that somebody should look at.
+fn tell(response: &ServiceResponse<BoxBody>, took: Duration) {
+    let (request, status) = (response.request(), response.status());
+    let (method, path, milliseconds) = (request.method(), request.path(), took.as_millis() as u64);
+    if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
+        tracing::warn!(%method, path, status = status.as_u16(), milliseconds, "request failed");
+    } else if took >= SLOW && !is_upload(request) {
+        tracing::warn!(%method, path, status = status.as_u16(), milliseconds, "slow request");
+    } else {
+        tracing::debug!(%method, path, status = status.as_u16(), milliseconds, "request");
+    }
+}
+
+/// How long an upload takes is the client's doing.
+fn is_upload(request: &HttpRequest) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("multipart/form-data"))
 }
 
 /// What an error of actix itself (a broken body, a path that does not parse) means here.

@@ -38,30 +38,9 @@ impl Moment {
     }
 }
 
-/// A number with the decimal sign of the language.
-fn decimal(locale: Locale, number: f64, places: usize) -> String {
-    let text = format!("{number:.places$}");
-    if locale == Locale::Id { text.replace('.', ",") } else { text }
-}
-
 /// `12,345.5`: at most two decimals, thousands set apart.
 pub fn number(locale: Locale, number: f64) -> String {
-    let text = format!("{:.2}", number.abs());
-    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let (apart, point) = if locale == Locale::Id { ('.', ',') } else { (',', '.') };
-    let mut told = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            told.push(apart);
-        }
-        told.push(digit);
-    }
-    let rest = rest.trim_end_matches('0');
-    if !rest.is_empty() {
-        told.push(point);
-        told.push_str(rest);
-    }
-    if number < 0.0 { format!("-{told}") } else { told }
+    locale.number(number, 0, 2)
 }
 
 /// `1.2 GiB`: powers of 1024, as quotas are counted.
@@ -69,20 +48,20 @@ pub fn bytes(locale: Locale, number: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut number = number.max(0.0);
     let mut unit = 0;
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
+    while number.round() >= 1024.0 && unit + 1 < UNITS.len() {
         number /= 1024.0;
         unit += 1;
     }
     let places = usize::from(unit > 0 && number < 100.0);
-    format!("{} {}", decimal(locale, number, places), UNITS[unit])
+    format!("{} {}", locale.number(number, 0, places), UNITS[unit])
 }
 
-/// `2.5 Mbit/s`.
+/// `2.5 Mbit/s`; the place after the point stays, since rates change while one looks.
 pub fn bitrate(locale: Locale, bits: f64) -> String {
     if bits >= 1e6 {
-        format!("{} Mbit/s", decimal(locale, bits / 1e6, 1))
+        format!("{} Mbit/s", locale.number(bits / 1e6, 1, 1))
     } else {
-        format!("{} kbit/s", decimal(locale, bits.max(0.0) / 1e3, 0))
+        format!("{} kbit/s", locale.number(bits.max(0.0) / 1e3, 0, 0))
     }
 }
 
@@ -125,8 +104,13 @@ mod tests {
     fn sizes_rates_and_lengths_read_well() {
         assert_eq!(bytes(Locale::En, 0.0), "0 B");
         assert_eq!(bytes(Locale::En, 1536.0), "1.5 KiB");
+        assert_eq!(bytes(Locale::En, 1024.0), "1 KiB");
+        assert_eq!(bytes(Locale::En, 1000.0 * 1024.0 * 1024.0 * 1024.0), "1,000 GiB");
+        assert_eq!(bytes(Locale::Id, 1000.0 * 1024.0 * 1024.0 * 1024.0), "1.000 GiB");
+        assert_eq!(bytes(Locale::En, 1023.7 * 1024.0 * 1024.0), "1 GiB");
         assert_eq!(bytes(Locale::Id, 5.5 * 1024.0 * 1024.0 * 1024.0), "5,5 GiB");
         assert_eq!(bitrate(Locale::En, 2_480_000.0), "2.5 Mbit/s");
+        assert_eq!(bitrate(Locale::Id, 2_000_000.0), "2,0 Mbit/s");
         assert_eq!(bitrate(Locale::En, 128_000.0), "128 kbit/s");
         assert_eq!(clock(42.4), "0:42");
         assert_eq!(clock(3723.0), "1:02:03");

@@ -111,6 +111,7 @@ pub struct Page {
     zone: TimeZone,
     zone_name: String,
     path: String,
+    posted: bool,
     flash: Vec<(String, String)>,
     flash_shown: bool,
 }
@@ -145,7 +146,9 @@ impl Page {
         let zone = TimeZone::get(&zone_name).unwrap_or(TimeZone::UTC);
         let shown = cookie(FLASH).and_then(|text| BASE64.decode(text).ok());
         let flash: Option<Flash> = shown.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let posted = !request.method().is_safe();
         let path = match request.query_string() {
+            _ if posted => page_of_form(request),
             "" => request.path().to_owned(),
             query => format!("{}?{query}", request.path()),
         };
@@ -159,6 +162,7 @@ impl Page {
             zone,
             zone_name,
             path,
+            posted,
         })
     }
 
@@ -317,6 +321,7 @@ impl Page {
         let flash: Vec<_> = self.flash.iter().map(|(kind, text)| json!({"kind": kind, "text": text})).collect();
         Ok(json!({
             "path": self.path,
+            "posted": self.posted,
             "active": active,
             "csrf": self.identity.as_ref().map(|identity| identity.csrf.as_str()).unwrap_or_default(),
             "locale": self.locale.code(),
@@ -383,6 +388,24 @@ impl Page {
             .max_age(age)
             .finish()
     }
+}
+
+/// The page on which the form of a request stands: the one for changing or making what the form is about, or the next
+/// above it that there is.
+fn page_of_form(request: &HttpRequest) -> String {
+    let is_page = |pattern: &str| super::routes().any(|route| route.method == "GET" && route.path == pattern);
+    let pattern = request.match_pattern().unwrap_or_default();
+    let (mut pattern, mut path) = (pattern.as_str(), request.path());
+    while !pattern.is_empty() {
+        for page in ["/edit", "/new", ""] {
+            if is_page(&format!("{pattern}{page}")) {
+                return format!("{path}{page}");
+            }
+        }
+        pattern = pattern.rsplit_once('/').map_or("", |(above, _)| above);
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    "/".to_owned()
 }
 
 /// A form as it was typed: fields that stand once as text, repeated ones as lists.

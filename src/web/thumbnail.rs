@@ -62,7 +62,7 @@ async fn context(page: &Page, library: &Library, wanted: &Wanted, errors: Vec<St
         .collect();
     Ok(json!({
         "list": wanted.frame("/thumbnails", &found, items),
-        "upload": UploadBox::new(library, &usage, MOST_BYTES as u64, errors),
+        "upload": UploadBox::new(library, &usage, MOST_BYTES as u64, errors)?,
         "errors": {},
         "renamed": null,
     }))

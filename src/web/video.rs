@@ -14,6 +14,7 @@ use super::{Access, Form, Page, Query, Route, api, pager};
 use crate::error::{Error, Result};
 use crate::library::{Ask, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses};
 use crate::library::{choices, need_video, page_of_videos};
+use crate::objects::intake::disk_room;
 use crate::store::rows::{Cursor, Row};
 use crate::tenancy::{self, Usage};
 use crate::text::Message;
@@ -145,9 +146,11 @@ pub(super) struct UploadBox {
 
 impl UploadBox {
     /// `usage` is the ledger as it stands; files of at most `max_file` bytes are taken.
-    pub fn new(library: &Library, usage: &Usage, max_file: u64, errors: Vec<String>) -> UploadBox {
+    pub fn new(library: &Library, usage: &Usage, max_file: u64, errors: Vec<String>) -> Result<UploadBox> {
         let limit = library.foundation().ledger(library.scope()).limit(usage);
-        UploadBox { limit: limit.saturating_sub(usage.used() + usage.reserved), max_file, errors }
+        let left = limit.saturating_sub(usage.used() + usage.reserved);
+        let room = disk_room(library.foundation())?.unwrap_or(0);
+        Ok(UploadBox { limit: left.min(room), max_file, errors })
     }
 }
 
@@ -204,7 +207,7 @@ async fn gallery(
         })
         .collect();
     let max_file = library.foundation().config().limits.upload_mib << 20;
-    let upload = UploadBox::new(library, &usage, max_file, errors);
+    let upload = UploadBox::new(library, &usage, max_file, errors)?;
     let context = Gallery { list: wanted.frame("/videos", &found, items), upload };
     page.render_status(status, "videos", "video/list.html", context).await
 }

@@ -7,6 +7,9 @@
   const texts = document.getElementById('texts').dataset;
   const csrf = document.querySelector('meta[name=csrf]').content;
 
+  // A form that was refused stands at the address it was sent to, which is no page: loading again leads to its own.
+  if (document.body.dataset.address) history.replaceState(history.state, '', document.body.dataset.address);
+
   // A <dialog> says what will be lost before a form with data-confirm is sent.
   const ask = document.getElementById('ask');
   let asked = null;

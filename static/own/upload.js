@@ -12,18 +12,20 @@
   const waiting = [];
   let running = 0;
 
-  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  // As the server writes sizes.
+  const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const bytes = size => {
     const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
     let unit = 0;
-    while (size >= 1024 && unit < units.length - 1) { size /= 1024; unit += 1; }
-    return number.format(size) + ' ' + units[unit];
+    while (Math.round(size) >= 1024 && unit < units.length - 1) { size /= 1024; unit += 1; }
+    return (unit > 0 && size < 100 ? tenths : whole).format(size) + ' ' + units[unit];
   };
   const clock = seconds => {
-    const whole = Math.ceil(seconds);
-    const tail = String(whole % 60).padStart(2, '0');
-    return whole < 3600 ? `${Math.floor(whole / 60)}:${tail}`
-      : `${Math.floor(whole / 3600)}:${String(Math.floor(whole / 60) % 60).padStart(2, '0')}:${tail}`;
+    const all = Math.ceil(seconds);
+    const tail = String(all % 60).padStart(2, '0');
+    return all < 3600 ? `${Math.floor(all / 60)}:${tail}`
+      : `${Math.floor(all / 3600)}:${String(Math.floor(all / 60) % 60).padStart(2, '0')}:${tail}`;
   };
 
   const row = file => {

@@ -164,3 +164,55 @@ async fn the_status_is_one_json_value_beside_a_server_and_without_one() {
         assert_eq!((stopped.code, stopped.json()), (0, json!({"stopped": 0})), "{stopped:?}");
     }
 }
+
+#[tokio::test]
+async fn a_second_server_on_a_home_says_who_has_it_and_what_to_do() {
+    let server = Server::start().await;
+    let second = server.cli(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(second.code, 1, "{second:?}");
+    let home = format!("the home {}. ", server.home().canonicalize().unwrap().display());
+    for told in [home.as_str(), &format!("process {}", server.pid()), &format!("kill {}", server.pid()), "--home"] {
+        assert!(second.err.contains(told), "{told}: {}", second.err);
+    }
+    assert!(!second.err.contains("/data"), "{}", second.err);
+}
+
+#[tokio::test]
+async fn the_log_tells_requests_only_to_those_who_ask() {
+    let server = Server::start().await;
+    server.stranger().get("/login").await.expect(200);
+    assert!(!server.log().contains("/login"), "{}", server.log());
+    let server = Server::start_with(&[("JADWAL_LOG", "info,jadwalstream::web=debug")], &["--no-demo"]).await;
+    server.stranger().get("/login").await.expect(200);
+    assert!(server.log().contains("path=\"/login\" status=200"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn the_first_start_stands_apart_at_a_terminal_and_its_lines_are_the_same() {
+    let folder = scratch("terminal");
+    // `script` gives the program a terminal.
+    let program = env!("CARGO_BIN_EXE_jadwalstream");
+    let command = format!("exec {program} serve --no-demo --listen 127.0.0.1:0 --home {}", folder.path().display());
+    let mut child = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env_remove("JADWAL_ADMIN_PASSWORD")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut said: Vec<String> = vec![];
+    for line in lines.map_while(Result::ok) {
+        let line = line.trim_end().to_owned();
+        let last = line.starts_with("Ctrl-C");
+        said.push(line);
+        if last {
+            break;
+        }
+    }
+    let _ = crate::support::Ending(child);
+    let at = |start: &str| said.iter().position(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{said:?}"));
+    assert!(at("admin password: ") < at("listening on http://127.0.0.1:"));
+    assert!(said[at("admin password: ") - 1].contains("only now"), "{said:?}");
+    assert!(said.contains(&String::new()), "{said:?}");
+}

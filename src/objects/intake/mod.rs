@@ -148,6 +148,12 @@ impl Drop for Place {
     }
 }
 
+/// Bytes that the disk takes before it is at its floor; `None` below that.
+pub fn disk_room(foundation: &Foundation) -> Result<Option<u64>> {
+    let (free, _) = foundation.objects().disk()?;
+    Ok(free.checked_sub(foundation.config().limits.disk_floor_mib << 20))
+}
+
 /// One request, or one job, that brings files. Its room is one reservation, which each file that is kept spends from.
 pub struct Arrival {
     foundation: Foundation,
@@ -278,10 +284,9 @@ impl Arrival {
 
     /// Refuses what would bring the disk below its floor.
     fn check_disk(&self, more: u64) -> Result<()> {
-        let floor = self.foundation.config().limits.disk_floor_mib << 20;
-        let (free, _) = self.foundation.objects().disk()?;
-        if free.saturating_sub(more) < floor {
-            return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor >> 20)));
+        if disk_room(&self.foundation)?.is_none_or(|room| room < more) {
+            let floor = self.foundation.config().limits.disk_floor_mib;
+            return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor)));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 video-upload = Upload videos
 video-drop = Drop videos anywhere on this page, or choose them
 video-kinds = mp4, mov, mkv, webm, flv, ts or avi; up to { $max } each; { $left } still fit.
+video-kinds-full = mp4, mov, mkv, webm, flv, ts or avi; up to { $max } each. No room is left: delete videos, or ask the admin for more.
 video-search = Search title, tag, file name
 video-filter-all = All videos
 video-filter-ready = Ready for streaming
