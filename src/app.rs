@@ -40,7 +40,7 @@ use crate::tenancy::{NewMember, Streams as TenantStreams, Tenancy};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 use crate::web::metrics::Metrics;
-use crate::web::{Console, LiveEvents, Pages, Server, configure, finish};
+use crate::web::{Connections, Console, KEEP_ALIVE, LiveEvents, Pages, Server, configure, finish};
 
 /// Holds a home: one home, one server.
 struct HomeLock {
@@ -176,6 +176,7 @@ impl App {
             refusals,
             metrics: Metrics::default(),
             host: Host::new(&foundation),
+            connections: Connections::new(foundation.config(), connections()),
             live_events: LiveEvents::default(),
             engine: engine.clone(),
             agenda: planner.agenda().clone(),
@@ -184,6 +185,11 @@ impl App {
         let watched = server.host.clone();
         tasks.every("host", Duration::from_secs(5), move || {
             watched.beat();
+            std::future::ready(())
+        });
+        let open = server.connections.clone();
+        tasks.every("connections", Duration::from_secs(5), move || {
+            open.sweep();
             std::future::ready(())
         });
         let swept = server.clone();
@@ -241,19 +247,21 @@ impl App {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         let data = server.clone();
         let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        let open = server.connections.clone();
         let mut http =
             HttpServer::new(move || ActixApp::new().app_data(data.clone()).wrap(from_fn(finish)).configure(configure))
-                .on_connect(|connection, extensions| {
+                .on_connect(move |connection, extensions| {
                     if connection.is::<actix_web::rt::net::UnixStream>() {
                         extensions.insert(Console);
                     }
+                    open.opened(connection, extensions);
                 })
                 .workers(workers)
                 .max_connections(connections() / workers)
                 .client_request_timeout(Duration::from_secs(10))
                 // Who is still sending what was refused already gets to read why.
                 .client_disconnect_timeout(Duration::from_secs(10))
-                .keep_alive(Duration::from_secs(75))
+                .keep_alive(KEEP_ALIVE)
                 .shutdown_timeout(5)
                 .disable_signals()
                 .listen_uds(control)?;

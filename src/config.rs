@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub live: Live,
     /// Limits for tenants and requests.
     pub limits: Limits,
+    /// Opens the figures for Prometheus to whoever shows it; without one they are open to programs on this machine.
+    pub metrics_token: Option<SecretString>,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// `ffmpeg` program.
@@ -82,6 +85,8 @@ pub struct Limits {
     pub uploads_per_tenant: usize,
     /// Requests a minute from one address (pages and API together).
     pub requests_per_minute: u32,
+    /// Open connections of one address.
+    pub connections_per_address: std::num::NonZeroUsize,
     /// Tries to log in that are free for an address; then one a minute. A name has ten times as many.
     pub login_burst: std::num::NonZeroU32,
 }
@@ -96,6 +101,7 @@ impl Default for Config {
             registration: Registration::Off,
             live: Live::default(),
             limits: Limits::default(),
+            metrics_token: None,
             trusted_proxies: Vec::new(),
             ffmpeg: "ffmpeg".into(),
             ffprobe: "ffprobe".into(),
@@ -119,6 +125,7 @@ impl Default for Limits {
             disk_floor_mib: 512,
             uploads_per_tenant: 64,
             requests_per_minute: 1200,
+            connections_per_address: std::num::NonZeroUsize::new(256).unwrap_or(std::num::NonZeroUsize::MIN),
             login_burst: std::num::NonZeroU32::new(10).unwrap_or(std::num::NonZeroU32::MIN),
         }
     }
@@ -130,6 +137,7 @@ const SETTINGS: &[&str] = &[
     "public_url",
     "time_zone",
     "registration",
+    "metrics_token",
     "trusted_proxies",
     "ffmpeg",
     "ffprobe",
@@ -143,6 +151,7 @@ const SETTINGS: &[&str] = &[
     "limits.disk_floor_mib",
     "limits.uploads_per_tenant",
     "limits.requests_per_minute",
+    "limits.connections_per_address",
     "limits.login_burst",
 ];
 
@@ -200,6 +209,9 @@ impl Config {
         }
         if !(self.live.uplink_mbit.is_finite() && self.live.uplink_mbit > 0.0) {
             return complain("live.uplink_mbit: a number of Mbit/s above 0 is expected".into());
+        }
+        if self.metrics_token.as_ref().is_some_and(|token| token.expose_secret().len() < 16) {
+            return complain("metrics_token: at least 16 characters that nobody guesses are expected".into());
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.path() != "/")
@@ -260,6 +272,7 @@ mod tests {
             ("time_zone = \"Mars/Base\"", "time_zone"),
             ("registration = \"open\"", "registration"),
             ("listen = \"here\"", "listen"),
+            ("metrics_token = \"short\"", "metrics_token"),
         ] {
             let refused = load(file, &[]).unwrap_err().message().to_string();
             assert!(refused.contains(word), "{refused}");

