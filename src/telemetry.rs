@@ -7,7 +7,9 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log at `level`; under systemd (which adds times of its own) or with `JADWAL_LOG_FORMAT=json` the
 /// form changes. A second call changes nothing.
 pub fn start(level: &str, json: bool) {
-    let filter = EnvFilter::try_new(format!("{level},actix_server=warn")).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What actix calls errors of a connection are strangers' broken requests: anybody could fill the log with them.
+    let filter = EnvFilter::try_new(format!("{level},actix_server=warn,actix_http::h1=off"));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -113,6 +113,9 @@ fn read_ahead(file: Arc<File>, offset: u64, length: u64) -> impl Stream<Item = i
     let first = read(offset, end);
     stream::unfold((read, first, offset), move |(read, piece, at)| async move {
         let piece = piece?.await.map_err(io::Error::other).flatten();
+        if let Err(cause) = &piece {
+            tracing::error!(%cause, "a file could not be read to its end");
+        }
         let at = at + piece.as_ref().map_or(0, |piece| piece.len() as u64);
         let next = if piece.is_ok() { read(at, end) } else { None };
         Some((piece, (read, next, at)))

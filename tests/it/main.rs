@@ -7,6 +7,7 @@ mod audit;
 mod browser;
 mod cli;
 mod dashboard;
+mod defences;
 mod html;
 mod keeper;
 mod library;
