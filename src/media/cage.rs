@@ -19,7 +19,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 /// The hidden subcommand that [`enter`] serves.
 pub const SUBCOMMAND: &str = "caged";
@@ -70,12 +70,24 @@ pub struct Cage {
     pub cpu_seconds: u64,
     /// Size of the largest file it may write, in MiB.
     pub file_mib: u64,
+    /// How far it stands back behind other programs, 0 to 19.
+    pub nice: i32,
+    /// It ends with the process of this number, which started it. [`run`] fills it in.
+    pub parent: Option<u32>,
 }
 
 impl Default for Cage {
     /// Nothing to read or write, 1 GiB, 30 s.
     fn default() -> Self {
-        Cage { read: Vec::new(), write: Vec::new(), memory_mib: 1024, cpu_seconds: 30, file_mib: 0 }
+        Cage {
+            read: Vec::new(),
+            write: Vec::new(),
+            memory_mib: 1024,
+            cpu_seconds: 30,
+            file_mib: 0,
+            nice: 10,
+            parent: None,
+        }
     }
 }
 
@@ -158,15 +170,34 @@ pub enum Failure {
     Pipe(#[from] io::Error),
 }
 
+/// Takes each line that a program says.
+pub type Listener<'l> = &'l mut (dyn FnMut(&str) + Send);
+
+/// Of a longer line nothing is told.
+const LONGEST_LINE: u64 = 4096;
+
 /// Runs a program in its cage to the end.
 ///
 /// # Errors
 /// [`Failure`], where [`Failure::NotStarted`] is the machine's fault and the others most likely the file's.
-pub async fn run(launcher: &Launcher, mut job: Job<'_>) -> Result<Output, Failure> {
+pub async fn run(launcher: &Launcher, job: Job<'_>) -> Result<Output, Failure> {
     #[cfg(test)]
     if let (Launcher::None, Program::Decoder) = (launcher, job.program) {
         return tests::decode(job);
     }
+    run_heard(launcher, job, None).await
+}
+
+/// Like [`run`], with every line of standard output told as it comes and none kept.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_telling(launcher: &Launcher, job: Job<'_>, listener: Listener<'_>) -> Result<Output, Failure> {
+    run_heard(launcher, job, Some(listener)).await
+}
+
+async fn run_heard(launcher: &Launcher, mut job: Job<'_>, listener: Option<Listener<'_>>) -> Result<Output, Failure> {
+    job.cage.parent = Some(std::process::id());
     let mut command = command(launcher, &job);
     command.stdin(job.input.take().map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_clear().current_dir("/").process_group(0).kill_on_drop(true);
@@ -179,7 +210,12 @@ pub async fn run(launcher: &Launcher, mut job: Job<'_>) -> Result<Output, Failur
 
     let work = async {
         let (stdout, stderr) = tokio::try_join!(
-            collect(stdout, job.output_limit, Beyond::Fail),
+            async {
+                match listener {
+                    None => collect(stdout, job.output_limit, Beyond::Fail).await,
+                    Some(listener) => tell(stdout, listener).await.map(|()| Vec::new()),
+                }
+            },
             collect(stderr, 16 * 1024, Beyond::Drop)
         )?;
         let status = child.wait().await?;
@@ -274,6 +310,24 @@ async fn collect(mut pipe: impl AsyncRead + Unpin, limit: usize, beyond: Beyond)
     }
 }
 
+/// Reads to the end, line by line.
+async fn tell(pipe: impl AsyncRead + Unpin, listener: Listener<'_>) -> Result<(), Failure> {
+    let mut pipe = BufReader::new(pipe);
+    let (mut line, mut is_rest) = (Vec::new(), false);
+    loop {
+        line.clear();
+        let count = (&mut pipe).take(LONGEST_LINE).read_until(b'\n', &mut line).await? as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let is_cut = count == LONGEST_LINE && line.last() != Some(&b'\n');
+        if !is_rest && !is_cut {
+            listener(String::from_utf8_lossy(&line).trim_end());
+        }
+        is_rest = is_cut;
+    }
+}
+
 impl Cage {
     fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = Vec::new();
@@ -286,6 +340,10 @@ impl Cage {
             [("--memory-mib", self.memory_mib), ("--cpu-seconds", self.cpu_seconds), ("--file-mib", self.file_mib)]
         {
             arguments.extend([name.into(), number.to_string().into()]);
+        }
+        arguments.extend(["--nice".into(), self.nice.to_string().into()]);
+        if let Some(parent) = self.parent {
+            arguments.extend(["--parent".into(), parent.to_string().into()]);
         }
         arguments
     }
@@ -300,18 +358,18 @@ impl Cage {
                 return Ok((cage, program, arguments.collect()));
             }
             let value = arguments.next().ok_or_else(|| format!("{} needs a value", name.display()))?;
-            let number = || {
-                value
-                    .to_str()
-                    .and_then(|text| text.parse().ok())
-                    .ok_or_else(|| format!("{} needs a number", name.display()))
-            };
+            fn number<T: std::str::FromStr>(name: &OsStr, value: &OsStr) -> Result<T, String> {
+                let number = value.to_str().and_then(|text| text.parse().ok());
+                number.ok_or_else(|| format!("{} needs a number", name.display()))
+            }
             match name.to_str() {
                 Some("--read") => cage.read.push(value.into()),
                 Some("--write") => cage.write.push(value.into()),
-                Some("--memory-mib") => cage.memory_mib = number()?,
-                Some("--cpu-seconds") => cage.cpu_seconds = number()?,
-                Some("--file-mib") => cage.file_mib = number()?,
+                Some("--memory-mib") => cage.memory_mib = number(&name, &value)?,
+                Some("--cpu-seconds") => cage.cpu_seconds = number(&name, &value)?,
+                Some("--file-mib") => cage.file_mib = number(&name, &value)?,
+                Some("--nice") => cage.nice = number(&name, &value)?,
+                Some("--parent") => cage.parent = Some(number(&name, &value)?),
                 _ => return Err(format!("unknown option {}", name.display())),
             }
         }
@@ -320,7 +378,7 @@ impl Cage {
     /// Gives up, for good and for the whole process, what the program does not need.
     fn close(&self, program: Option<&Path>) -> Result<(), String> {
         // Live streams come first, also when memory runs out. Failing to be humble is no reason to stop.
-        let _ = rustix::process::nice(10);
+        let _ = rustix::process::nice(self.nice);
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         limit(Resource::RLIMIT_CORE, 0)?;
 
@@ -330,6 +388,15 @@ impl Cage {
 
         self.confine(program).map_err(|cause| format!("landlock: {cause}"))?;
         nix::sys::prctl::set_no_new_privs().map_err(|cause| format!("no_new_privs: {cause}"))?;
+
+        // After the change of namespace, which would take it back; the signal stays over exec.
+        if let Some(parent) = self.parent {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|cause| format!("pdeathsig: {cause}"))?;
+            // Had the server died before the line above, no signal would ever come.
+            if u32::try_from(nix::unistd::getppid().as_raw()) != Ok(parent) {
+                return Err("the server has gone".to_owned());
+            }
+        }
 
         limit(Resource::RLIMIT_NOFILE, 256)?;
         limit(Resource::RLIMIT_CPU, self.cpu_seconds)?;
@@ -379,7 +446,8 @@ fn find(program: &OsStr) -> Option<PathBuf> {
     SEARCH.split(':').map(|folder| Path::new(folder).join(path)).find(|candidate| candidate.is_file())
 }
 
-/// Serves `caged [--read PATH]… [--write PATH]… [--memory-mib N] [--cpu-seconds N] [--file-mib N] -- PROGRAM ARGS…`:
+/// Serves `caged [--read PATH]… [--write PATH]… [--memory-mib N] [--cpu-seconds N] [--file-mib N] [--nice N] [--parent PID]
+/// -- PROGRAM ARGS…`:
 /// closes the cage around this process and becomes PROGRAM, or decodes a picture where that is `@picture`.
 ///
 /// Call it first thing in `main`, while there is one thread.

@@ -32,6 +32,8 @@ fn a_cage_reads_back_what_it_wrote() {
         memory_mib: 7,
         cpu_seconds: 8,
         file_mib: 9,
+        nice: 19,
+        parent: Some(10),
     };
     let line = cage.arguments().into_iter().chain(["--", "ffprobe", "--read", "/x"].map(OsString::from));
     let (parsed, program, arguments) = Cage::parse(line).unwrap();
@@ -90,6 +92,15 @@ async fn a_talkative_program_is_ended() {
     let output = run(&Launcher::None, shell("head -c 1000000 /dev/zero >&2; echo done")).await.unwrap();
     assert_eq!(output.stdout, b"done\n");
     assert!(output.stderr.len() <= 16 * 1024);
+}
+
+#[tokio::test]
+async fn every_line_is_told_as_it_comes() {
+    let mut told = Vec::new();
+    let script = "echo one; printf '\\377\\n'; head -c 9000 /dev/zero | tr '\\0' x; echo; echo two; printf three";
+    let output = run_telling(&Launcher::None, shell(script), &mut |line| told.push(line.to_owned())).await.unwrap();
+    assert_eq!(told, ["one", "\u{fffd}", "two", "three"]);
+    assert!(output.stdout.is_empty());
 }
 
 #[tokio::test]

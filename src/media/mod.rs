@@ -6,12 +6,14 @@
 
 pub mod cage;
 mod decode;
+mod encode;
+pub mod house;
 pub mod picture;
 mod probe;
 mod rhythm;
 pub mod sample;
 pub mod sniff;
-mod turns;
+pub(crate) mod turns;
 pub mod verdict;
 
 use std::ffi::OsString;
@@ -24,6 +26,8 @@ use crate::text::Message;
 
 pub use cage::Launcher;
 use cage::{Cage, Failure, Job, Output, Program};
+pub use encode::Told;
+pub use house::{Profile, Stretch};
 pub use picture::Picture;
 pub use probe::{AudioFacts, Facts, VideoFacts, compatible};
 pub use sniff::{Container, PictureKind, sniff, sniff_picture};

@@ -41,12 +41,12 @@ struct State {
 
 /// A number of places.
 #[derive(Clone)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     state: Arc<Mutex<State>>,
 }
 
 /// A place that was given; free again when dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     of: Option<Turns>,
 }
 

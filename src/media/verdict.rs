@@ -184,10 +184,15 @@ fn picture(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What platforms ask for, in kbit/s from and to, of a picture whose shorter side is `side` pixels.
+pub(super) fn suitable(side: u32, frame_rate: f64) -> (u32, u32) {
+    // The last one is for every size beyond.
+    let row = SUITABLE.iter().find(|row| side <= row.side).unwrap_or(&SUITABLE[SUITABLE.len() - 1]);
+    if frame_rate > 32.0 { row.fast } else { row.slow }
+}
+
 fn bitrate(facts: &Facts, findings: &mut Vec<Finding>) {
-    let side = facts.video.width.min(facts.video.height);
-    let Some(suitable) = SUITABLE.iter().find(|suitable| side <= suitable.side) else { return };
-    let (low, high) = if facts.video.frame_rate > 32.0 { suitable.fast } else { suitable.slow };
+    let (low, high) = suitable(facts.video.width.min(facts.video.height), facts.video.frame_rate);
     let rate = facts.bitrate as f64 / 1000.0;
     // The tables are advice; only what is far off is worth a word.
     let (code, id) = if rate > f64::from(high) * 1.5 {
@@ -241,14 +246,14 @@ fn sound(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rstest::rstest;
 
     use super::super::{AudioFacts, Container, VideoFacts, compatible};
     use super::*;
     use crate::text::Locale;
 
-    fn good() -> Facts {
+    pub fn good() -> Facts {
         Facts {
             container: Container::Mp4,
             size: 4_000_000,

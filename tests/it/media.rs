@@ -1,7 +1,8 @@
 //! The cage around programs that work on a stranger's bytes, as the built program has it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_jadwalstream");
@@ -159,4 +160,30 @@ async fn the_demos_clips_are_made_inside_the_cage() {
         assert_eq!(sniff(&std::fs::read(&clip.path).unwrap()), Some(clip.container));
         assert_eq!(clip.path.parent(), Some(folder.path()));
     }
+}
+
+#[test]
+fn a_caged_program_ends_with_the_server_that_started_it() {
+    let script = format!("{PROGRAM} caged --parent $$ -- sleep 1000 & echo $!; wait");
+    let mut server = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", line.trim())).unwrap_or_default();
+        stat.rsplit_once(") ").map(|(name, rest)| (name.contains("(sleep"), rest.starts_with('Z')))
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    while state() != Some((true, false)) {
+        assert!(Instant::now() < until, "{:?}", state());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    while state().is_some_and(|(_, is_zombie)| !is_zombie) {
+        assert!(Instant::now() < until, "it goes on without its server");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // One that comes too late to get the signal notices.
+    let late = caged(&["--parent", "1"], &["sleep", "1000"]);
+    assert!(text(&late).contains("the server has gone"), "{}", text(&late));
 }
