@@ -153,6 +153,11 @@ impl App {
         let (refusals, refusal_writer) = Refusals::new();
         let per_minute = NonZeroU32::new(config.limits.requests_per_minute).unwrap_or(NonZeroU32::MIN);
         let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
+        let writes = config.limits.writes_per_minute;
+        let writes = Throttle::new(
+            writes.saturating_mul(NonZeroU32::MIN.saturating_add(3)),
+            Duration::from_secs(60) / writes.get(),
+        );
         let demo_requests = Throttle::new(NonZeroU32::MIN.saturating_add(119), Duration::from_millis(500));
         let foundation = Foundation::new(config, store, objects, vault, Uuid::now_v7());
         let tasks = Tasks::new();
@@ -173,6 +178,7 @@ impl App {
             pages: Pages::load()?,
             requests,
             demo_requests,
+            writes,
             refusals,
             metrics: Metrics::default(),
             host: Host::new(&foundation),
@@ -198,6 +204,8 @@ impl App {
             async move {
                 server.requests.sweep();
                 server.demo_requests.sweep();
+                server.writes.sweep();
+                server.foundation.board().sweep();
                 server.accounts.sweep();
             }
         });

@@ -87,6 +87,10 @@ pub struct Limits {
     pub requests_per_minute: u32,
     /// Open connections of one address.
     pub connections_per_address: std::num::NonZeroUsize,
+    /// Changes a minute that all users of one tenant make together; four times as many at once.
+    pub writes_per_minute: std::num::NonZeroU32,
+    /// Runs that a tenant's history keeps; beyond, the oldest that are over go.
+    pub runs_kept: u64,
     /// Tries to log in that are free for an address; then one a minute. A name has ten times as many.
     pub login_burst: std::num::NonZeroU32,
 }
@@ -126,6 +130,8 @@ impl Default for Limits {
             uploads_per_tenant: 64,
             requests_per_minute: 1200,
             connections_per_address: std::num::NonZeroUsize::new(256).unwrap_or(std::num::NonZeroUsize::MIN),
+            writes_per_minute: std::num::NonZeroU32::new(300).unwrap_or(std::num::NonZeroU32::MIN),
+            runs_kept: 20_000,
             login_burst: std::num::NonZeroU32::new(10).unwrap_or(std::num::NonZeroU32::MIN),
         }
     }
@@ -152,6 +158,8 @@ const SETTINGS: &[&str] = &[
     "limits.uploads_per_tenant",
     "limits.requests_per_minute",
     "limits.connections_per_address",
+    "limits.writes_per_minute",
+    "limits.runs_kept",
     "limits.login_burst",
 ];
 

@@ -45,6 +45,7 @@ impl Server {
             .env("JADWAL_ADMIN_PASSWORD", PASSWORD)
             .env("JADWAL_LOG", "error")
             .env("JADWAL_LIMITS_REQUESTS_PER_MINUTE", "100000000")
+            .env("JADWAL_LIMITS_WRITES_PER_MINUTE", "100000000")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

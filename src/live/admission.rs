@@ -1,4 +1,6 @@
-//! Whether the box can carry one more stream (E6): by memory and by uplink, each refusal with its figures.
+//! Whether the box can carry one more stream (E6): by memory and by uplink.
+//!
+//! A refusal says what this stream needs and never what is in use: from that one could compute what others send.
 
 use super::board::Load;
 use crate::config::Config;
@@ -35,23 +37,17 @@ impl Capacity {
     /// Whether `more` fits beside what is `booked`.
     ///
     /// # Errors
-    /// [`Error::Conflict`] that names the figures.
+    /// [`Error::Conflict`] that says what is needed, and whether there could ever be room.
     pub fn admit(&self, booked: Load, more: Load) -> Result<()> {
         if booked.encoders + more.encoders > self.encoders() {
-            return Err(Error::Conflict(
-                Message::new("live-no-memory")
-                    .with("needed", more.encoders * ENCODER_MIB)
-                    .with("used", booked.encoders * ENCODER_MIB)
-                    .with("limit", self.memory_mib),
-            ));
+            let ever = more.encoders <= self.encoders();
+            let refusal = if ever { Message::new("live-no-memory") } else { Message::new("live-never-memory") };
+            return Err(Error::Conflict(refusal.with("needed", more.encoders * ENCODER_MIB)));
         }
         if booked.bitrate + more.bitrate > self.uplink {
-            return Err(Error::Conflict(
-                Message::new("live-no-uplink")
-                    .with("needed", mbit(more.bitrate))
-                    .with("used", mbit(booked.bitrate))
-                    .with("limit", mbit(self.uplink)),
-            ));
+            let ever = more.bitrate <= self.uplink;
+            let refusal = if ever { Message::new("live-no-uplink") } else { Message::new("live-never-uplink") };
+            return Err(Error::Conflict(refusal.with("needed", mbit(more.bitrate))));
         }
         Ok(())
     }
@@ -80,22 +76,29 @@ mod tests {
         Load { encoders: count, bitrate: count * STREAM.bitrate }
     }
 
-    #[test]
-    fn the_twenty_first_stream_of_a_small_box_is_refused_with_the_figures() {
-        let capacity = Capacity { memory_mib: 1200, uplink: 1_000_000_000 };
-        assert!(capacity.admit(booked(19), STREAM).is_ok());
-        let refused = capacity.admit(booked(20), STREAM).unwrap_err();
+    fn refusal(capacity: Capacity, booked: Load, more: Load) -> String {
+        let refused = capacity.admit(booked, more).unwrap_err();
         assert_eq!(refused.status(), 409);
-        let text = refused.message().to_string();
-        assert!(text.contains("60") && text.contains("1200"), "{text}");
+        refused.message().to_string()
     }
 
     #[test]
-    fn an_uplink_that_is_full_refuses_with_the_figures() {
+    fn the_twenty_first_stream_of_a_small_box_is_refused_with_what_it_needs() {
+        let capacity = Capacity { memory_mib: 1200, uplink: 1_000_000_000 };
+        assert!(capacity.admit(booked(19), STREAM).is_ok());
+        let text = refusal(capacity, booked(20), STREAM);
+        assert!(text.contains("60 MiB") && !text.contains("1,200") && !text.contains("1200"), "{text}");
+        let never = refusal(capacity, Load::default(), Load { encoders: 21, ..STREAM });
+        assert!(never.contains("more memory than"), "{never}");
+    }
+
+    #[test]
+    fn an_uplink_that_is_full_refuses_with_what_is_needed() {
         let capacity = Capacity { memory_mib: 10_000, uplink: 10_000_000 };
         assert!(capacity.admit(booked(3), STREAM).is_ok());
-        let text = capacity.admit(booked(4), STREAM).unwrap_err().message().to_string();
-        assert!(text.contains("2.5") && text.contains("10"), "{text}");
-        assert!(capacity.admit(Load::default(), Load { bitrate: 11_000_000, ..STREAM }).is_err());
+        let text = refusal(capacity, booked(4), STREAM);
+        assert!(text.contains("2.5 Mbit/s") && !text.contains("10"), "{text}");
+        let never = refusal(capacity, Load::default(), Load { bitrate: 11_000_000, ..STREAM });
+        assert!(never.contains("more than this server can send"), "{never}");
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is a promise: a start begins with an empty board and the engine fills it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::target::Platform;
-use crate::auth::{Scope, Tenant};
+use crate::auth::{Scope, Tenant, Throttle};
 use crate::text::Message;
 
 /// How a stream is.
@@ -192,7 +193,11 @@ struct Places {
 /// A picture and when it was taken; locked while a new one is made.
 pub(super) type FrameCell = Arc<tokio::sync::Mutex<Option<(Instant, Bytes)>>>;
 
+/// A stream may be started so often at once, and then as often a minute: every start writes rows that no quota counts.
+const STARTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 struct Shared {
+    starts: Throttle,
     places: Mutex<Places>,
     frames: Mutex<HashMap<(Tenant, Uuid), FrameCell>>,
     changes: broadcast::Sender<(Tenant, Uuid)>,
@@ -207,7 +212,8 @@ pub struct Board {
 impl Default for Board {
     fn default() -> Self {
         let (changes, _) = broadcast::channel(1024);
-        let shared = Shared { places: Mutex::default(), frames: Mutex::default(), changes };
+        let starts = Throttle::new(STARTS, Duration::from_secs(60) / STARTS.get());
+        let shared = Shared { starts, places: Mutex::default(), frames: Mutex::default(), changes };
         Board { shared: Arc::new(shared) }
     }
 }
@@ -306,6 +312,26 @@ impl Board {
     /// The place of a stream's current picture.
     pub(super) fn frame(&self, scope: &Scope, stream: Uuid) -> FrameCell {
         self.shared.frames.lock().entry((scope.tenant().clone(), stream)).or_default().clone()
+    }
+
+    /// Whether a run that is on air is being ended, or will have ended by then.
+    pub(super) fn ends_by(&self, run: Uuid, by: Timestamp) -> bool {
+        let places = self.shared.places.lock();
+        let state = places.states.values().map(|entry| &entry.state).find(|state| state.run_id == Some(run));
+        state.is_some_and(|state| state.name == StateName::Stopping || state.stop_at.is_some_and(|stop| stop <= by))
+    }
+
+    /// Counts a start by hand.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`](crate::error::Error::TooMany) where the stream is started again and again.
+    pub(super) fn count_start(&self, stream: Uuid) -> crate::error::Result<()> {
+        self.shared.starts.count(stream.to_string())
+    }
+
+    /// Forgets starts of long ago.
+    pub fn sweep(&self) {
+        self.shared.starts.sweep();
     }
 
     /// What all runs take together.

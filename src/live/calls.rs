@@ -5,10 +5,12 @@ use uuid::Uuid;
 
 use super::board::{State, StateName};
 use super::keeper::files::TargetFolder;
+use super::keys;
 use super::run::{Run, RunOutcome, RunQuery, open_runs};
 use super::start::{self, Begun, Start};
 use super::stream::{
-    End, LiveStream, MOST_STREAMS, NewStream, Order, StreamChange, check_playlist, check_targets, check_title,
+    End, LiveStream, MOST_STREAMS, MOST_TARGETS, NewStream, Order, StreamChange, check_playlist, check_targets,
+    check_title,
 };
 use crate::audit;
 use crate::error::{Error, Result};
@@ -99,6 +101,10 @@ impl Library {
                 stop_at: order.stop_at,
                 ..State::of(StateName::Starting)
             },
+            // Told to stop before the engine has shown it.
+            (None, _) if order.run.is_some() => {
+                State { since: order.since, run_id: order.run, ..State::of(StateName::Stopping) }
+            }
             (None, Some(last)) => {
                 let trouble = matches!(last.outcome, RunOutcome::Failed | RunOutcome::Missed);
                 let name = if trouble && now.duration_since(last.at).as_secs() < TROUBLE_SHOWN {
@@ -208,6 +214,19 @@ impl Library {
                 Ok(Paged { items, next, previous, total })
             })
             .await
+    }
+
+    /// Whether anything was ever on air, as far as is remembered.
+    pub async fn has_run(&self) -> Result<bool> {
+        let look = |rows: &Reader<'_>| {
+            let mut found = false;
+            rows.each::<Run>(false, |_| {
+                found = true;
+                std::ops::ControlFlow::Break(())
+            })?;
+            Ok(found)
+        };
+        self.rows().read(look).await
     }
 
     /// One run.
@@ -402,8 +421,8 @@ impl Editor {
     /// Puts a stream on air now. The run.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if it is on air already, has no video left, or the box cannot carry it; [`Error::Invalid`]
-    /// for an end that has passed.
+    /// [`Error::Conflict`] if it is on air already, has no video left, sends to a key that is in use, or the box cannot
+    /// carry it; [`Error::Invalid`] for an end that has passed; [`Error::TooMany`] where it is started again and again.
     pub async fn start_stream(&self, id: Uuid, end: End) -> Result<Uuid> {
         let now = self.foundation().clock().now();
         let stop_at = end.instant(now)?;
@@ -420,12 +439,16 @@ impl Editor {
 
     /// Starts a run because somebody asked for it.
     pub(crate) async fn begin_run(&self, begin: Start) -> Result<Uuid> {
+        self.foundation().board().count_start(begin.stream)?;
         start::mark_to_begin(self.foundation(), self.tenant()).await?;
         let (library, actor, run) = (Library::clone(self), self.actor().clone(), begin.run);
+        let is_free = keys::claim_to_begin(self, begin.stream, run).await?;
         let begun = self
             .rows()
             .write(move |rows| match start::begin(rows, &library, &actor, &begin)? {
-                Begun::Run => Ok(run),
+                Begun::Run if is_free => Ok(run),
+                // Not before it is known that the stream is off air itself and has something to send.
+                Begun::Run => Err(Error::Conflict(Message::new("live-key-busy"))),
                 Begun::Busy { stopping: false, .. } => Err(Error::Conflict(Message::new("live-already-on"))),
                 Begun::Busy { stopping: true, .. } => Err(Error::Conflict(Message::new("live-still-stopping"))),
                 Begun::Refused(reason) => Err(Error::Conflict(reason)),
@@ -433,6 +456,7 @@ impl Editor {
             .await;
         if begun.is_err() {
             self.foundation().board().unbook(run);
+            keys::give_back(self.foundation(), run, MOST_TARGETS).await?;
         }
         begun
     }

@@ -16,19 +16,22 @@ use uuid::Uuid;
 
 use super::admission::Capacity;
 use super::board::{Load, OnAir};
+use super::keys;
 use super::run::{Run, open_runs};
 use super::start::{self, ACTIVE};
 use super::stream::Order;
-use super::supervisor::{LEASE, Supervisor};
+use super::supervisor::Supervisor;
 use crate::auth::{OperatorScope, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
 use crate::store::rows::{Reader, Row, Writer};
-use crate::store::{Change, Lease, Space, SpaceStore};
+use crate::store::{Change, Space, SpaceStore};
 use crate::supervise::Tasks;
 use crate::text::Message;
 
+/// The history of a tenant is looked through after so many of its runs, and once a day.
+const TIDY_AFTER: u32 = 100;
 /// What ends by order has this long: a keeper's ladder, a second order, and force.
 const ENDING: Duration = Duration::from_secs(30);
 
@@ -43,6 +46,8 @@ struct Shared {
     licence: Arc<SystemLicence>,
     tasks: Tasks,
     runs: Mutex<HashMap<Uuid, Watched>>,
+    /// Runs that ended since their tenant's history was looked through.
+    ended: Mutex<HashMap<Tenant, u32>>,
     /// A supervisor is gone.
     left: Notify,
     check: Notify,
@@ -76,6 +81,7 @@ impl Engine {
                 licence,
                 tasks: tasks.clone(),
                 runs: Mutex::default(),
+                ended: Mutex::default(),
                 left: Notify::new(),
                 check: Notify::new(),
             }),
@@ -87,7 +93,7 @@ impl Engine {
     }
 
     fn platform(&self) -> SpaceStore {
-        #[allow(clippy::disallowed_methods, reason = "marks and key leases are over all tenants")]
+        #[allow(clippy::disallowed_methods, reason = "marks are over all tenants")]
         self.shared.foundation.store().platform()
     }
 
@@ -257,58 +263,42 @@ impl Engine {
     /// A run is over.
     pub(super) async fn over(&self, editor: &Editor, id: Uuid, run: &Run) {
         self.shared.foundation.board().unbook(id);
-        let given_back = self.give_back_keys(id, run.targets.len()).await;
+        let given_back = keys::give_back(&self.shared.foundation, id, run.targets.len()).await;
         let unmarked = self.check_runs(editor).await;
         for failed in [given_back, unmarked].into_iter().filter_map(Result::err) {
             tracing::warn!(run = %id, cause = %failed, "a run that is over could not be cleared away; it is later");
         }
+        self.count_ended(editor);
+    }
+
+    /// Bounds the history of a tenant whose runs come fast.
+    fn count_ended(&self, editor: &Editor) {
+        let mut ended = self.shared.ended.lock();
+        let count = ended.entry(editor.tenant().clone()).or_default();
+        *count += 1;
+        if *count < TIDY_AFTER {
+            return;
+        }
+        ended.remove(editor.tenant());
+        drop(ended);
+        let editor = editor.clone();
+        self.shared.tasks.spawn("history", move |_| async move {
+            match editor.forget_old_runs().await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(cause) => tracing::warn!(%cause, "old runs could not be removed; they are later"),
+            }
+        });
     }
 
     /// Takes, or goes on holding, a stream key for a target of a run. One that another run holds which ends before
     /// `start_at` is left to the keeper, which waits for it to the split second.
     pub(super) async fn claim_key(&self, name: &str, run: Uuid, place: u16, start_at: Timestamp) -> Result<bool> {
-        let (platform, lease) = (self.platform(), format!("key/{name}"));
-        let holder = format!("{run}/{place}");
-        if platform.claim(lease.clone(), holder.clone(), LEASE).await?.is_some() {
+        let Err(other) = keys::claim(&self.shared.foundation, name, run, place, keys::LEASE).await? else {
             return Ok(true);
-        }
-        let key = format!("lease/{lease}");
-        let other = platform.read(move |rows| rows.value::<Lease>(&key)).await?;
-        let other = other.and_then(|lease| Uuid::parse_str(lease.holder.split('/').next()?).ok());
-        let Some(other) = other.filter(|other| *other != run) else { return Ok(false) };
+        };
         let runs = self.shared.runs.lock();
-        let stops = runs.get(&other).and_then(|watched| watched.planned_stop);
+        let stops = other.and_then(|other| runs.get(&other)?.planned_stop);
         Ok(stops.is_some_and(|stop| stop <= start_at + Duration::from_secs(1)))
-    }
-
-    async fn give_back_keys(&self, run: Uuid, places: usize) -> Result<()> {
-        let holders: Vec<String> = (0..places).map(|place| format!("{run}/{place}")).collect();
-        self.platform()
-            .write(move |rows| {
-                let long_ago = rows.now() - Duration::from_secs(24 * 3600);
-                let mut held = Vec::new();
-                rows.view().values::<Lease>("lease/key/", |key, lease| {
-                    if holders.contains(&lease.holder) || lease.expires_at < long_ago {
-                        held.push((key.to_owned(), lease));
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                for (key, lease) in held {
-                    // Asserted, so that it is not taken from somebody else.
-                    if rows.value::<Lease>(&key)?.as_ref() != Some(&lease) {
-                        continue;
-                    }
-                    if lease.expires_at < long_ago {
-                        rows.delete_value(&key);
-                    } else {
-                        // Kept for a while, so that fencing numbers go on.
-                        let given = Lease { expires_at: rows.now(), ..lease };
-                        rows.put_value(&key, &given)?;
-                    }
-                }
-                Ok(())
-            })
-            .await
     }
 
     /// Has all libraries looked through soon.

@@ -16,29 +16,34 @@ const HISTORY_DAYS: i64 = 90;
 const LOGS_DAYS: i64 = 14;
 
 impl Editor {
-    /// Removes runs that ended long ago, and the logs of those that ended some time ago.
+    /// Removes runs that ended long ago or are more than the settings keep, and the logs of those that ended some time
+    /// ago. What a stream did last is kept, with its log, however old it is.
     pub(super) async fn forget_old_runs(&self) -> Result<()> {
         let now = self.foundation().clock().now();
         let day = |days: i64| now - Duration::from_secs(days as u64 * 24 * 3600);
         let (old, logs) = (day(HISTORY_DAYS), day(LOGS_DAYS));
+        let most = self.foundation().config().limits.runs_kept;
         let (forget, keep) = self
             .rows()
             .read(move |rows| {
-                let (mut forget, mut keep) = (Vec::new(), HashSet::new());
-                rows.each::<Run>(false, |row| {
-                    match row.value.ended_at {
-                        Some(ended) if ended < old => forget.push(row.id()),
-                        Some(ended) if ended < logs => {}
-                        _ => {
-                            keep.insert(row.id());
-                        }
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                // A stream's newest run keeps its log however old it is.
+                let (mut forget, mut keep, mut over) = (Vec::new(), HashSet::new(), 0);
                 rows.each::<LiveStream>(false, |row| {
                     let order = rows.value::<Order>(&Order::key(row.id())).ok().flatten();
                     keep.extend(order.and_then(|order| order.last).map(|last| last.run_id));
+                    ControlFlow::Continue(())
+                })?;
+                rows.each::<Run>(true, |row| {
+                    let Some(ended) = row.value.ended_at else {
+                        keep.insert(row.id());
+                        return ControlFlow::Continue(());
+                    };
+                    over += 1;
+                    let is_last = keep.contains(&row.id());
+                    if !is_last && (ended < old || over > most) {
+                        forget.push(row.id());
+                    } else if ended >= logs {
+                        keep.insert(row.id());
+                    }
                     ControlFlow::Continue(())
                 })?;
                 Ok((forget, keep))

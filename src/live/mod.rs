@@ -16,6 +16,7 @@ pub mod ffmpeg;
 mod frame;
 mod history;
 pub mod keeper;
+mod keys;
 pub mod launch;
 mod pidfd;
 pub mod process;

@@ -188,6 +188,11 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     if by_cookie && !is_safe(request.method()) {
         check_form_token(request, &identity).await?;
     }
+    // Every change is on record for good, and no quota counts the record. Running the box is not counted.
+    let counts = matches!(access, Access::Read | Access::Write) && !is_safe(request.method());
+    if counts && identity.write_scope().is_ok() {
+        server.writes.count(identity.scope().tenant().to_string())?;
+    }
     Ok(())
 }
 

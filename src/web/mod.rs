@@ -121,6 +121,8 @@ pub struct Server {
     pub requests: Throttle,
     /// Requests of demo users, by address.
     pub demo_requests: Throttle,
+    /// Changes, by tenant.
+    pub writes: Throttle,
     /// Where refusals are recorded.
     pub refusals: Refusals,
     /// What was answered so far.

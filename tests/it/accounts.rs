@@ -309,6 +309,32 @@ async fn requests_of_one_address_are_bounded_and_a_forged_address_changes_nothin
 }
 
 #[tokio::test]
+async fn changes_of_one_tenant_are_bounded_and_those_of_others_and_of_operators_are_not() {
+    // Four times as many at once.
+    let limits = [("JADWAL_LIMITS_WRITES_PER_MINUTE", "5")];
+    let server = Server::start_with(&limits, &["--no-demo"]).await;
+    for name in ["al", "bo"] {
+        server.user(name).await;
+    }
+    let (al, page, bo) =
+        (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await, server.api("bo", PASSWORD).await);
+    let nothing = "/api/v1/streams/0199f0a2-7c1e-7a00-8000-00000000abcd";
+    for _ in 0..20 {
+        al.delete(nothing).await.expect(404);
+    }
+    let refused = al.delete(nothing).await.expect(429);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    page.form("/streams/0199f0a2-7c1e-7a00-8000-00000000abcd/delete", &[]).await.expect(429);
+    al.get("/api/v1/streams").await.expect(200);
+    bo.delete(nothing).await.expect(404);
+    let admin = server.api("admin", ADMIN).await;
+    for number in 0..30 {
+        let change = json!({"storage_limit": 1_000_000 + number});
+        admin.patch("/api/v1/users/bo", &change).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_host_header_names_no_other_site() {
     let server = Server::start_with(&[("JADWAL_PUBLIC_URL", "http://live.example")], &["--no-demo"]).await;
     let stranger = server.stranger();

@@ -241,14 +241,24 @@ async fn started_twice_at_once_is_one_run_and_one_key_is_sent_once() {
     statuses.sort_unstable();
     assert_eq!(statuses, [202, 409, 409, 409, 409, 409, 409, 409]);
     platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
-    // The neighbour typed the same key: refused with a plain reason, without a word on whose it is.
+    // The neighbour typed the same key: refused at once with a plain reason, without a word on whose it is.
     let theirs = stream(&bo, "Mine", &video(&bo, 4).await, &platform.rtmp_url("live"), key).await;
-    bo.post(&format!("/api/v1/streams/{theirs}/start"), &json!({})).await.expect(202);
-    let failed = reaches(&bo, &theirs, "failed").await;
-    let reason = failed["reason"].as_str().unwrap();
-    assert!(reason.contains("key") && !reason.contains("al") | reason.contains("already"), "{reason}");
+    let start = format!("/api/v1/streams/{theirs}/start");
+    let refused = bo.post(&start, &json!({})).await.expect(409).json();
+    let reason = refused["detail"].as_str().unwrap();
+    assert!(reason.contains("already sending from this server") && !reason.contains("Rain"), "{reason}");
+    let page = server.login("bo", PASSWORD).await;
+    let refused = page.form(&format!("/streams/{theirs}/start"), &[("end", "none")]).await.expect(409).text();
+    assert!(refused.contains("already sending from this server"), "{refused}");
+    // The owner, too, by another stream of theirs.
+    let twin = stream(&al, "Twin", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
+    al.post(&format!("/api/v1/streams/{twin}/start"), &json!({})).await.expect(409);
     assert_eq!(encoders(key).len(), 1);
-    assert_eq!(runs(&bo).await[0]["outcome"], "failed");
+    assert_eq!((runs(&bo).await.len(), state(&bo, &theirs).await["name"].clone()), (0, json!("idle")));
+    // A schedule's start is written down with the reason.
+    plan(&bo, &theirs, ahead(2), 30).await;
+    let failed = reaches(&bo, &theirs, "failed").await;
+    assert!(failed["reason"].as_str().unwrap().contains("already sending from this server"), "{failed}");
     // When the first is off air, the second gets the key.
     al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await;
     reaches(&al, &id, "ended").await;
@@ -341,7 +351,7 @@ async fn a_small_box_takes_so_many_streams_and_says_why_not_one_more() {
     let refuse = async |al: &Client| {
         let refused = al.post(&format!("/api/v1/streams/{}/start", ids[2]), &json!({})).await.expect(409).json();
         let detail = refused["detail"].as_str().unwrap();
-        assert!(detail.contains("60") && detail.contains("120"), "{detail}");
+        assert!(detail.contains("60 MiB") && !detail.contains("120"), "what it needs, not what is in use: {detail}");
     };
     refuse(&al).await;
     // What is on air counts after a restart too.
@@ -377,6 +387,57 @@ async fn a_deleted_user_is_off_air_and_leaves_nothing() {
         (status["on_air"].as_array().map(Vec::len), status["next"].as_array().map(Vec::len)),
         (Some(0), Some(0))
     );
+}
+
+#[tokio::test]
+async fn history_keeps_so_many_runs_and_a_stream_starts_so_often() {
+    let settings = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"), ("JADWAL_LIMITS_RUNS_KEPT", "3")];
+    let mut server = Server::start_with(&settings, &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let clip = video(&al, 4).await;
+    let url = format!("rtmp://127.0.0.1:{}/live", crate::support::free_port());
+    let rare = stream(&al, "Rare", &clip, &url, "a-key-for-one-run").await;
+    let id = stream(&al, "Often", &clip, &url, "a-key-for-many-runs").await;
+    let run = async |id: &str| {
+        al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+        al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await.expect(202);
+        reaches(&al, id, "ended").await;
+    };
+    run(&rare).await;
+    for _ in 0..4 {
+        run(&id).await;
+    }
+    let all = runs(&al).await;
+    assert_eq!(all.len(), 5);
+    let refused = loop {
+        let answer = al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await;
+        match answer.status {
+            202 | 409 => {}
+            _ => break answer.expect(429),
+        }
+    };
+    assert!(!refused.header("retry-after").is_empty());
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await.expect(202);
+    reaches(&al, &id, "ended").await;
+    assert_eq!(server.stop().await, 0);
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    let mut kept = runs(&al).await;
+    for _ in 0..100 {
+        if kept.len() == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        kept = runs(&al).await;
+    }
+    // The newest, and what a stream did last: its page still tells.
+    let streams: Vec<&Value> = kept.iter().map(|run| &run["stream_id"]).collect();
+    assert_eq!(streams, [&json!(id), &json!(id), &json!(id), &json!(rare)], "{kept:?}");
+    let page = server.login("al", PASSWORD).await;
+    page.get(&format!("/streams/{rare}")).await.expect(200);
+    let folders = std::fs::read_dir(server.home().join("data/al/runs")).unwrap().count();
+    assert_eq!(folders, 4, "logs go with their runs");
 }
 
 #[tokio::test]
@@ -443,6 +504,16 @@ async fn the_demo_has_streams_and_a_past_to_show() {
     }
     let tenants: Vec<_> = next.as_array().unwrap().iter().map(|due| due["tenant"].as_str().unwrap()).collect();
     assert_eq!(tenants, ["demo", "demo"], "{next}");
+    // What background work made is said in people's words.
+    let demo = server.stranger();
+    demo.form("/login/demo", &[]).await.expect(303);
+    let videos = demo.get("/api/v1/videos").await.expect(200).json();
+    let path = format!("/videos/{}", videos["items"][0]["id"].as_str().unwrap());
+    for (language, word) in [("en", "· sample<"), ("id", "· contoh<")] {
+        let page = demo.send(demo.request(reqwest::Method::GET, &path).header("accept-language", language)).await;
+        let html = page.expect(200).text();
+        assert!(html.contains(word) && !html.contains("system:"), "{html}");
+    }
 }
 
 /// A number that is not the same at every run of the tests, below `most`.
@@ -532,7 +603,18 @@ async fn commands_see_and_end_streams_beside_no_server() {
         ids.push(id);
     }
     plan(&al, &ids[0], ahead(7200), 60).await;
-    reaches(&al, &ids[1], "sending").await;
+    for id in &ids {
+        // The platform sees a key before its keeper has written down that it sends.
+        reaches(&al, id, "sending").await;
+    }
+    // What comes next over all tenants is written a moment after the schedule.
+    let admin = server.api("admin", crate::support::server::ADMIN).await;
+    for _ in 0..50 {
+        if admin.get("/api/v1/status").await.expect(200).json()["next"].as_array().is_some_and(|next| next.len() == 1) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     server.kill9();
     let status = server.cli(&["status", "--json"]).await.json();
     assert_eq!(status["on_air"].as_array().unwrap().len(), 2, "{status}");

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::engine::Engine;
 use super::keeper::files::{self, Status};
+use super::keys::{KEY_PATIENCE, LEASE};
 use super::process::{Found, Keeper, OWN_PROGRAM};
 use super::run::{KeeperNote, Run, RunOutcome, RunTarget, TargetEnd};
 use super::stream::{LastRun, Order};
@@ -31,15 +32,11 @@ pub(super) use shown::sum_samples;
 
 /// Between two looks at the keepers' files.
 const LOOK: Duration = Duration::from_millis(500);
-/// A key that is still in use may become free within this, after the time on air has come.
-const KEY_PATIENCE: Duration = Duration::from_secs(5);
 /// From "stop" to asking again, and to the end without more asking. A keeper's own ladder takes 5 s.
 const ASK_AGAIN: Duration = Duration::from_secs(8);
 const END_IT: Duration = Duration::from_secs(20);
 /// A keeper that is there so long after the stop time is told.
 const OVERDUE: Duration = Duration::from_secs(5);
-/// A lease on a key lasts so long, and is renewed when half of it is over.
-pub(super) const LEASE: Duration = Duration::from_secs(600);
 /// Failures to start a keeper at all, in a row, that end the target.
 const MOST_REFUSALS: u32 = 10;
 

@@ -86,6 +86,7 @@ impl Server {
             .env("JADWAL_ADMIN_PASSWORD", ADMIN)
             .env("JADWAL_LIMITS_LOGIN_BURST", "1000000")
             .env("JADWAL_LIMITS_REQUESTS_PER_MINUTE", "1000000")
+            .env("JADWAL_LIMITS_WRITES_PER_MINUTE", "1000000")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path());
         command
