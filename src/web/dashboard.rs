@@ -1,4 +1,7 @@
 //! The first page: what is on air and is it well, what comes next, is the box well.
+//!
+//! The box's figures are all tenants' together: from them one could compute what others do, so only operators see
+//! them. Everybody else is told what they send themselves, and in one word whether the box is busy.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::live_events::answer;
@@ -43,7 +46,19 @@ struct Seen {
     now: Timestamp,
     on_air: Vec<StreamView>,
     next: Vec<ScheduleView>,
+    /// Bits a second that the reader's own streams send.
+    sending: u64,
     figures: Figures,
+}
+
+/// A line about the box.
+struct Line {
+    key: &'static str,
+    icon: &'static str,
+    /// Of 100, where there is a gauge.
+    percent: Option<f64>,
+    level: Level,
+    words: String,
 }
 
 /// The next occurrences as they were read last.
@@ -79,8 +94,10 @@ impl Coming {
 
 async fn look(page: &Page, library: &Library, coming: &Coming) -> Result<Seen> {
     let board = library.foundation().board();
+    let own = board.on_air(library.scope());
+    let sending = own.iter().map(|(_, state)| state.bitrate).sum();
     let mut on_air = Vec::new();
-    for (id, _) in board.on_air(library.scope()).into_iter().take(ON_AIR) {
+    for (id, _) in own.into_iter().take(ON_AIR) {
         // One that ended a moment ago may be deleted by now.
         on_air.extend(library.stream(id).await.ok().filter(|view| view.state.name.is_on_air()));
     }
@@ -89,6 +106,7 @@ async fn look(page: &Page, library: &Library, coming: &Coming) -> Result<Seen> {
         now: library.foundation().clock().now(),
         next: coming.read(library, &on_air).await?,
         on_air,
+        sending,
         figures: page.server().host.figures(board.bitrate())?,
     })
 }
@@ -102,23 +120,39 @@ impl Seen {
         blake3::hash(told.as_bytes()).to_hex()[..16].to_owned()
     }
 
-    /// The box's figures: key, share of 100, words.
-    fn figures(&self, page: &Page) -> [(&'static str, f64, String); 4] {
+    /// What the reader may know of the box.
+    fn lines(&self, page: &Page) -> Vec<Line> {
         let locale = page.locale();
+        let rate = |bits: u64| format::bitrate(locale, bits as f64);
+        let figures = &self.figures;
+        if !page.is_operator() {
+            // Not by the uplink, which is nothing but the streams of all.
+            let busy = [figures.memory.percent(), figures.processor].map(Level::of) != [Level::Ok; 2];
+            let (level, word) = if busy { (Level::Warn, "box-busy") } else { (Level::Ok, "box-well") };
+            return vec![
+                Line { key: "sending", icon: "broadcast", percent: None, level: Level::Ok, words: rate(self.sending) },
+                Line { key: "server", icon: "server", percent: None, level, words: page.text(&Message::new(word)) },
+            ];
+        }
+        let gauge = |(key, icon), percent: f64, words: &Message| Line {
+            key,
+            icon,
+            percent: Some(percent.round()),
+            level: Level::of(percent),
+            words: page.text(words),
+        };
         let used = |share: Share| {
             let size = |bytes: u64| format::bytes(locale, bytes as f64);
-            page.text(&Message::new("box-used").with("used", size(share.used)).with("total", size(share.total)))
+            Message::new("box-used").with("used", size(share.used)).with("total", size(share.total))
         };
-        let figures = &self.figures;
         let busy = Message::new("box-load").with("percent", figures.processor.round());
-        let rate = |bits: u64| format::bitrate(locale, bits as f64);
         let (sending, limit) = (rate(figures.uplink.used), rate(figures.uplink.total));
-        let sending = Message::new("box-sending").with("rate", sending).with("limit", limit);
-        [
-            ("disk", figures.disk.percent(), used(figures.disk)),
-            ("memory", figures.memory.percent(), used(figures.memory)),
-            ("cpu", figures.processor, page.text(&busy)),
-            ("uplink", figures.uplink.percent(), page.text(&sending)),
+        let sending = Message::new("box-of").with("rate", sending).with("limit", limit);
+        vec![
+            gauge(("disk", "database"), figures.disk.percent(), &used(figures.disk)),
+            gauge(("memory", "server"), figures.memory.percent(), &used(figures.memory)),
+            gauge(("cpu", "cpu"), figures.processor, &busy),
+            gauge(("uplink", "network"), figures.uplink.percent(), &sending),
         ]
     }
 }
@@ -147,13 +181,14 @@ async fn trouble(page: &Page, library: &Library, now: Timestamp) -> Result<Vec<V
     Ok(told.collect())
 }
 
-/// Which first steps are done: a video, a stream, a schedule.
+/// Which first steps are done: a video, a stream, and something that was or will be on air.
 async fn steps(library: &Library) -> Result<Value> {
     let one = Place { limit: 1, ..Place::default() };
     let videos = library.rows().read(count_videos).await?;
     let streams = library.streams(StreamQuery { place: one.clone(), ..StreamQuery::default() }).await?.total;
     let schedules = library.schedules(ScheduleQuery { place: one, ..ScheduleQuery::default() }).await?.total;
-    Ok(json!({ "video": videos > 0, "stream": streams > 0, "schedule": schedules > 0 }))
+    let aired = schedules > 0 || library.has_run().await?;
+    Ok(json!({ "video": videos > 0, "stream": streams > 0, "aired": aired }))
 }
 
 async fn show(page: Page, library: Library) -> Result<HttpResponse> {
@@ -189,17 +224,23 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
         }))
     });
     let next: Vec<Value> = next.collect();
-    let mut figures = Map::new();
-    for (key, percent, words) in seen.figures(&page) {
-        let level = Level::of(percent);
-        figures.insert(key.to_owned(), json!({ "percent": percent.round(), "level": level, "words": words }));
-    }
+    let lines = seen.lines(&page).into_iter().map(|line| {
+        json!({
+            "key": line.key,
+            "icon": line.icon,
+            "gauge": line.percent.is_some(),
+            "percent": line.percent,
+            "level": line.level,
+            "words": line.words,
+        })
+    });
+    let lines: Vec<Value> = lines.collect();
     let context = json!({
         "shape": seen.shape(),
         "on_air": on_air,
         "trouble": trouble(&page, &library, seen.now).await?,
         "next": next,
-        "box": figures,
+        "box": lines,
         "usage": usage(&page.server().tenancy.own_account(library.scope()).await?),
         "steps": steps(&library).await?,
     });
@@ -209,18 +250,18 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
 /// One event: see `static/own/live.js`.
 async fn tell(page: Page, library: Library, coming: Coming) -> Result<String> {
     let seen = look(&page, &library, &coming).await?;
-    let (mut text, mut value, mut level) = (Map::new(), Map::new(), Map::new());
+    let mut event = words::frame_event(&page, &library).await?;
     for StreamView { row, state } in &seen.on_air {
-        text.insert(format!("{}/words", row.id()), json!(words::state(&page, state, seen.now)));
+        event["text"][format!("{}/words", row.id())] = json!(words::state(&page, state, seen.now));
     }
-    for (key, percent, words) in seen.figures(&page) {
-        text.insert(format!("box/{key}/words"), json!(words));
-        value.insert(format!("box/{key}"), json!(percent.round()));
-        level.insert(format!("box/{key}"), json!(Level::of(percent)));
+    for Line { key, percent, level, words, .. } in seen.lines(&page) {
+        event["text"][format!("box/{key}/words")] = json!(words);
+        if let Some(percent) = percent {
+            event["value"][format!("box/{key}")] = json!(percent);
+            event["level"][format!("box/{key}")] = json!(level);
+        }
     }
-    text.insert("on-air-count".into(), json!(words::on_air_count(&page, &library)));
-    let on_air = library.foundation().board().on_air_count(library.scope());
-    let event = json!({ "shape": seen.shape(), "text": text, "value": value, "level": level, "on_air": on_air });
+    event["shape"] = json!(seen.shape());
     Ok(event.to_string())
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::pager::{ROWS, neighbours, place};
 use super::words::seconds_between;
-use super::{Access, Page, Query, Route};
+use super::{Access, Page, Query, Route, format};
 use crate::error::Result;
 use crate::library::Library;
 use crate::live::{Run, RunFilter, RunOutcome, RunQuery, RunSort};
@@ -85,19 +85,31 @@ pub(super) fn outcome(run: &Run) -> &'static str {
     run.outcome.map_or("running", RunOutcome::code)
 }
 
+/// Seconds on air; until `now` while it is.
+fn length(run: &Run, now: Timestamp) -> Option<f64> {
+    Some(seconds_between(run.started_at?, run.ended_at.unwrap_or(now)).round())
+}
+
+/// What changes of a run while it is on air, in words: see `history.table`.
+pub(super) fn figures(page: &Page, row: &Row<Run>, now: Timestamp) -> [(&'static str, String); 3] {
+    let (run, locale) = (&row.value, page.locale());
+    let length = length(run, now).filter(|length| *length > 0.0);
+    [
+        ("length", length.map_or_else(|| "–".to_owned(), |length| format::duration(locale, length))),
+        ("restarts", format::number(locale, f64::from(run.restarts))),
+        ("bytes", format::bytes(locale, run.bytes as f64)),
+    ]
+}
+
 /// A run as the pages tell it.
 pub(super) fn context(page: &Page, row: &Row<Run>, now: Timestamp) -> Value {
     let run = &row.value;
-    let length = match (run.started_at, run.ended_at) {
-        (Some(start), end) => Some(seconds_between(start, end.unwrap_or(now)).round()),
-        (None, _) => None,
-    };
     json!({
         "id": row.id(),
         "stream": { "id": run.stream_id, "title": run.stream_title },
         "started": page.moment(run.at(&row.header)),
         "ended": run.ended_at.map(|at| page.moment(at)),
-        "length": length,
+        "length": length(run, now),
         "outcome": outcome(run),
         "reason": run.reason.as_ref().map(|reason| page.text(reason)),
         "restarts": run.restarts,

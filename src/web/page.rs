@@ -124,6 +124,16 @@ impl FromRequest for Page {
     }
 }
 
+/// A library's storage, in bytes.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Gauge {
+    pub used: u64,
+    reserved: u64,
+    pub limit: u64,
+    /// Used and reserved part of the limit, 0 to 100.
+    pub percent: f64,
+}
+
 const FLASH: &str = "flash";
 
 impl Page {
@@ -295,21 +305,21 @@ impl Page {
         Ok(response.content_type("text/html; charset=utf-8").body(html))
     }
 
+    /// The gauge of a library's storage on top of every page.
+    pub(super) async fn gauge(&self, library: &Library) -> Result<Gauge> {
+        let usage = library.rows().read(tenancy::usage).await?;
+        let limit = self.server.foundation.ledger(library.scope()).limit(&usage);
+        let percent = (usage.used() + usage.reserved) as f64 * 100.0 / limit.max(1) as f64;
+        let percent = percent.min(100.0).round();
+        Ok(Gauge { used: usage.used(), reserved: usage.reserved, limit, percent })
+    }
+
     /// What the frame of every page shows.
     async fn frame(&self, active: &str) -> Result<serde_json::Value> {
         let (mut user, mut storage, mut on_air_count) = (None, None, 0);
         if let Some(identity) = &self.identity {
             on_air_count = self.server.foundation.board().on_air_count(identity.scope());
-            let library = Library::open(&self.server.foundation, identity.scope());
-            let usage = library.rows().read(tenancy::usage).await?;
-            let limit = self.server.foundation.ledger(identity.scope()).limit(&usage);
-            let percent = (usage.used() + usage.reserved) as f64 * 100.0 / limit.max(1) as f64;
-            storage = Some(json!({
-                "used": usage.used(),
-                "reserved": usage.reserved,
-                "limit": limit,
-                "percent": percent.min(100.0).round(),
-            }));
+            storage = Some(self.gauge(&Library::open(&self.server.foundation, identity.scope())).await?);
             user = Some(json!({
                 "name": identity.user.name,
                 "tenant": identity.user.tenant,

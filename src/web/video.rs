@@ -10,7 +10,7 @@ use super::failure::wants_json;
 use super::format::Moment;
 use super::serve::{self, Shown};
 use super::upload::{Outcome, Upload};
-use super::{Access, Form, Page, Query, Route, api, pager};
+use super::{Access, Form, Page, Query, Route, api, pager, words};
 use crate::error::{Error, Result};
 use crate::library::{Ask, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses};
 use crate::library::{choices, need_video, page_of_videos};
@@ -289,6 +289,7 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         ("audio_channels", json!(audio.map(|audio| audio.channels))),
         ("has_thumbnail", json!(row.value.thumbnail_id.is_some())),
         ("created", json!(page.moment(row.header.created_at))),
+        ("created_by", json!(words::actor(page, &row.header.created_by))),
         ("updated", json!(page.moment(row.header.updated_at))),
     ] {
         video[name] = value;

@@ -2,9 +2,12 @@
 
 use jiff::civil::{Time, Weekday};
 use jiff::{Timestamp, civil};
+use serde_json::{Value, json};
 
 use super::Page;
 use super::format;
+use crate::error::Result;
+use crate::host::Level;
 use crate::library::Library;
 use crate::live::{State, StateName, TargetState};
 use crate::schedule::recurrence::Shift;
@@ -64,9 +67,31 @@ pub(super) fn target(page: &Page, target: &TargetState, now: Timestamp) -> Strin
 }
 
 /// How many of the reader's streams are on air.
-pub(super) fn on_air_count(page: &Page, library: &Library) -> String {
+fn on_air_count(page: &Page, library: &Library) -> String {
     let count = library.foundation().board().on_air_count(library.scope());
     page.text(&Message::new("on-air-count").with("count", count))
+}
+
+/// What every event tells the frame around the page: streams on air, storage.
+pub(super) async fn frame_event(page: &Page, library: &Library) -> Result<Value> {
+    let gauge = page.gauge(library).await?;
+    let size = |bytes: u64| format::bytes(page.locale(), bytes as f64);
+    let storage = Message::new("storage-used").with("used", size(gauge.used)).with("limit", size(gauge.limit));
+    Ok(json!({
+        "on_air": library.foundation().board().on_air_count(library.scope()),
+        "text": { "on-air-count": on_air_count(page, library), "storage": page.text(&storage) },
+        "value": { "storage": gauge.percent },
+        "level": { "storage": Level::of(gauge.percent) },
+    }))
+}
+
+/// Who did something, as people say it: background work has no name that a person knows.
+pub(super) fn actor(page: &Page, name: &str) -> String {
+    match name.strip_prefix("system:") {
+        Some("samples") => page.text(&Message::new("actor-sample")),
+        Some(_) => page.text(&Message::new("actor-server")),
+        None => name.to_owned(),
+    }
 }
 
 /// `in 2 h 10 min`; far ahead only days count.

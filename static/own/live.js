@@ -9,8 +9,9 @@
 //   log    [string]                   → [data-live-lines="log"]
 //   on_air number                     of streams on air: colours the mark on top
 //
-// Keys on the dashboard: "<stream id>/words", "box/disk|memory|cpu|uplink" (value, level), "box/…/words";
-// on a stream: "words", "target/<index from 0>/words"; on both: "on-air-count".
+// Keys on the dashboard: "<stream id>/words", "box/disk|memory|cpu|uplink" (value, level; operators only), "box/…/words";
+// on a stream: "words", "target/<index from 0>/words", "run/<id>/length|restarts|bytes" of what is on air;
+// on both: "on-air-count", "storage" (text, value, level).
 (() => {
   'use strict';
   const { texts } = window.jadwal;

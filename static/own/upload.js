@@ -137,7 +137,7 @@
     if (running === 0) {
       window.removeEventListener('beforeunload', leave);
       const place = document.getElementById('list');
-      if (place) window.htmx.ajax('GET', location.pathname + location.search, { target: '#list', select: '#list', swap: 'outerHTML' });
+      if (place) window.htmx.ajax('GET', location.pathname + location.search, { target: '#list', select: '#list', swap: 'outerHTML', selectOOB: '#gauge,#gauge-more' });
     }
   };
 

@@ -1,31 +1,81 @@
 //! The first page, its events, and the box at a glance for operators.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::streams::{stream, video};
+use crate::streams::{server, stream, video};
 use crate::support::events::Events;
+use crate::support::free_port;
+use crate::support::nginx::Platform;
 use crate::support::server::{ADMIN, PASSWORD, Server};
 
 #[tokio::test]
-async fn a_new_user_is_told_the_first_steps_and_how_the_box_is() {
+async fn a_new_user_is_told_the_first_steps_and_an_operator_how_the_box_is() {
     let server = Server::start().await;
     server.user("al").await;
     let page = server.login("al", PASSWORD).await;
     let html = page.get("/").await.expect(200).text();
     assert!(html.contains("step-list") && html.contains("data-events=\"/events\""), "{html}");
-    for key in ["disk", "memory", "cpu", "uplink"] {
-        assert!(html.contains(&format!("box/{key}/words")), "{key}");
-    }
     let mut events = Events::open(&page, "/events").await;
     let first = events.next(Duration::from_secs(2)).await.expect("a first event at once");
     assert!(html.contains(&format!("data-shape=\"{}\"", first["shape"].as_str().unwrap())), "{first}");
+    assert_eq!(first["on_air"], 0);
+    let admin = server.login("admin", ADMIN).await;
+    let html = admin.get("/").await.expect(200).text();
+    for key in ["disk", "memory", "cpu", "uplink"] {
+        assert!(html.contains(&format!("box/{key}/words")), "{key}");
+    }
+    let mut events = Events::open(&admin, "/events").await;
+    let first = events.next(Duration::from_secs(2)).await.expect("a first event at once");
     assert!(first["value"]["box/memory"].as_f64().unwrap() > 0.0, "{first}");
     assert!(["ok", "warn", "bad"].contains(&first["level"]["box/disk"].as_str().unwrap()));
-    assert_eq!(first["on_air"], 0);
     let lost = page.get("/nothing/here").await.expect(404).text();
     assert!(lost.contains("/logout"), "a page that is not there is still a page of theirs");
+}
+
+#[tokio::test]
+async fn nobody_but_operators_learns_from_the_dashboard_what_others_send() {
+    let platform = Platform::start();
+    let server = server().await;
+    for name in ["al", "bo"] {
+        server.user(name).await;
+    }
+    let al = server.api("al", PASSWORD).await;
+    let id = stream(&al, "Rain", &video(&al, 4).await, &platform.rtmp_url("live"), "a-key-nobody-sees").await;
+    let (sender, other) = (server.login("al", PASSWORD).await, server.login("bo", PASSWORD).await);
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    let mut events = Events::open(&sender, "/events").await;
+    let own = events.until(Duration::from_secs(20), |event| {
+        event["text"]["box/sending/words"].as_str().is_some_and(|words| !words.starts_with("0 "))
+    });
+    own.await;
+    let html = other.get("/").await.expect(200).text();
+    let told = Events::open(&other, "/events").await.next(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(told["text"]["box/sending/words"], "0 kbit/s", "{told}");
+    let keys: BTreeSet<&str> = told["text"].as_object().unwrap().keys().map(String::as_str).collect();
+    let known = BTreeSet::from(["box/sending/words", "box/server/words", "on-air-count", "storage"]);
+    assert_eq!(keys, known, "{told}");
+    assert_eq!((&told["value"], &told["level"]), (&json!({"storage": 0.0}), &json!({"storage": "ok"})), "{told}");
+    for key in ["box/disk", "box/memory", "box/cpu", "box/uplink"] {
+        assert!(!html.contains(key), "{key}");
+    }
+    other.get("/api/v1/metrics").await.expect(403);
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await.expect(202);
+}
+
+#[tokio::test]
+async fn the_third_step_is_done_by_a_schedule_or_a_start() {
+    let server = server().await;
+    server.user("al").await;
+    let (al, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let url = format!("rtmp://127.0.0.1:{}/live", free_port());
+    let id = stream(&al, "Rain", &video(&al, 4).await, &url, "nobody-is-there").await;
+    assert!(page.get("/").await.text().contains("step-list"));
+    al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(202);
+    assert!(!page.get("/").await.text().contains("step-list"), "all three are done");
+    al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await.expect(202);
 }
 
 #[tokio::test]

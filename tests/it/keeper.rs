@@ -171,6 +171,22 @@ async fn picture_and_sound_arrive_and_the_stop_time_is_kept_to_the_second() {
 }
 
 #[tokio::test]
+async fn the_graph_begins_with_a_rate_that_was_sent_not_with_the_time_of_connecting() {
+    let report = "report() { printf 'total_size=%s\\nout_time_us=%s\\nprogress=continue\\n' $1 $2; }";
+    // One connects for long and then has sent little, one has sent much at once; both go on with 1 Mbit/s.
+    for (connecting, first) in [("1.5", 500), ("0.1", 500_000)] {
+        let sizes = (0..6).map(|step| format!("report {} {}; sleep 0.5", first + step * 62_500, (step + 1) * 500_000));
+        let script = format!("{report}\nsleep {connecting}\n{}\nsleep 9", sizes.collect::<Vec<_>>().join("\n"));
+        let items = vec![item(Path::new("/dev/null"), 4.0, true)];
+        let mut run = Run::new("rtmp://127.0.0.1:1935/live", KEY, items).stand_in(&script);
+        let keeper = run.start().await;
+        let status = status_within(&keeper, 15.0, |status| status.samples.len() >= 5).await.expect("it reports");
+        let odd = status.samples.iter().find(|(_, bits)| !(200_000..4_000_000).contains(bits));
+        assert!(odd.is_none(), "connecting for {connecting} s: {:?}", status.samples);
+    }
+}
+
+#[tokio::test]
 async fn sigterm_and_sigint_stop_it_by_hand() {
     let platform = Platform::start();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {

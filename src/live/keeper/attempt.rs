@@ -61,8 +61,9 @@ struct Watch {
     bytes_before: u64,
     out_time_before: f64,
     out_time: f64,
-    /// When and what was the last report, for the bitrate.
-    last: (Instant, u64),
+    /// When and what was the last report, for the bitrate; none before the first bytes, because nobody knows how much
+    /// of the time before them was connecting, and how much of them waited for that.
+    last: Option<(Instant, u64)>,
 }
 
 #[expect(clippy::disallowed_types, reason = "live/ starts ffmpeg, on files a Bucket handed out")]
@@ -115,7 +116,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
         bytes_before: session.status.bytes,
         out_time_before: session.status.out_time,
         out_time: 0.0,
-        last: (begun, 0),
+        last: None,
     };
     let (mut reports, mut report_lines, mut log_lines) = (Parser::default(), Lines::default(), Lines::default());
     let mut out_buffer = [0u8; 2048];
@@ -222,16 +223,21 @@ impl Watch {
             status.out_time = self.out_time_before + self.out_time;
         }
         if let Some(size) = report.total_size {
-            let interval = now.saturating_duration_since(self.last.0).as_secs_f64();
-            let bits = size.saturating_sub(self.last.1) as f64 * 8.0;
-            // The last report follows the one before at once and would show a peak that never was.
-            if interval >= 0.05 {
-                status.bitrate = (bits / interval) as u64;
-                if status.samples.len() >= Status::SAMPLES {
-                    status.samples.remove(0);
+            match self.last {
+                None => self.last = (size > 0).then_some((now, size)),
+                Some((at, before)) => {
+                    let interval = now.saturating_duration_since(at).as_secs_f64();
+                    let bits = size.saturating_sub(before) as f64 * 8.0;
+                    // The last report follows the one before at once and would show a peak that never was.
+                    if interval >= 0.05 {
+                        status.bitrate = (bits / interval) as u64;
+                        if status.samples.len() >= Status::SAMPLES {
+                            status.samples.remove(0);
+                        }
+                        status.samples.push((Timestamp::now().as_millisecond(), status.bitrate));
+                        self.last = Some((now, size));
+                    }
                 }
-                status.samples.push((Timestamp::now().as_millisecond(), status.bitrate));
-                self.last = (now, size);
             }
             status.bytes = self.bytes_before + size;
         }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::form::order_code;
@@ -148,19 +148,20 @@ pub(super) async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> R
 async fn tell(page: Page, library: Library, id: Uuid) -> Result<String> {
     let view = library.stream(id).await?;
     let now = library.foundation().clock().now();
-    let mut text = Map::new();
-    text.insert("words".into(), json!(words::state(&page, &view.state, now)));
+    let mut event = words::frame_event(&page, &library).await?;
+    let text = &mut event["text"];
+    text["words"] = json!(words::state(&page, &view.state, now));
     for (place, target) in targets(&page, &view, now).into_iter().enumerate() {
-        text.insert(format!("target/{place}/words"), target["words"].clone());
+        text[format!("target/{place}/words")] = target["words"].clone();
     }
-    text.insert("on-air-count".into(), json!(words::on_air_count(&page, &library)));
-    let event = json!({
-        "shape": shape(&[(id, &view.state)]),
-        "text": text,
-        "point": history::points(&view.state.samples).last(),
-        "log": history::log_lines(&page, library.stream_log(id, LINES).await?),
-        "on_air": library.foundation().board().on_air_count(library.scope()),
-    });
+    if let Some(run) = view.state.run_id.filter(|_| view.state.name.is_on_air()) {
+        for (field, words) in history::figures(&page, &library.run(run).await?, now) {
+            text[format!("run/{run}/{field}")] = json!(words);
+        }
+    }
+    event["shape"] = json!(shape(&[(id, &view.state)]));
+    event["point"] = json!(history::points(&view.state.samples).last());
+    event["log"] = json!(history::log_lines(&page, library.stream_log(id, LINES).await?));
     Ok(event.to_string())
 }
 

@@ -118,3 +118,5 @@ platform-tiktok = TikTok
 platform-instagram = Instagram
 platform-custom = Own address
 login-demo = Look around in the demo
+actor-sample = sample
+actor-server = the server

@@ -117,3 +117,5 @@ platform-tiktok = TikTok
 platform-instagram = Instagram
 platform-custom = Alamat sendiri
 login-demo = Lihat-lihat lewat demo
+actor-sample = contoh
+actor-server = server
