@@ -15,6 +15,7 @@ pub mod videos;
 pub use arrivals::NewVideo;
 pub use listing::{Ask, Found, Order};
 pub use reconcile::{Reconciled, reconcile_all};
+pub use removal::{Deleted, Despite};
 pub use thumbnails::{
     LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, need_thumbnail, page_of_thumbnails, used_by,
 };

@@ -27,32 +27,56 @@ impl Library {
     }
 }
 
-/// Refuses to delete what a schedule will want, and says which.
-fn refuse_if_scheduled(rows: &Reader<'_>, id: Uuid) -> Result<()> {
-    let waiting: Vec<String> =
-        uses::used_by(rows, id)?.into_iter().filter(|used| used.schedules > 0).map(|used| used.title).collect();
-    if waiting.is_empty() {
-        return Ok(());
+/// What a deletion is meant to take a video from; streams that have it on their list lose it in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Despite {
+    /// Streams with schedules that have an occurrence to come.
+    pub schedules: bool,
+    /// Runs that are on air: the video is gone for everybody at once, its bytes when they end.
+    pub runs: bool,
+}
+
+/// What became of many videos that were to be deleted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Number of those that are gone.
+    pub count: usize,
+    /// Titles of those that are wanted and stay.
+    pub kept: Vec<String>,
+}
+
+/// Refuses to delete what is wanted, and says by which streams.
+fn refuse_if_wanted(rows: &Reader<'_>, id: Uuid, despite: Despite) -> Result<()> {
+    let uses = uses::used_by(rows, id)?;
+    let refuse = |text: &'static str, is_wanting: fn(&Use) -> bool| {
+        let wanting: Vec<&str> = uses.iter().filter(|used| is_wanting(used)).map(|used| used.title.as_str()).collect();
+        if wanting.is_empty() {
+            return Ok(());
+        }
+        let message = Message::new(text).with("count", wanting.len());
+        Err(Error::Conflict(message.with("streams", wanting.join(", "))))
+    };
+    if !despite.runs {
+        refuse("library-video-on-air", |used| used.on_air)?;
     }
-    let message = Message::new("library-video-scheduled").with("count", waiting.len());
-    Err(Error::Conflict(message.with("streams", waiting.join(", "))))
+    if !despite.schedules {
+        refuse("library-video-scheduled", |used| used.schedules > 0)?;
+    }
+    Ok(())
 }
 
 impl Editor {
-    /// Deletes a video. One that is on air is gone for everybody at once, and its bytes go when the run ends. `force`
-    /// deletes it although a schedule will want it.
+    /// Deletes a video.
     ///
     /// # Errors
-    /// [`Error::Conflict`] names the streams with coming schedules; [`Error::NotFound`]; [`Error::Stale`].
-    pub async fn delete_video(&self, id: Uuid, expected: Option<u64>, force: bool) -> Result<()> {
+    /// [`Error::Conflict`] names the streams that want it; [`Error::NotFound`]; [`Error::Stale`].
+    pub async fn delete_video(&self, id: Uuid, expected: Option<u64>, despite: Despite) -> Result<()> {
         let actor = self.actor().clone();
         let (state, frame) = self
             .rows()
             .write(move |rows| {
                 let old = need_video_to_change(rows, id, expected)?;
-                if !force {
-                    refuse_if_scheduled(rows.view(), id)?;
-                }
+                refuse_if_wanted(rows.view(), id, despite)?;
                 let state = if uses::pinned(rows.view(), id)? { VideoState::Leaving } else { VideoState::Deleting };
                 let frame = old.value.frame_id;
                 let frame = frame.map(|frame| drop_frame(rows, frame, id)).transpose()?.flatten();
@@ -72,13 +96,14 @@ impl Editor {
         Ok(())
     }
 
-    /// Deletes videos, whatever wants them; those that are not there are passed over. Their number.
-    pub async fn delete_videos(&self, ids: Vec<Uuid>) -> Result<usize> {
-        let mut deleted = 0;
+    /// Deletes those of the videos that nothing wants; those that are not there are passed over.
+    pub async fn delete_videos(&self, ids: Vec<Uuid>) -> Result<Deleted> {
+        let mut deleted = Deleted::default();
         for id in ids {
-            match self.delete_video(id, None, true).await {
-                Ok(()) => deleted += 1,
+            match self.delete_video(id, None, Despite::default()).await {
+                Ok(()) => deleted.count += 1,
                 Err(Error::NotFound) => {}
+                Err(Error::Conflict(_)) => deleted.kept.push(self.video(id).await?.value.title),
                 Err(cause) => return Err(cause),
             }
         }

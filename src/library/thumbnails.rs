@@ -126,7 +126,7 @@ pub(super) fn open(rows: &Reader<'_>, bucket: &Bucket, id: Uuid) -> Result<Serve
     let row = need_thumbnail(rows, id)?;
     let key = row.value.key(id);
     let name = format!("{}.{}", row.value.title, row.value.extension.as_str());
-    Ok(Served { file: bucket.open(&key)?, key, name })
+    Ok(Served { file: bucket.open(&key)?, key, name, sha256: row.value.sha256 })
 }
 
 /// A picture on its way into the library.

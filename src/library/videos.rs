@@ -172,6 +172,8 @@ pub struct Served {
     pub key: ObjectKey,
     /// What a download is called.
     pub name: String,
+    /// SHA-256 of the bytes, in hex.
+    pub sha256: String,
 }
 
 /// A video that people may use: one that is going is as good as gone.
@@ -265,7 +267,8 @@ impl Library {
             .read(move |rows| {
                 let row = need_video(rows, id)?;
                 let key = row.value.key(id);
-                Ok(Served { file: bucket.open(&key)?, key, name: row.value.download_name() })
+                let (name, sha256) = (row.value.download_name(), row.value.sha256.clone());
+                Ok(Served { file: bucket.open(&key)?, key, name, sha256 })
             })
             .await
     }

@@ -179,6 +179,9 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
         (Access::Operator | Access::OperatorOrBox, Ok((identity, _))) => identity.operator().map(drop),
     };
     checked?;
+    if access != Access::Public {
+        super::api::check_query(request.request())?;
+    }
     let Ok((identity, by_cookie)) = identity else { return Ok(()) };
     if identity.write_scope().is_err()
         && let Some(address) = address

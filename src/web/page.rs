@@ -346,7 +346,11 @@ impl Page {
     }
 
     /// The page of an error: what happened, what to do next.
-    pub(super) async fn error(self, response: HttpResponseBuilder, error: &Error) -> HttpResponse {
+    pub(super) async fn error(mut self, response: HttpResponseBuilder, error: &Error) -> HttpResponse {
+        // There is no page to lead back to either.
+        if self.posted && matches!(error, Error::NotFound) {
+            self.path = "/".into();
+        }
         let text = self.text(&error.message());
         let details: Vec<_> = match error {
             Error::Invalid(fields) => fields.iter().map(|field| self.text(&field.message)).collect(),

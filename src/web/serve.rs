@@ -5,18 +5,18 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use actix_files::NamedFile;
-use actix_web::body::SizedStream;
+use actix_web::body::{self, SizedStream};
 use actix_web::http::header::{
-    self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderValue,
+    self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue, IfMatch,
+    IfNoneMatch, IfRange, Range,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::library::Served;
 
 /// Whatever a browser makes of the bytes, they can do nothing.
@@ -37,31 +37,95 @@ pub(super) enum Shown {
     Download,
 }
 
-/// Answers with an object.
+/// Answers with an object, or with the part of it that is asked for. Its bytes are known by their hash.
 pub(super) fn object(request: &HttpRequest, served: Served, shown: Shown) -> Result<HttpResponse> {
-    let Served { file, key, name } = served;
-    let kind = key.extension.content_type();
-    let kind = kind.parse().map_err(|_| Error::Internal(anyhow::anyhow!("no content type: {kind}")))?;
-    let bytes = Arc::new(file.try_clone()?);
+    let Served { file, key, name, sha256 } = served;
+    let (size, tag) = (file.metadata()?.len(), EntityTag::new_strong(sha256));
     let disposition = match shown {
         Shown::Download => DispositionType::Attachment,
         Shown::Inline | Shown::Changing => DispositionType::Inline,
     };
-    let file = NamedFile::from_file(file, key.file_name())?
-        .set_content_type(kind)
-        .set_content_disposition(called(disposition, &name))
-        .read_mode_threshold(SMALL);
-    let mut response = file.into_response(request);
     let cache = if shown == Shown::Changing { "private, no-cache" } else { key.cache_rule() };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(INERT));
-    // actix-files decided what to send; large files are sent by reading ahead, which is twice as fast.
-    match sent(&response, bytes.metadata()?.len()) {
-        Some((offset, length)) if length >= SMALL && request.method() == Method::GET => {
-            Ok(response.set_body(SizedStream::new(length, read_ahead(bytes, offset, length))).map_into_boxed_body())
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::ETAG, tag.to_string()))
+        .insert_header((header::CACHE_CONTROL, cache))
+        .insert_header((header::CONTENT_SECURITY_POLICY, INERT))
+        .insert_header((header::ACCEPT_RANGES, "bytes"));
+    if is_other(request, &tag) {
+        return Ok(response.status(StatusCode::PRECONDITION_FAILED).finish());
+    }
+    if is_known(request, &tag) {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).body(body::None::new()).map_into_boxed_body());
+    }
+    let (offset, length) = match wanted(request, &tag, size) {
+        Wanted::All => (0, size),
+        Wanted::Part { first, last } => {
+            response.status(StatusCode::PARTIAL_CONTENT);
+            response.insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")));
+            (first, last - first + 1)
         }
-        _ => Ok(response),
+        Wanted::Nothing => {
+            response.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
+            return Ok(response.status(StatusCode::RANGE_NOT_SATISFIABLE).finish());
+        }
+    };
+    response
+        .insert_header((header::CONTENT_TYPE, key.extension.content_type()))
+        .insert_header((header::CONTENT_DISPOSITION, called(disposition, &name).to_string()));
+    if *request.method() == Method::HEAD {
+        return Ok(response.body(SizedStream::new(length, stream::empty::<io::Result<Bytes>>())));
+    }
+    if length < SMALL {
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, offset)?;
+        return Ok(response.body(bytes));
+    }
+    Ok(response.body(SizedStream::new(length, read_ahead(Arc::new(file), offset, length))))
+}
+
+/// Whether the request is about other bytes than these.
+fn is_other(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match request.get_header::<IfMatch>() {
+        Some(IfMatch::Items(meant)) => !meant.iter().any(|meant| meant.strong_eq(tag)),
+        Some(IfMatch::Any) | None => false,
+    }
+}
+
+/// Whether whoever asks has these bytes already.
+fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match request.get_header::<IfNoneMatch>() {
+        Some(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(tag)),
+        Some(IfNoneMatch::Any) => true,
+        None => false,
+    }
+}
+
+/// How much of an object is asked for.
+enum Wanted {
+    All,
+    /// From one byte to another, both included.
+    Part {
+        first: u64,
+        last: u64,
+    },
+    /// Bytes that it does not have.
+    Nothing,
+}
+
+/// What cannot be read, or speaks of another version, asks for all; so do several parts at once.
+fn wanted(request: &HttpRequest, tag: &EntityTag, size: u64) -> Wanted {
+    let is_meant = !request.headers().contains_key(header::IF_RANGE)
+        || matches!(request.get_header::<IfRange>(), Some(IfRange::EntityTag(meant)) if meant.strong_eq(tag));
+    match request.get_header::<Range>() {
+        Some(Range::Bytes(parts)) if is_meant && *request.method() == Method::GET => match parts.as_slice() {
+            [part] => match part.to_satisfiable_range(size) {
+                Some((first, last)) => Wanted::Part { first, last },
+                None => Wanted::Nothing,
+            },
+            _ => Wanted::All,
+        },
+        _ => Wanted::All,
     }
 }
 
@@ -80,20 +144,6 @@ fn called(disposition: DispositionType, name: &str) -> ContentDisposition {
         }));
     }
     ContentDisposition { disposition, parameters }
-}
-
-/// The part of a file of `size` bytes that an answer carries: where it begins and how long it is.
-fn sent(response: &HttpResponse, size: u64) -> Option<(u64, u64)> {
-    match response.status() {
-        StatusCode::OK => Some((0, size)),
-        StatusCode::PARTIAL_CONTENT => {
-            let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-            let (first, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
-            let (first, last): (u64, u64) = (first.parse().ok()?, rest.split_once('/')?.0.parse().ok()?);
-            Some((first, last.checked_sub(first)? + 1))
-        }
-        _ => None,
-    }
 }
 
 /// A part of a file, the next piece always being read while one is sent.

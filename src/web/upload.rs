@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, ContentDisposition, DispositionType, HeaderMap, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::{Ready, ready};
@@ -78,7 +78,7 @@ impl FromRequest for Upload {
                 (false, _) => 256 << 20,
             };
             let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            let multipart = Multipart::new(headers, payload.take());
+            let multipart = Multipart::new(&lenient(headers), payload.take());
             Ok(Upload {
                 multipart,
                 unproven,
@@ -93,6 +93,29 @@ impl FromRequest for Upload {
         };
         ready(open(payload))
     }
+}
+
+/// The headers under a kind of multipart whose fields may be called as they like: as form-data, one file name that is
+/// no UTF-8 would be the end of the whole form. [`disposition`] reads the names instead.
+fn lenient(headers: &HeaderMap) -> HeaderMap {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()?.split_once(';'));
+    let mixed = kind.and_then(|(_, parameters)| HeaderValue::from_str(&format!("multipart/mixed;{parameters}")).ok());
+    let mut lenient = HeaderMap::new();
+    if let Some(mixed) = mixed {
+        lenient.insert(header::CONTENT_TYPE, mixed);
+    }
+    lenient
+}
+
+/// How a field is called and what file it is; what is no UTF-8 in it becomes `_`.
+fn disposition(field: &Field) -> Result<ContentDisposition> {
+    let given = field.headers().get(header::CONTENT_DISPOSITION);
+    let read = given.and_then(|given| {
+        let text = String::from_utf8_lossy(given.as_bytes()).replace(char::REPLACEMENT_CHARACTER, "_");
+        ContentDisposition::from_raw(&HeaderValue::from_str(&text).ok()?).ok()
+    });
+    let read = read.filter(|read| read.disposition == DispositionType::FormData);
+    read.ok_or_else(|| unreadable("a field has no form-data disposition"))
 }
 
 fn unreadable(cause: &str) -> Error {
@@ -144,8 +167,9 @@ impl Upload {
             if self.fields > FIELDS {
                 return Err(unreadable("too many fields"));
             }
-            let name = field.name().unwrap_or_default().to_owned();
-            let given = given_name(&field);
+            let disposition = disposition(&field)?;
+            let name = disposition.get_name().unwrap_or_default().to_owned();
+            let given = given_name(&disposition);
             let mut stream = Bytestream { field: Some(field), cut: self.cut.clone() };
             if name == "file" {
                 if self.unproven.is_some() {
@@ -321,10 +345,9 @@ fn unproven() -> Error {
 }
 
 /// The name that a file was sent with.
-fn given_name(field: &Field) -> Option<String> {
-    let disposition = field.content_disposition()?;
+fn given_name(disposition: &ContentDisposition) -> Option<String> {
     match disposition.get_filename_ext() {
-        Some(extended) => Some(String::from_utf8_lossy(&extended.value).into_owned()),
+        Some(extended) => Some(String::from_utf8_lossy(&extended.value).replace(char::REPLACEMENT_CHARACTER, "_")),
         None => disposition.get_filename().map(str::to_owned),
     }
 }

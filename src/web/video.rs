@@ -12,7 +12,9 @@ use super::serve::{self, Shown};
 use super::upload::{Outcome, Upload};
 use super::{Access, Form, Page, Query, Route, api, pager, words};
 use crate::error::{Error, Result};
-use crate::library::{Ask, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses};
+use crate::library::{
+    Ask, Deleted, Despite, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses,
+};
 use crate::library::{choices, need_video, page_of_videos};
 use crate::objects::intake::disk_room;
 use crate::store::rows::{Cursor, Row};
@@ -267,12 +269,26 @@ struct Chosen {
 }
 
 async fn delete_many(page: Page, editor: Editor, form: Form<Chosen>) -> Result<HttpResponse> {
-    let deleted = editor.delete_videos(form.value.id).await?;
+    let Deleted { count, kept } = editor.delete_videos(form.value.id).await?;
     let back = form.back.as_deref().unwrap_or("/videos");
-    if deleted == 0 {
-        return Ok(page.see_other(back, "info", Some(Message::new("library-nothing-chosen"))));
-    }
-    Ok(page.see_other(back, "ok", Some(Message::new("library-deleted").with("count", deleted))))
+    let (kind, told) = match (count, kept.len()) {
+        (0, 0) => ("info", Message::new("library-nothing-chosen")),
+        (_, 0) => ("ok", Message::new("library-deleted").with("count", count)),
+        (_, others) => {
+            let named = listed(kept.iter().map(String::as_str));
+            let told = Message::new("library-deleted-some").with("count", count).with("kept", others);
+            ("warn", told.with("titles", named))
+        }
+    };
+    Ok(page.see_other(back, kind, Some(told)))
+}
+
+/// Titles in a sentence; of many only the first ones.
+fn listed<'t>(titles: impl ExactSizeIterator<Item = &'t str>) -> String {
+    const MOST: usize = 5;
+    let more = if titles.len() > MOST { ", …" } else { "" };
+    let titles: Vec<String> = titles.take(MOST).map(|title| format!("“{title}”")).collect();
+    format!("{}{more}", titles.join(", "))
 }
 
 /// The context of a video's own page.
@@ -295,6 +311,11 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         video[name] = value;
     }
     let thumbnails: Vec<Value> = choices.iter().map(|(id, title)| json!({"id": id, "title": title})).collect();
+    let loss = json!({
+        "titles": listed(used_by.iter().map(|used| used.title.as_str())),
+        "schedules": used_by.iter().map(|used| used.schedules).sum::<u64>(),
+        "on_air": used_by.iter().any(|used| used.on_air),
+    });
     let used_by: Vec<Value> = used_by
         .iter()
         .map(|used| {
@@ -311,7 +332,8 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         "description": row.value.description,
         "tags": row.value.tags.join(", "),
     });
-    let context = json!({ "video": video, "form": form, "errors": {}, "thumbnails": thumbnails, "used_by": used_by });
+    let context = json!({ "video": video, "form": form, "errors": {}, "thumbnails": thumbnails, "used_by": used_by,
+                          "loss": loss });
     Ok((row, context))
 }
 
@@ -398,10 +420,19 @@ async fn refused_beside<T>(
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-/// The page says which streams lose the video before it asks, so that nothing is refused here.
-async fn delete(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form<Nothing>) -> Result<HttpResponse> {
-    editor.delete_video(*id, None, true).await?;
-    Ok(page.see_other("/videos", "ok", Some(Message::new("library-deleted").with("count", 1))))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    /// That coming occurrences will miss it was read.
+    force: Option<String>,
+}
+
+async fn delete(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Delete>) -> Result<HttpResponse> {
+    let despite = Despite { schedules: form.value.force.is_some(), runs: false };
+    match editor.delete_video(*id, None, despite).await {
+        Ok(()) => Ok(page.see_other("/videos", "ok", Some(Message::new("library-deleted").with("count", 1)))),
+        Err(error) => refused_beside(page, &editor, *id, &[], Err::<(), _>(error), "").await,
+    }
 }
 
 async fn content(library: Library, id: web::Path<Uuid>, request: HttpRequest) -> Result<HttpResponse> {

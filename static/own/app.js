@@ -50,6 +50,22 @@
     document.dispatchEvent(new CustomEvent('theme'));
   });
 
+  // What is wrong with a field is said until the field is another.
+  document.addEventListener('input', event => {
+    const field = event.target;
+    field.classList.remove('is-invalid');
+    field.removeAttribute('aria-invalid');
+    const names = [field.getAttribute('aria-describedby'), `f-${field.name}-note`];
+    if (/^target\d/.test(field.name)) names.push('f-targets-note');
+    for (const name of names) {
+      const note = name && document.getElementById(name);
+      if (!note || !note.classList.contains('invalid-feedback')) continue;
+      const hint = note.nextElementSibling;
+      note.remove();
+      if (hint && hint.matches('.form-hint[hidden]')) { hint.hidden = false; hint.id = name; }
+    }
+  });
+
   // Menus close when one goes elsewhere.
   const close_menus = except => {
     for (const menu of document.querySelectorAll('details.menu[open]')) if (menu !== except) menu.open = false;

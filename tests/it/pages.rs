@@ -1,9 +1,15 @@
 //! What holds for every page: who it is shown to, what its forms say, what it does with an address that is not there.
 
-use reqwest::Method;
-use serde_json::json;
+use std::time::Duration;
 
-use crate::support::server::{ADMIN, PASSWORD, Server};
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::streams;
+use crate::support::clip::clip;
+use crate::support::nginx::Platform;
+use crate::support::server::{ADMIN, Client, PASSWORD, Server};
 
 #[tokio::test]
 async fn an_address_that_is_not_there_is_told_within_the_reader_s_own_pages() {
@@ -17,7 +23,7 @@ async fn an_address_that_is_not_there_is_told_within_the_reader_s_own_pages() {
         ("PATCH", "/videos", 405),
         ("DELETE", "/settings", 405),
     ]) {
-        let ask = async |client: &crate::support::server::Client| {
+        let ask = async |client: &Client| {
             let request = client.request(method.parse::<Method>().unwrap(), path).header("accept", "text/html");
             client.send(request).await
         };
@@ -107,4 +113,176 @@ async fn a_user_is_deleted_by_typing_the_name_and_is_asked_nothing_else() {
     let form = page.split_once("action=\"/admin/users/al/delete\"").unwrap().1.split_once("</form>").unwrap().0;
     assert!(!form.split_once('>').unwrap().0.contains("data-confirm"), "{form}");
     assert!(form.contains("pattern=\"al\"") && form.contains("exactly"), "{form}");
+}
+
+/// The part of a video's page that deletes it.
+async fn deletion(page: &Client, video: &str) -> String {
+    let page = page.get(&format!("/videos/{video}")).await.expect(200).text();
+    page.split_once("id=\"danger-title\"").unwrap().1.split_once("</section>").unwrap().0.to_owned()
+}
+
+/// DESIGN 10: dangerous acts say what will be lost.
+#[tokio::test]
+async fn a_video_s_page_says_what_its_deletion_takes_and_refuses_while_it_is_on_air() {
+    let platform = Platform::start();
+    let server = streams::server().await;
+    server.user("al").await;
+    let (page, api) = (server.login("al", PASSWORD).await, server.api("al", PASSWORD).await);
+    let (planned, free) = (streams::video(&api, 4).await, streams::video(&api, 4).await);
+    let url = platform.rtmp_url("live");
+    let stream = streams::stream(&api, "Night rain", &planned, &url, "page-deletes-1").await;
+    let body = json!({"stream_id": stream, "starts_at": "2099-01-01T10:00", "duration": 60});
+    api.post("/api/v1/schedules", &body).await.expect(201);
+
+    assert!(deletion(&page, &free).await.contains("No stream uses it."));
+    let told = deletion(&page, &planned).await;
+    for wanted in ["“Night rain”", "One schedule to come", "name=\"force\" required"] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    let address = format!("/videos/{planned}/delete");
+    let refused = page.form(&address, &[]).await.expect(409).text();
+    assert!(refused.contains("Night rain") && refused.contains("class=\"flash flash-bad\""), "{refused}");
+    // Of many, what is wanted stays, and is named.
+    let many = [("id", planned.as_str()), ("id", free.as_str()), ("back", "/videos?q=rain")];
+    assert_eq!(page.form("/videos/delete", &many).await.expect(303).header("location"), "/videos?q=rain");
+    let list = page.get("/videos").await.text();
+    assert!(list.contains("One video is deleted.") && list.contains("“Rain” stays"), "{list}");
+    api.get(&format!("/api/v1/videos/{free}")).await.expect(404);
+
+    api.post(&format!("/api/v1/streams/{stream}/start"), &json!({})).await.expect(202);
+    platform.arrival("page-deletes-1", Duration::from_secs(10)).await.expect("it arrives");
+    let told = deletion(&page, &planned).await;
+    assert!(told.contains("on air now") && told.contains("type=\"submit\" disabled"), "{told}");
+    let refused = page.form(&address, &[("force", "on")]).await.expect(409).text();
+    assert!(refused.contains("right now"), "{refused}");
+    api.post(&format!("/api/v1/streams/{stream}/stop"), &json!({})).await.expect(202);
+    assert!(platform.departure("page-deletes-1", Duration::from_secs(15)).await);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while page.form(&address, &[("force", "on")]).await.status != 303 {
+        assert!(tokio::time::Instant::now() < deadline, "it is still on air");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    api.get(&format!("/api/v1/videos/{planned}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn the_only_video_is_chosen_for_a_new_stream() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let (page, api) = (server.login("al", PASSWORD).await, server.api("al", PASSWORD).await);
+    let chosen = async || page.get("/streams/new").await.expect(200).text().matches("\" selected>Rain").count();
+    assert_eq!(chosen().await, 0);
+    streams::video(&api, 4).await;
+    assert_eq!(chosen().await, 1);
+    streams::video(&api, 4).await;
+    assert_eq!(chosen().await, 0);
+}
+
+#[tokio::test]
+async fn password_managers_are_told_whose_password_it_is() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let admin = server.login("admin", ADMIN).await;
+    for (path, action, name) in
+        [("/admin/users/al", "/admin/users/al/password", "al"), ("/settings", "/settings/password", "admin")]
+    {
+        let page = admin.get(path).await.expect(200).text();
+        let form = page.split_once(&format!("action=\"{action}\"")).unwrap().1.split_once("</form>").unwrap().0;
+        assert!(form.contains(&format!("value=\"{name}\" autocomplete=\"username\" hidden>")), "{form}");
+        assert!(!form.contains("autocomplete=\"username\" hidden disabled"));
+        assert!(form.contains("autocomplete=\"new-password\""), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_served_is_known_by_its_bytes_and_tells_nothing_of_the_disk() {
+    use std::os::unix::fs::MetadataExt as _;
+    let server = Server::start().await;
+    server.user("al").await;
+    let api = server.api("al", PASSWORD).await;
+    let video = streams::video(&api, 4).await;
+    let shown = api.get(&format!("/api/v1/videos/{video}")).await.expect(200).json();
+    let address = format!("/api/v1/videos/{video}/content");
+    let whole = api.get(&address).await.expect(200);
+    assert_eq!(whole.header("etag"), format!("\"{}\"", shown["sha256"].as_str().unwrap()));
+    let stored = server.home().join(format!("videos/al/{video}.mp4")).metadata().unwrap();
+    assert!(!whole.header("etag").contains(&format!("{:x}:", stored.ino())));
+    let ask = async |headers: &[(&str, &str)]| {
+        let mut request = api.request(Method::GET, &address);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        api.send(request).await
+    };
+    let tag = whole.header("etag");
+    assert_eq!(ask(&[("if-match", tag)]).await.expect(200).body, whole.body);
+    ask(&[("if-match", "\"other\"")]).await.expect(412);
+    ask(&[("if-none-match", &format!("\"other\", W/{tag}"))]).await.expect(304);
+    ask(&[("if-none-match", "\"other\"")]).await.expect(200);
+    assert_eq!(ask(&[("range", "bytes=0-1,4-5")]).await.expect(200).body, whole.body);
+    assert_eq!(ask(&[("range", "bytes=9-1")]).await.expect(200).body, whole.body);
+    assert_eq!(ask(&[("range", "bytes=999999999-")]).await.expect(416).body.len(), 0);
+    // The address of a picture may mean other bytes later: its tag changes with them.
+    let picture = format!("/api/v1/videos/{video}/thumbnail");
+    let first = api.get(&picture).await.expect(200).header("etag").to_owned();
+    api.post(&format!("/api/v1/videos/{video}/frame"), &json!({"seconds": 3})).await.expect(201);
+    assert_ne!(api.get(&picture).await.expect(200).header("etag"), first);
+}
+
+#[tokio::test]
+async fn parameters_that_mean_nothing_are_refused_by_the_api_and_passed_over_by_pages() {
+    let server = Server::start().await;
+    let (page, api) = (server.login("admin", ADMIN).await, server.api("admin", ADMIN).await);
+    for list in ["videos", "thumbnails", "streams", "schedules", "runs", "users", "audit", "auth/sessions", "status"] {
+        let refused = api.get(&format!("/api/v1/{list}?serach=rain")).await.expect(400);
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("serach"), "{}", refused.text());
+        api.send(api.request(Method::HEAD, &format!("/api/v1/{list}?serach=rain"))).await.expect(400);
+        api.get(&format!("/api/v1/{list}")).await.expect(200);
+    }
+    for known in [
+        "videos?limit=5&q=a&sort=-title&filter=ready",
+        "streams?state=idle&on_air=false",
+        "audit?outcome=done&limit=1",
+        "runs?outcome=completed",
+        "users?q=a&sort=-username&limit=1",
+    ] {
+        api.get(&format!("/api/v1/{known}")).await.expect(200);
+    }
+    api.delete("/api/v1/videos/0190a0a0-0000-7000-8000-000000000000?forse=true").await.expect(400);
+    server.stranger().get("/api/v1/videos?serach=rain").await.expect(401);
+    server.stranger().get("/api/v1/healthz?at=1").await.expect(200);
+    for path in ["/", "/videos", "/thumbnails", "/streams", "/schedules", "/history", "/settings/audit", "/admin/users"]
+    {
+        page.get(&format!("{path}?utm_source=mail&serach=rain")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_name_is_no_utf_8_is_taken_under_a_cleaned_one() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let (page, api) = (server.login("al", PASSWORD).await, server.api("al", PASSWORD).await);
+    let bytes = std::fs::read(clip(2, 50, true, "320x180")).unwrap();
+    let mut body = vec![];
+    for name in [&b"caf\xe9.mp4"[..], b"plain.mp4"] {
+        body.extend(b"--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"");
+        body.extend(name);
+        body.extend(b"\"\r\ncontent-type: video/mp4\r\n\r\n");
+        body.extend(&bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--edge--\r\n");
+    let request =
+        api.request(Method::POST, "/api/v1/videos").header("content-type", "multipart/form-data; boundary=edge");
+    let answer = api.send(request.body(body)).await.expect(201).json();
+    let told =
+        |field: &str| -> Vec<&Value> { answer["items"].as_array().unwrap().iter().map(|item| &item[field]).collect() };
+    assert_eq!(told("original_name"), ["caf_.mp4", "plain.mp4"]);
+    assert_eq!(told("title"), ["caf_", "plain"]);
+    // Browsers, and pages, go on as before.
+    let form = Form::new().text("csrf", page.csrf.clone());
+    let form = form.part("file", Part::bytes(bytes).file_name("café & \"co\".mp4"));
+    page.send(page.request(Method::POST, "/videos").multipart(form)).await.expect(303);
+    assert_eq!(api.get("/api/v1/videos?limit=1").await.json()["items"][0]["original_name"], "café & \"co\".mp4");
 }

@@ -1,6 +1,11 @@
 //! The OpenAPI 3.1 document: the paths of every resource, completed with what holds for all of them.
 
-use actix_web::{HttpResponse, web};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, PartialSchema as _, ToSchema as _};
@@ -38,7 +43,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     info(
         title = "Jadwalstream",
         description = "Keeps prerecorded video on air. Times are RFC 3339 in UTC, ids UUIDv7, sizes bytes, lengths \
-                       seconds. A foreign or made-up id is a 404 with one and the same body; unknown fields are a 400."
+                       seconds. A foreign or made-up id is a 404 with one and the same body; unknown fields and unknown parameters are a 400."
     ),
     paths(show)
 )]
@@ -91,6 +96,42 @@ pub fn openapi() -> OpenApi {
         }
     }
     document
+}
+
+/// Names of the query's parameters, by method and path.
+static PARAMETERS: LazyLock<HashMap<(&str, String), Vec<String>>> = LazyLock::new(|| {
+    let names = |operation: Operation| -> Vec<String> {
+        let parameters = operation.parameters.into_iter().flatten().filter_map(|parameter| match parameter {
+            RefOr::T(one) if matches!(one.parameter_in, ParameterIn::Query) => Some(one.name),
+            _ => None,
+        });
+        parameters.collect()
+    };
+    let known = openapi().paths.paths.into_iter().flat_map(|(path, item)| {
+        let PathItem { get, post, put, patch, delete, .. } = item;
+        let operations = [("GET", get), ("POST", post), ("PUT", put), ("PATCH", patch), ("DELETE", delete)];
+        operations.map(|(method, operation)| ((method, path.clone()), operation.map(names).unwrap_or_default()))
+    });
+    known.collect()
+});
+
+/// Holds the query of a request against what the document says of its route.
+///
+/// # Errors
+/// [`Error::Malformed`] names the first parameter that is not known.
+pub(in crate::web) fn check_query(request: &HttpRequest) -> Result<()> {
+    let query = request.query_string();
+    if query.is_empty() {
+        return Ok(());
+    }
+    // HEAD is GET without the body.
+    let method = if *request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    let Some(known) = PARAMETERS.get(&(method, request.match_pattern().unwrap_or_default())) else { return Ok(()) };
+    let mut names = url::form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    match names.find(|name| !known.iter().any(|one| one == name)) {
+        Some(name) => Err(super::bad_query(format!("there is no parameter `{name}`"))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

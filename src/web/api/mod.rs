@@ -23,6 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+pub(super) use document::check_query;
 pub use document::{DOCUMENTS, ROUTES, openapi};
 
 use crate::error::{Error, Result};

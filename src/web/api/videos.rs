@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{FieldProblem, List, ListQuery, RowFields, created, given, no_content, shown};
 use crate::error::Result;
-use crate::library::{Ask, Editor, Library, Order, Video, VideoChange, VideoFilter, VideoState};
+use crate::library::{Ask, Despite, Editor, Library, Order, Video, VideoChange, VideoFilter, VideoState};
 use crate::media::{Code, Severity};
 use crate::store::rows::Row;
 use crate::text::Locale;
@@ -312,7 +312,9 @@ struct Force {
     (status = 409, description = "Streams with coming schedules play it; `detail` names them"),
 ))]
 async fn delete(editor: Editor, id: web::Path<Uuid>, expected: IfMatch, force: Query<Force>) -> Result<HttpResponse> {
-    editor.delete_video(*id, expected.0, force.0.force).await?;
+    // A run's bytes stay until it ends, so that only what is still to come needs a second word.
+    let despite = Despite { schedules: force.0.force, runs: true };
+    editor.delete_video(*id, expected.0, despite).await?;
     Ok(no_content())
 }
 

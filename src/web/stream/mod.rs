@@ -138,6 +138,13 @@ struct Chosen {
 async fn new(page: Page, library: Library, chosen: Query<Chosen>) -> Result<HttpResponse> {
     let chosen: Vec<Uuid> = chosen.0.video.iter().filter_map(|id| Uuid::parse_str(id).ok()).collect();
     let mut context = context(&library, None, &chosen).await?;
+    // Where there is only one, there is nothing to choose.
+    let chosen = match context["video_options"].as_array().map(Vec::as_slice) {
+        Some([only]) if chosen.is_empty() => {
+            only["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()).into_iter().collect()
+        }
+        _ => chosen,
+    };
     context["form"] = form::empty(&chosen);
     page.render("streams", "stream/form.html", context).await
 }

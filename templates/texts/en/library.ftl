@@ -25,6 +25,18 @@ library-deleted = { $count ->
     [one] Deleted.
    *[other] { $count } videos are deleted.
   }
+library-deleted-some = { $count ->
+    [0] Nothing is deleted.
+    [one] One video is deleted.
+   *[other] { $count } videos are deleted.
+  } { $kept ->
+    [one] { $titles } stays: it is on air, or a schedule will want it. Its page says which stream, and deletes it.
+   *[other] { $kept } stay: { $titles }. They are on air, or schedules will want them. Their pages say which streams, and delete them.
+  }
+library-video-on-air = { $count ->
+    [one] The stream { $streams } plays this video right now. Stop it first, or wait for its end.
+   *[other] The streams { $streams } play this video right now. Stop them first, or wait for their end.
+  }
 library-nothing-chosen = Nothing was chosen.
 library-frame-taken = The picture is taken.
 library-thumbnail-chosen = The picture is chosen.

@@ -13,7 +13,7 @@ video-count = { $count ->
     [one] 1 video
    *[other] { $count } videos
   }
-video-delete-many-confirm = The chosen videos are deleted for good and their space becomes free. Streams that use them lose them; what is on air now runs to its end.
+video-delete-many-confirm = The chosen videos are deleted for good and their space becomes free. Streams that use them lose them. Videos that are on air now or that a schedule will want are kept.
 video-to-stream = Make a stream of it
 video-edit = Title and notes
 video-description-hint = For yourself; platforms do not see it.
@@ -30,9 +30,15 @@ video-unused = No stream plays this video yet.
 video-delete = Delete this video
 video-delete-loss = The video and its { $size } are gone for good. { $streams ->
     [0] No stream uses it.
-    [one] One stream loses it; if it is on air now, it runs to its end.
-   *[other] { $streams } streams lose it; what is on air now runs to its end.
+    [one] One stream loses it: { $titles }.
+   *[other] { $streams } streams lose it: { $titles }.
   }
+video-delete-planned = { $schedules ->
+    [one] One schedule to come would play it and goes on without it.
+   *[other] { $schedules } schedules to come would play it and go on without it.
+  }
+video-delete-anyway = Delete it although it is planned
+video-delete-stop-first = It is on air now: stop the stream first, or wait for its end.
 verdict = Verdict
 verdict-ready = Ready
 verdict-trouble = Trouble

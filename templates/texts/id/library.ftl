@@ -25,6 +25,17 @@ library-deleted = { $count ->
     [one] Sudah dihapus.
    *[other] { $count } video sudah dihapus.
   }
+library-deleted-some = { $count ->
+    [0] Tidak ada yang dihapus.
+   *[other] { $count } video sudah dihapus.
+  } { $kept ->
+    [one] { $titles } tetap disimpan: sedang tayang, atau dibutuhkan jadwal. Halamannya menunjukkan siaran mana, dan bisa menghapusnya.
+   *[other] { $kept } tetap disimpan: { $titles }. Semuanya sedang tayang, atau dibutuhkan jadwal. Halaman masing-masing menunjukkan siaran mana, dan bisa menghapusnya.
+  }
+library-video-on-air = { $count ->
+    [one] Siaran { $streams } sedang memutar video ini. Hentikan dulu, atau tunggu sampai selesai.
+   *[other] Siaran-siaran { $streams } sedang memutar video ini. Hentikan dulu, atau tunggu sampai selesai.
+  }
 library-nothing-chosen = Belum ada yang dipilih.
 library-frame-taken = Gambar sudah diambil.
 library-thumbnail-chosen = Gambar sudah dipilih.

@@ -10,7 +10,7 @@ video-filter-unused = Belum dipakai siaran
 video-empty = Belum ada video
 video-empty-text = Pilih atau jatuhkan berkas di atas. Berkas langsung diperiksa, dan Anda diberi tahu bagaimana platform akan menerimanya.
 video-count = { $count } video
-video-delete-many-confirm = Video yang dipilih dihapus selamanya dan ruangnya kembali kosong. Siaran yang memakainya kehilangan video itu; yang sedang tayang berjalan sampai selesai.
+video-delete-many-confirm = Video yang dipilih dihapus selamanya dan ruangnya kembali kosong. Siaran yang memakainya kehilangan video itu. Video yang sedang tayang atau dibutuhkan jadwal tetap disimpan.
 video-to-stream = Jadikan siaran
 video-edit = Judul dan catatan
 video-description-hint = Untuk Anda sendiri; tidak terlihat di platform.
@@ -27,8 +27,11 @@ video-unused = Belum ada siaran yang memutar video ini.
 video-delete = Hapus video ini
 video-delete-loss = Video ini beserta { $size } miliknya hilang selamanya. { $streams ->
     [0] Tidak ada siaran yang memakainya.
-   *[other] { $streams } siaran kehilangan video ini; yang sedang tayang berjalan sampai selesai.
+   *[other] { $streams } siaran kehilangan video ini: { $titles }.
   }
+video-delete-planned = { $schedules } jadwal mendatang seharusnya memutarnya, dan akan berjalan tanpa video ini.
+video-delete-anyway = Tetap hapus walaupun sudah dijadwalkan
+video-delete-stop-first = Video ini sedang tayang: hentikan dulu siarannya, atau tunggu sampai selesai.
 verdict = Hasil periksa
 verdict-ready = Siap
 verdict-trouble = Bermasalah
