@@ -60,12 +60,12 @@ impl<K> Keeping<K> {
 
 /// A video that is here whole and was found good; its row is not yet written.
 pub struct NewVideo {
-    arrived: Keeping<Container>,
-    size: u64,
-    sha256: String,
-    facts: Facts,
-    original_name: String,
-    picture: Option<NewThumbnail>,
+    pub(super) arrived: Keeping<Container>,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+    pub(super) facts: Facts,
+    pub(super) original_name: String,
+    pub(super) picture: Option<NewThumbnail>,
 }
 
 impl NewVideo {
@@ -75,7 +75,7 @@ impl NewVideo {
     }
 }
 
-fn extension(container: Container) -> Extension {
+pub(super) fn extension(container: Container) -> Extension {
     match container {
         Container::Mp4 => Extension::Mp4,
         Container::Mov => Extension::Mov,
@@ -87,7 +87,7 @@ fn extension(container: Container) -> Extension {
     }
 }
 
-fn judge(head: &[u8]) -> Result<Container> {
+pub(super) fn judge(head: &[u8]) -> Result<Container> {
     media::sniff(head).ok_or_else(|| Error::WrongKind(Message::new("library-no-video")))
 }
 
@@ -177,6 +177,8 @@ impl Editor {
             frame_id: None,
             state: VideoState::Ready,
             duplicate_of: None,
+            bytes_id: None,
+            held_by: Vec::new(),
         };
         let (this, room) = (self.clone(), arrival.room());
         let kept = self

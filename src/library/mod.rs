@@ -6,6 +6,7 @@ pub mod listing;
 pub mod names;
 mod reconcile;
 mod removal;
+mod replace;
 mod sample;
 pub mod thumbnails;
 pub mod uses;
@@ -16,6 +17,7 @@ pub use arrivals::NewVideo;
 pub use listing::{Ask, Found, Order};
 pub use reconcile::{Reconciled, reconcile_all};
 pub use removal::{Deleted, Despite};
+pub use replace::Original;
 pub use thumbnails::{
     LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, need_thumbnail, page_of_thumbnails, used_by,
 };

@@ -120,7 +120,7 @@ pub(super) fn has_row(rows: &Reader<'_>, key: &ObjectKey) -> Result<bool> {
         Ok(rows.get::<T>(id)?.is_some())
     }
     match key.kind {
-        ObjectKind::Video => there::<Video>(rows, key.id),
+        ObjectKind::Video => Video::has_bytes(rows, key),
         ObjectKind::Thumbnail => there::<Thumbnail>(rows, key.id),
         // Nothing makes these yet; what is not known is not removed.
         ObjectKind::Photo | ObjectKind::Clip | ObjectKind::Montage | ObjectKind::Slideshow | ObjectKind::Loop => {

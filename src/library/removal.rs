@@ -11,7 +11,7 @@ use super::{Editor, Library};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::store::blocking;
-use crate::store::rows::{Reader, Writer};
+use crate::store::rows::{Reader, Row, Writer};
 use crate::tenancy::{self, Kind};
 use crate::text::Message;
 
@@ -25,6 +25,11 @@ impl Library {
             })
             .await
     }
+}
+
+/// Whether a run that is on air plays these bytes.
+fn is_pinned(rows: &Reader<'_>, video: &Row<Video>) -> Result<bool> {
+    Ok(uses::pinned(rows, video.id())? || uses::any_on_air(rows, &video.value.held_by)?)
 }
 
 /// What a deletion is meant to take a video from; streams that have it on their list lose it in any case.
@@ -77,7 +82,7 @@ impl Editor {
             .write(move |rows| {
                 let old = need_video_to_change(rows, id, expected)?;
                 refuse_if_wanted(rows.view(), id, despite)?;
-                let state = if uses::pinned(rows.view(), id)? { VideoState::Leaving } else { VideoState::Deleting };
+                let state = if is_pinned(rows.view(), &old)? { VideoState::Leaving } else { VideoState::Deleting };
                 let frame = old.value.frame_id;
                 let frame = frame.map(|frame| drop_frame(rows, frame, id)).transpose()?.flatten();
                 // Read again: without its frame, its index rows are others.
@@ -118,7 +123,7 @@ impl Editor {
                 let mut due = Vec::new();
                 for id in rows.ids_at::<Video>("going", b"")? {
                     let Some(row) = rows.get::<Video>(id)? else { continue };
-                    if row.value.state == VideoState::Deleting || !uses::pinned(rows, id)? {
+                    if row.value.state == VideoState::Deleting || !is_pinned(rows, &row)? {
                         due.push(id);
                     }
                 }
@@ -131,7 +136,7 @@ impl Editor {
         Ok(due.len())
     }
 
-    async fn finish_video(&self, id: Uuid) -> Result<()> {
+    pub(super) async fn finish_video(&self, id: Uuid) -> Result<()> {
         // From here on it is not given to another run, and a crash goes on from here.
         let key = self
             .rows()

@@ -26,6 +26,17 @@ pub fn pinned(rows: &Reader<'_>, video: Uuid) -> Result<bool> {
     live::pinned(rows, video)
 }
 
+/// The runs on air that play a video.
+pub(super) fn runs_playing(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Uuid>> {
+    let playing = live::open_runs(rows)?.into_iter().filter(|run| run.value.videos.contains(&video));
+    Ok(playing.map(|run| run.id()).collect())
+}
+
+/// Whether one of these runs is on air still.
+pub(super) fn any_on_air(rows: &Reader<'_>, runs: &[Uuid]) -> Result<bool> {
+    Ok(!runs.is_empty() && live::open_runs(rows)?.iter().any(|run| runs.contains(&run.id())))
+}
+
 /// The streams that play a video.
 pub fn used_by(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Use>> {
     let on_air: HashSet<Uuid> = live::open_runs(rows)?.into_iter().map(|run| run.value.stream_id).collect();

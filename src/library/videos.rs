@@ -58,6 +58,12 @@ pub struct Video {
     pub state: VideoState,
     /// An older video with the same bytes.
     pub duplicate_of: Option<Uuid>,
+    /// Names its bytes, where these are not the first it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_id: Option<Uuid>,
+    /// Runs that had these bytes on air under another video's id when that was given others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<Uuid>,
 }
 
 /// What lists show of a video.
@@ -89,8 +95,8 @@ impl Record for Video {
     fn indexes(&self, _: &Header) -> Vec<Index> {
         let empty = |name, key: &[u8]| Index { name, key: key.to_vec(), value: Vec::new() };
         let mut rows = vec![empty("sha256", self.sha256.as_bytes())];
-        for (name, picture) in [("thumbnail", self.thumbnail_id), ("frame", self.frame_id)] {
-            rows.extend(picture.map(|id| empty(name, id.as_bytes())));
+        for (name, other) in [("thumbnail", self.thumbnail_id), ("frame", self.frame_id), ("bytes", self.bytes_id)] {
+            rows.extend(other.map(|id| empty(name, id.as_bytes())));
         }
         if self.state != VideoState::Ready {
             rows.push(empty("going", b""));
@@ -127,7 +133,13 @@ impl Listed for Video {
 impl Video {
     /// Where its bytes lie.
     pub fn key(&self, id: Uuid) -> ObjectKey {
-        ObjectKey { kind: ObjectKind::Video, id, extension: self.extension }
+        ObjectKey { kind: ObjectKind::Video, id: self.bytes_id.unwrap_or(id), extension: self.extension }
+    }
+
+    /// Whether some video has these bytes.
+    pub(super) fn has_bytes(rows: &Reader<'_>, key: &ObjectKey) -> Result<bool> {
+        let first = rows.get::<Video>(key.id)?.is_some_and(|row| row.value.key(key.id) == *key);
+        Ok(first || !rows.ids_at::<Video>("bytes", key.id.as_bytes())?.is_empty())
     }
 
     /// The name that a download gets: its title with the extension that its bytes have.

@@ -246,7 +246,7 @@ fn sound(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::super::{AudioFacts, Container, VideoFacts, compatible};

@@ -3,6 +3,7 @@
 mod file;
 mod folder;
 pub mod intake;
+mod job;
 mod key;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use walkdir::WalkDir;
 
 pub use file::LocalFile;
 use folder::{Folder, open_file};
+pub use job::{JobFile, JobFolder};
 pub use key::{Extension, ObjectKey, ObjectKind};
 
 use crate::auth::{Scope, Tenant, WriteScope};
@@ -331,14 +333,14 @@ impl Bucket {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
     use crate::auth::SystemLicence;
 
-    fn bucket(home: &Path) -> (Bucket, WriteScope) {
+    pub fn bucket(home: &Path) -> (Bucket, WriteScope) {
         #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
         let proof = SystemLicence::new().scope(&Tenant::parse("al").unwrap(), "test");
         let bucket = Objects::open(home).unwrap().bucket(&proof);
@@ -406,6 +408,9 @@ mod tests {
             bucket.remove_run_folder(run).err(),
             bucket.run_folders().err(),
             bucket.temp_folder().err(),
+            bucket.job_folder(&proof, run).err(),
+            bucket.remove_job_folder(&proof, run).err(),
+            bucket.job_folders().err(),
         ];
         for (number, refusal) in refusals.into_iter().enumerate() {
             assert_eq!(refusal.unwrap_or_else(|| panic!("{number} passed")).status(), 409, "{number}");

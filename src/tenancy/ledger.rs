@@ -23,7 +23,7 @@ const KEY: &str = "ledger";
 pub enum Kind {
     /// Videos that people uploaded.
     Uploads,
-    /// Clips, montages, slideshows, loops, optimised copies.
+    /// Clips, montages, slideshows, loops.
     Generated,
     /// Photos.
     Photos,
@@ -260,6 +260,15 @@ impl Ledger {
     pub fn check_files(&self, rows: &mut Writer<'_>) -> Result<()> {
         let ledger: Usage = rows.value(KEY)?.unwrap_or_default();
         self.files_left(&ledger)
+    }
+
+    /// Whether so many bytes could be set aside now; nothing is.
+    ///
+    /// # Errors
+    /// As [`Ledger::reserve`].
+    pub async fn check(&self, bytes: u64) -> Result<()> {
+        let mut usage = self.rows.read(usage).await?;
+        self.set_aside(&mut usage, bytes)
     }
 
     fn files_left(&self, ledger: &Usage) -> Result<()> {

@@ -5,6 +5,7 @@
 //! (an error, a client that goes away, a request that is dropped) removes the file first and gives the room back
 //! after. A crash leaves the reservation as the record of what the next start has to clear.
 
+mod job;
 mod pace;
 mod writer;
 
@@ -244,7 +245,7 @@ impl Arrival {
             ended: false,
         };
         let first = announced.unwrap_or_default().saturating_sub(SLACK);
-        arrival.check_disk(first)?;
+        check_disk(foundation, first)?;
         arrival.ledger.extend(&mut arrival.room, first).await?;
         Ok(arrival)
     }
@@ -280,15 +281,6 @@ impl Arrival {
         let ledger = self.ledger.clone();
         let intake = self.foundation.intake();
         Ok(intake.present(self.proof.tenant()) > 1 && ledger.left().await? < SCARCE)
-    }
-
-    /// Refuses what would bring the disk below its floor.
-    fn check_disk(&self, more: u64) -> Result<()> {
-        if disk_room(&self.foundation)?.is_none_or(|room| room < more) {
-            let floor = self.foundation.config().limits.disk_floor_mib;
-            return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor)));
-        }
-        Ok(())
     }
 
     /// Makes sure that the reservation covers a file of `size` bytes that is arriving.
@@ -332,7 +324,7 @@ impl Arrival {
     where
         S: Stream<Item = Result<Bytes>> + Unpin,
     {
-        self.check_disk(0)?;
+        check_disk(&self.foundation, 0)?;
         let (bucket, proof) = (self.bucket(), self.proof.clone());
         let (incoming, file) = blocking(move || bucket.receive(&proof)).await?;
         let mut arrived = Arrived {
@@ -360,7 +352,7 @@ impl Arrival {
             }
             if arrived.size - checked >= STEP {
                 checked = arrived.size;
-                self.check_disk(0)?;
+                check_disk(&self.foundation, 0)?;
             }
             self.make_room(arrived.size).await?;
             writer.push(&chunk).await?;
@@ -409,6 +401,18 @@ impl Drop for Arrival {
             self.foundation.intake().discard(Scraps { file: None, room, place });
         }
     }
+}
+
+/// Refuses what would bring the disk below its floor.
+///
+/// # Errors
+/// [`Error::OverQuota`].
+pub fn check_disk(foundation: &Foundation, more: u64) -> Result<()> {
+    if disk_room(foundation)?.is_none_or(|room| room < more) {
+        let floor = foundation.config().limits.disk_floor_mib;
+        return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor)));
+    }
+    Ok(())
 }
 
 /// Reads the whole of a small file into memory.
