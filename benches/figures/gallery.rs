@@ -5,13 +5,28 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jadwalstream::auth::Tenant;
-use jadwalstream::library::Editor;
 use jadwalstream::library::videos::Video;
+use jadwalstream::library::{Editor, Library};
 use jadwalstream::tenancy::{self, Kind};
+use uuid::Uuid;
 
 use crate::Figure;
 use crate::starting::open;
 use crate::world::{Server, curl, large_video, median, timed_curl};
+
+/// The first video of a library, to make others after it.
+pub async fn any_video(library: &Library) -> (Uuid, Video) {
+    let rows = library.rows();
+    let first = rows.read(|rows| {
+        let mut first = None;
+        rows.each::<Video>(false, |row| {
+            first = Some((row.id(), row.value));
+            std::ops::ControlFlow::Break(())
+        })?;
+        Ok(first)
+    });
+    first.await.unwrap().unwrap()
+}
 
 /// Rows for `count` videos more, after one real upload.
 fn fill(home: &Path, count: usize) {
@@ -19,16 +34,7 @@ fn fill(home: &Path, count: usize) {
     let editor = Editor::open(&foundation, &licence.scope(&Tenant::parse("admin").unwrap(), "bench"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let mut first: Option<Video> = None;
-        let rows = editor.rows();
-        let model = rows.read(|rows| {
-            rows.each::<Video>(false, |row| {
-                first = Some(row.value);
-                std::ops::ControlFlow::Break(())
-            })?;
-            Ok(first)
-        });
-        let model = model.await.unwrap().unwrap();
+        let (_, model) = any_video(&editor).await;
         for batch in 0..count / 1000 {
             let (editor, model) = (editor.clone(), model.clone());
             editor

@@ -2,8 +2,13 @@
 //! machines differ and are noisy; other figures are for the machine that the table names.
 
 mod bytes;
+mod due;
 mod gallery;
+mod live;
 mod starting;
+#[path = "../../tests/it/support/mod.rs"]
+#[allow(unused, reason = "the tests' parts, of which figures need some")]
+mod support;
 mod world;
 
 use std::process::ExitCode;
@@ -26,11 +31,13 @@ impl Figure {
 /// Measures one part.
 type Part = fn() -> Vec<Figure>;
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 6] = [
     ("upload", bytes::upload),
     ("download", bytes::download),
     ("gallery", gallery::gallery),
     ("start", starting::start),
+    ("live", live::live),
+    ("due", due::due),
 ];
 
 fn main() -> ExitCode {

@@ -37,7 +37,7 @@ impl Streams for NothingOnAir {
     }
 }
 
-fn many_tenants(home: &Path, count: usize) {
+pub fn many_tenants(home: &Path, count: usize) {
     let (foundation, licence) = open(home);
     let burst = std::num::NonZeroU32::MAX;
     // The lowest cost of bcrypt: what is measured is the start, not the hashes.

@@ -29,6 +29,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 /// A running server; ends when dropped.
 pub struct Server {
     child: Child,
+    home: PathBuf,
     pub base: String,
     /// From the spawn to the line that says it listens.
     pub ready_after: Duration,
@@ -58,7 +59,29 @@ impl Server {
         };
         let ready_after = began.elapsed();
         std::thread::spawn(move || lines.for_each(drop));
-        Server { child, base, ready_after }
+        Server { child, home: home.to_owned(), base, ready_after }
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What `status` says is on air, over all tenants.
+    pub fn on_air(&self) -> Vec<serde_json::Value> {
+        let output = Command::new(env!("CARGO_BIN_EXE_jadwalstream"))
+            .args(["status", "--json", "--home"])
+            .arg(&self.home)
+            .output()
+            .unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        status["on_air"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Ends it the hard way.
+    pub fn kill9(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Bytes of resident memory: now, and the highest so far.
