@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::keeper::files::{End, Identity, Outcome, Status, TargetFolder, open_lock};
+use super::keeper::files::{End, Identity, Outcome, Stamp, Status, TargetFolder, open_lock};
 use super::keeper::plan::Plan;
 use super::keeper::{Reply, SUBCOMMAND};
 use super::pidfd::ProcessHandle;
@@ -166,6 +166,11 @@ impl Keeper {
     /// How it goes.
     pub fn read_status(&self) -> Option<Status> {
         self.folder.status()
+    }
+
+    /// How it goes, unless that is what was `seen` before.
+    pub(super) fn read_newer_status(&self, seen: &mut Option<Stamp>) -> Option<Status> {
+        self.folder.newer_status(seen)
     }
 
     /// How it ended, once it has.

@@ -128,8 +128,9 @@ impl Watchdog {
         let nearest_us = self.nearest_us.map_or(distance_us, |nearest| nearest.min(distance_us));
         self.nearest_us = Some(nearest_us);
         let behind_us = self.behind.as_micros() as i64;
-        // Half of it as the mark of a standstill: a slow but steady uplink is not cured by connecting again.
-        if paused >= self.behind / 2 && distance_us - nearest_us > behind_us {
+        // Three quarters of it as the mark of a standstill, which is more than the time between two reports: a slow but
+        // steady uplink is not cured by connecting again.
+        if paused >= self.behind * 3 / 4 && distance_us - nearest_us > behind_us {
             return Movement::Behind;
         }
         Movement::Advanced
@@ -225,6 +226,16 @@ mod tests {
         assert_eq!(watchdog.deadline(), second(27));
         assert_eq!(watchdog.see(second(20), &report(0.5, 101)), Movement::Advanced);
         assert_eq!(watchdog.deadline(), second(45));
+    }
+
+    #[test]
+    fn a_slow_but_steady_uplink_is_left_alone() {
+        let mut watchdog = watchdog();
+        for number in 1..60 {
+            let report = report(f64::from(number) * 4.0, 1000 * u64::from(number));
+            let at = Duration::from_millis(5200 * u64::from(number));
+            assert_eq!(watchdog.see(at, &report), Movement::Advanced);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,6 +15,19 @@ use crate::text::Message;
 
 /// Nothing that is written here is longer.
 const LONGEST: u64 = 64 * 1024;
+
+/// Tells a replaced file from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &fs::Metadata) -> Stamp {
+        Stamp { inode: file.ino(), changed: (file.mtime(), file.mtime_nsec()) }
+    }
+}
 
 /// `RUN_DIR/<n>`: the folder of one target of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +74,17 @@ impl TargetFolder {
     /// How it goes, as of [`Status::updated_at`].
     pub fn status(&self) -> Option<Status> {
         read(&self.path.join("status.json"))
+    }
+
+    /// How it goes, unless that is what was `seen` before; most looks find nothing new.
+    pub(crate) fn newer_status(&self, seen: &mut Option<Stamp>) -> Option<Status> {
+        let stamp = fs::metadata(self.path.join("status.json")).ok().map(|file| Stamp::of(&file));
+        if stamp.is_some() && stamp == *seen {
+            return None;
+        }
+        let status = self.status()?;
+        *seen = stamp;
+        Some(status)
     }
 
     /// Not synced: after a power cut it does not matter how it went.
@@ -314,7 +338,13 @@ mod tests {
         assert_eq!(mode(&home.path().join("run/3")), 0o700);
         let status = Status::starting(Timestamp::now());
         folder.write_status(&status).unwrap();
-        assert_eq!(folder.status(), Some(status));
+        assert_eq!(folder.status(), Some(status.clone()));
+        let mut seen = None;
+        assert_eq!(folder.newer_status(&mut seen), Some(status.clone()));
+        assert_eq!(folder.newer_status(&mut seen), None);
+        let later = Status { bytes: 7, ..status };
+        folder.write_status(&later).unwrap();
+        assert_eq!(folder.newer_status(&mut seen), Some(later));
         assert_eq!(mode(&home.path().join("run/3/status.json")), 0o600);
         fs::write(home.path().join("run/3/status.json"), b"{\"state\":").unwrap();
         assert_eq!(folder.status(), None);

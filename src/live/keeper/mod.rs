@@ -55,6 +55,9 @@ pub const BUSY: u8 = 75;
 
 /// Before the start time, ffmpeg's process is made this early; it becomes ffmpeg at the instant itself.
 const LEAD: Duration = Duration::from_secs(2);
+/// Up to so much earlier where the plan came early, as it does when many are due at once: making a thousand processes
+/// in one moment would take longer than the moment.
+const SPREAD_MS: u32 = 10_000;
 
 /// A key that is still in use at the start time may become free within this.
 const LATE: Duration = Duration::from_secs(5);
@@ -264,7 +267,8 @@ impl Session {
     /// Until shortly before the start time; then takes the key.
     async fn wait_for_start(&mut self) -> Result<(), Verdict> {
         let Some(start_at) = self.plan.start_at.filter(|_| self.key.is_none()) else { return Ok(()) };
-        self.orders.during(until(start_at - LEAD)).await.map_err(verdict)?;
+        let early = LEAD + Duration::from_millis(u64::from(std::process::id().wrapping_mul(7919) % SPREAD_MS));
+        self.orders.during(until(start_at - early)).await.map_err(verdict)?;
         let patience = left(start_at).unwrap_or_default() + LATE;
         let path = self.plan.key_lock.clone();
         match self.orders.during(Lock::take_within(&path, true, patience)).await.map_err(verdict)? {

@@ -198,7 +198,8 @@ impl Default for Timing {
             stall_ms: 25_000,
             behind_ms: 10_000,
             rw_timeout_ms: 15_000,
-            stats_period_ms: 2_000,
+            // The first comes at once.
+            stats_period_ms: 5_000,
             term_again_ms: 2_000,
             kill_ms: 3_000,
             delay_first_ms: 1_000,

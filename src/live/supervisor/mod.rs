@@ -45,6 +45,8 @@ const MOST_REFUSALS: u32 = 10;
 struct Seat {
     keeper: Option<Keeper>,
     status: Option<Status>,
+    /// The file that it stood in.
+    seen: Option<files::Stamp>,
     told: Option<Instant>,
     asked: Option<Instant>,
     /// Not before then.
@@ -191,7 +193,12 @@ impl Supervisor {
         let now = self.editor.foundation().clock().now();
         if let Some(keeper) = seat.keeper.clone() {
             if keeper.read_outcome().is_none() && keeper.is_alive() {
-                seat.status = keeper.read_status().or(seat.status.take());
+                if seat.status.is_none() {
+                    seat.seen = None;
+                }
+                if let Some(status) = keeper.read_newer_status(&mut seat.seen) {
+                    seat.status = Some(status);
+                }
                 if seat.status.as_ref().is_some_and(|status| is_well(status, now)) {
                     seat.setbacks = 0;
                 }
