@@ -7,12 +7,13 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "launch";
@@ -23,6 +24,13 @@ pub(crate) const NOT_FOUND: i32 = 127;
 pub(crate) const NOT_RUNNABLE: i32 = 126;
 /// Exit code when the keeper has gone meanwhile (EX_TEMPFAIL).
 pub(crate) const KEEPER_GONE: i32 = 75;
+
+/// Until the wall clock shows this instant, in milliseconds; a clock that is set meanwhile counts.
+fn sleep_until(at: i64) {
+    let instant = TimeSpec::new(at / 1000, at % 1000 * 1_000_000);
+    let left = || at > Timestamp::now().as_millisecond();
+    while left() && clock_nanosleep(ClockId::CLOCK_REALTIME, ClockNanosleepFlags::TIMER_ABSTIME, &instant).is_err() {}
+}
 
 /// `launch KEEPER_PID AT_MS PROGRAM ARGUMENT…`: waits for the instant, then becomes the program.
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -37,10 +45,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if nix::unistd::getppid().as_raw() as i64 != keeper {
         return ExitCode::from(KEEPER_GONE as u8);
     }
-    let left = at - Timestamp::now().as_millisecond();
-    if left > 0 {
-        std::thread::sleep(Duration::from_millis(left as u64));
-    }
+    sleep_until(at);
     let error = Command::new(&program).args(arguments).exec();
     eprintln!("[fatal] cannot run ffmpeg: {error}");
     ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE } as u8)
