@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_slow_but_steady_uplink_is_left_alone() {
         let mut watchdog = watchdog();
-        for number in 1..60 {
+        for number in 1..60_u32 {
             let report = report(f64::from(number) * 4.0, 1000 * u64::from(number));
             let at = Duration::from_millis(5200 * u64::from(number));
             assert_eq!(watchdog.see(at, &report), Movement::Advanced);
