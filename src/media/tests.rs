@@ -336,9 +336,7 @@ async fn there_is_no_frame_behind_the_end() {
 #[tokio::test]
 async fn the_demo_has_something_to_show() {
     let folder = tempfile::tempdir().unwrap();
-    let before = Instant::now();
     let sample = tools().sample_clips(&tenant(), folder.path()).await.unwrap();
-    let took = before.elapsed();
     assert_eq!((sample.clips.len(), sample.pictures.len()), (3, 2));
     let mut ready = Vec::new();
     for clip in &sample.clips {
@@ -359,8 +357,6 @@ async fn the_demo_has_something_to_show() {
     for picture in &sample.pictures {
         assert_eq!((picture.picture.width, picture.picture.height), (1280, 720));
     }
-    assert!(took.as_secs() < 30, "{took:?}");
-    eprintln!("sample made in {took:?}");
 }
 
 #[tokio::test]
