@@ -2,7 +2,6 @@
 
 use std::process::Command;
 use std::sync::LazyLock;
-use std::time::Instant;
 
 use rstest::rstest;
 use tempfile::TempDir;
