@@ -45,11 +45,13 @@
     graph = new window.uPlot({
       width: place.clientWidth,
       height: 220,
+      // The last time on the axis is not cut, and no second is told twice.
+      padding: [null, 28, null, null],
       tzDate: seconds => window.uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, 1e5) * 1.15] } },
       axes: [
-        { ...axis, space: 72, values: (_, splits) => splits.map(at => told.format(new Date(at * 1000)).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
+        { ...axis, space: 72, incrs: [1, 2, 5, 10, 15, 30, ...[1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440].map(minutes => minutes * 60)], values: (_, splits) => splits.map(at => told.format(new Date(at * 1000)).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
         { ...axis, size: 52, values: (_, splits) => splits.map(at => new Intl.NumberFormat(texts.locale).format(at / 1e6)) },
       ],
       series: [

@@ -300,6 +300,18 @@ async fn look(browser: &Browser, name: &str) -> Vec<String> {
             faults.push(format!("{name} is {by} {fault}"));
         }
     }
+    // What is chosen is read whole, unless there is no more room for it on the page.
+    let cut = "const pen = document.createElement('canvas').getContext('2d');
+        return [...document.querySelectorAll('main select')].filter(select => {
+            const style = getComputedStyle(select), room = select.parentElement.getBoundingClientRect();
+            pen.font = style.font;
+            const words = pen.measureText(select.selectedOptions[0]?.textContent.trim() ?? '').width;
+            const needed = words + parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            return select.offsetWidth && needed > select.clientWidth && select.offsetWidth < room.width - 1;
+        }).map(select => select.name)";
+    for select in run(driver, cut).await.as_array().into_iter().flatten() {
+        faults.push(format!("{name} cuts what is chosen: {select}"));
+    }
     let complaints = browser.complaints().await.into_iter();
     let expected = |line: &String| !name.contains("not-found") || !line.contains("404");
     faults.extend(complaints.filter(expected).map(|line| format!("{name}: {line}")));

@@ -99,7 +99,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             json!({
                 "id": schedule.row.id(),
                 "words": words::schedule(page, &schedule.row.value),
-                "next": schedule.next.map(|next| page.moment(next.start)),
+                // A single time stands in the words.
+                "next": schedule.next.filter(|_| schedule.row.value.rule.is_some()).map(|next| page.moment(next.start)),
                 "paused": schedule.row.value.paused,
             })
         })
