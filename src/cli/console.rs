@@ -106,7 +106,8 @@ impl Console {
     /// Makes a request of the API; `path` is below `/api/v1`. An empty answer is null.
     ///
     /// # Errors
-    /// The server's refusal in its own words.
+    /// [`Error::NotFound`] where there is no such thing, which the command says in its own words; else the server's
+    /// refusal in the server's.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let mut request = self.http.request(method, format!("http://localhost/api/v1{path}"));
         if let Some(body) = body {
@@ -117,6 +118,9 @@ impl Console {
         let bytes = response.bytes().await.map_err(unreachable)?;
         if status.is_success() {
             return if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) };
+        }
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Err(Error::NotFound);
         }
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{WRONG_USE, console::Console, say};
 use crate::auth::random_token;
 use crate::error::{Error, Result};
-use crate::text::Locale;
+use crate::text::{Locale, Message};
 use crate::web::format;
 
 /// What is done with users.
@@ -23,7 +23,13 @@ pub(super) enum User {
     /// Show a user and what their library uses.
     Show(Name),
     /// Lock a user out, at once.
-    Disable(Name),
+    Disable {
+        /// Login name.
+        name: String,
+        /// Also take the streams of their library off air; they go on otherwise.
+        #[arg(long)]
+        stop_streams: bool,
+    },
     /// Let a user in again.
     Enable(Name),
     /// Delete a user and, where nobody else uses it, their library.
@@ -111,6 +117,22 @@ fn address(name: &str) -> String {
     format!("/users/{}", name.replace('+', "%20"))
 }
 
+/// What the command line says where the server has nobody of a name.
+fn unknown(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::NotFound => Error::Conflict(Message::new("console-no-user").with("name", name)),
+        error => error,
+    }
+}
+
+async fn get(console: &Console, name: &str) -> Result<Value> {
+    console.get(&address(name)).await.map_err(unknown(name))
+}
+
+async fn change(console: &Console, name: &str, body: &Value) -> Result<Value> {
+    console.call(Method::PATCH, &address(name), Some(body)).await.map_err(unknown(name))
+}
+
 impl User {
     /// Whether the command may make the home it works on.
     pub fn makes_home(&self) -> bool {
@@ -123,13 +145,16 @@ impl User {
             User::Add(add) => add.run(console, as_json).await?,
             User::List => list(console, as_json).await?,
             User::Show(Name { name }) => show(console, &name, as_json).await?,
-            User::Disable(Name { name }) => lock(console, &name, true, as_json).await?,
-            User::Enable(Name { name }) => lock(console, &name, false, as_json).await?,
+            User::Disable { name, stop_streams } => disable(console, &name, stop_streams, as_json).await?,
+            User::Enable(Name { name }) => {
+                let user = change(console, &name, &json!({"disabled": false})).await?;
+                tell(user, None, as_json, &format!("{name} may log in again"));
+            }
             User::Delete { name, yes } => return delete(console, &name, yes, as_json).await,
             User::Password { name, password } => {
                 let (password, made) = password.get()?;
                 let body = json!({"password": password});
-                let user = console.call(Method::PATCH, &address(&name), Some(&body)).await?;
+                let user = change(console, &name, &body).await?;
                 tell(user, made.then_some(&password), as_json, &format!("{name} has a new password; all logins ended"));
             }
         }
@@ -205,8 +230,8 @@ async fn list(console: &Console, as_json: bool) -> Result<()> {
 }
 
 async fn show(console: &Console, name: &str, as_json: bool) -> Result<()> {
-    let mut user = console.get(&address(name)).await?;
-    let usage = console.get(&format!("/usage/{}", text(&user, "tenant"))).await?;
+    let mut user = get(console, name).await?;
+    let usage = console.get(&format!("/usage/{}", text(&user, "tenant"))).await.map_err(unknown(name))?;
     if as_json {
         user["usage"] = usage;
         say(&user.to_string());
@@ -223,15 +248,23 @@ async fn show(console: &Console, name: &str, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn lock(console: &Console, name: &str, disabled: bool, as_json: bool) -> Result<()> {
-    let user = console.call(Method::PATCH, &address(name), Some(&json!({"disabled": disabled}))).await?;
-    let line = if disabled { format!("{name} is locked out") } else { format!("{name} may log in again") };
+async fn disable(console: &Console, name: &str, stop_streams: bool, as_json: bool) -> Result<()> {
+    let user = change(console, name, &json!({"disabled": true, "stop_streams": stop_streams})).await?;
+    let mut line = format!("{name} is locked out");
+    match user["on_air"].as_u64().unwrap_or_default() {
+        0 if stop_streams => line += "; nothing of their library is on air",
+        0 => {}
+        count => {
+            let streams = if count == 1 { "stream stays" } else { "streams stay" };
+            line += &format!("; {count} {streams} on air (--stop-streams takes them off)");
+        }
+    }
     tell(user, None, as_json, &line);
     Ok(())
 }
 
 async fn delete(console: &Console, name: &str, yes: bool, as_json: bool) -> Result<ExitCode> {
-    let user = console.get(&address(name)).await?;
+    let user = get(console, name).await?;
     let tenant = text(&user, "tenant").to_owned();
     let others = all(console).await?.iter().any(|other| other["tenant"] == user["tenant"] && other["username"] != name);
     let usage = console.get(&format!("/usage/{tenant}")).await.unwrap_or_default();
@@ -250,10 +283,10 @@ async fn delete(console: &Console, name: &str, yes: bool, as_json: bool) -> Resu
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed)?;
         if typed.trim() != name {
-            return Err(Error::Conflict(crate::text::Message::new("console-not-confirmed")));
+            return Err(Error::Conflict(Message::new("console-not-confirmed")));
         }
     }
-    console.call(Method::DELETE, &address(name), None).await?;
+    console.call(Method::DELETE, &address(name), None).await.map_err(unknown(name))?;
     if as_json {
         say(&json!({"deleted": name, "files": files, "bytes": bytes}).to_string());
     } else {

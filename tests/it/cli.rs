@@ -62,7 +62,7 @@ async fn exit_codes_tell_done_failed_and_wrong_use_apart() {
         (&["user", "add", "al", "--role", "root"], 2),
         (&["user", "add", "al", "--plan", "gold"], 2),
         (&["stop"], 2),
-        (&["stop", "nonsense"], 2),
+        (&["stop", "nonsense"], 1),
         (&["stop", "--all", "0190a0a0-0000-7000-8000-000000000000"], 2),
         (&["stop", "0190a0a0-0000-7000-8000-000000000000"], 1),
         (&["stop", "--all"], 0),
@@ -74,6 +74,17 @@ async fn exit_codes_tell_done_failed_and_wrong_use_apart() {
         let ran = server.cli(arguments).await;
         assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
         assert_eq!(ran.code == 0, ran.err.is_empty(), "{arguments:?}: {ran:?}");
+        assert!(!ran.err.contains("library") || arguments[0] != "stop", "{arguments:?}: {ran:?}");
+    }
+    for (arguments, told) in [
+        (&["user", "show", "nobody"][..], "There is no user called nobody."),
+        (&["user", "disable", "nobody"], "There is no user called nobody."),
+        (&["user", "delete", "nobody", "--yes"], "There is no user called nobody."),
+        (&["stop", "nonsense"], "No stream called “nonsense” is on air."),
+        (&["stop", "0190a0a0-0000-7000-8000-000000000000"], "No stream with the id 0190a0a0-"),
+    ] {
+        let ran = server.cli(arguments).await;
+        assert!(ran.err.contains(told), "{arguments:?}: {ran:?}");
     }
     assert_eq!(names(&server.cli(&["user", "list", "--json"]).await), ["admin"]);
 }

@@ -30,6 +30,8 @@ const COMING: usize = 20;
 /// The box at a glance.
 #[derive(Serialize, ToSchema)]
 struct Status {
+    /// IANA zone of the box, for local times.
+    time_zone: String,
     /// The longest first.
     on_air: Vec<OnAirBody>,
     /// What comes next.
@@ -92,6 +94,7 @@ async fn status(server: web::Data<Server>, operator: Operator) -> Result<HttpRes
     let (capacity, load) = server.engine.capacity(&operator.0);
     let next = server.agenda.coming(&operator.0, COMING).into_iter();
     let body = Status {
+        time_zone: server.foundation.config().time_zone.clone(),
         on_air: on_air
             .into_iter()
             .map(|stream| OnAirBody {
