@@ -363,6 +363,16 @@ impl TenantStreams for Planner {
         let planner = self.clone();
         Box::pin(async move { planner.end_tenant(&tenant).await })
     }
+
+    fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
+        let planner = self.clone();
+        Box::pin(async move { planner.stop_tenant(&tenant).await })
+    }
+
+    fn on_air(&self, tenant: WriteScope) -> BoxFuture<'static, Result<usize>> {
+        let planner = self.clone();
+        Box::pin(async move { planner.on_air(&tenant).await })
+    }
 }
 
 /// Work on libraries that a start leaves for later: what a crash cut off, and the demo's samples.

@@ -35,6 +35,14 @@ impl Streams for NothingOnAir {
     fn end(&self, _: WriteScope) -> futures_util::future::BoxFuture<'static, Result<()>> {
         Box::pin(std::future::ready(Ok(())))
     }
+
+    fn stop(&self, tenant: WriteScope) -> futures_util::future::BoxFuture<'static, Result<()>> {
+        self.end(tenant)
+    }
+
+    fn on_air(&self, _: WriteScope) -> futures_util::future::BoxFuture<'static, Result<usize>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 pub fn many_tenants(home: &Path, count: usize) {

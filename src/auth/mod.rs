@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
-pub(crate) use people::members;
 pub use people::{NewUser, People, UserChange, UserOrder};
+pub(crate) use people::{is_locked, members};
 pub use scope::{Actor, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
 pub use session::{Caller, SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};

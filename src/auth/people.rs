@@ -326,6 +326,24 @@ pub(crate) fn members(rows: &Reader<'_>, tenant: &Tenant) -> Result<Vec<UserName
     Ok(members)
 }
 
+/// Whether a tenant has users and every one of them is locked out: then nothing of theirs may begin.
+pub(crate) fn is_locked(rows: &Reader<'_>, tenant: &Tenant) -> Result<bool> {
+    // Nearly always there is a user of the same name, and no need to walk over all.
+    let own = rows.value::<User>(&format!("user/{tenant}"))?;
+    if own.is_some_and(|user| user.tenant == *tenant && user.may_log_in()) {
+        return Ok(false);
+    }
+    let (mut has_users, mut locked) = (false, true);
+    rows.values::<User>("user/", |_, user| {
+        if user.tenant == *tenant {
+            has_users = true;
+            locked = !user.may_log_in();
+        }
+        if locked { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(has_users && locked)
+}
+
 fn seen(rows: &Reader<'_>, user: &User) -> Result<Option<Timestamp>> {
     Ok(session::last_seen(rows, &user.name)?.max(user.last_login))
 }

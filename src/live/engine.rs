@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::admission::Capacity;
-use super::board::{Load, OnAir};
+use super::board::{Load, OnAir, StateName};
 use super::keys;
 use super::run::{Run, open_runs};
 use super::start::{self, ACTIVE};
 use super::stream::Order;
 use super::supervisor::Supervisor;
-use crate::auth::{OperatorScope, SystemLicence, Tenant, WriteScope};
+use crate::auth::{OperatorScope, Scope, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
@@ -311,8 +311,25 @@ impl Engine {
         self.shared.check.notified().await;
     }
 
-    /// Takes everything of a tenant off air for good, before its library is deleted; that it is being deleted is on
-    /// record, so nothing begins meanwhile.
+    /// How many streams of a tenant are to be on air, by their orders: true beside no server too.
+    pub async fn on_air_of(&self, proof: &Scope) -> Result<usize> {
+        let count = |rows: &Reader<'_>| {
+            let mut count = 0;
+            for run in open_runs(rows)? {
+                count +=
+                    usize::from(rows.value::<Order>(&Order::key(run.value.stream_id))?.is_some_and(|order| order.on));
+            }
+            Ok(count)
+        };
+        match self.shared.foundation.rows(proof).read(count).await {
+            // No library.
+            Err(Error::NotFound) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Takes everything of a tenant off air and waits until it is. Before a library is deleted, that it is being
+    /// deleted is on record, so nothing begins meanwhile.
     ///
     /// # Errors
     /// [`Error::Conflict`] if something does not end; then nothing must be deleted.
@@ -440,30 +457,38 @@ impl Engine {
                 Err(Error::NotFound) => continue,
                 other => other?,
             };
-            on_air.extend(open.into_iter().map(|run| OnAir {
-                tenant: tenant.clone(),
-                stream_id: run.value.stream_id,
-                title: run.value.stream_title.clone(),
-                state: self.found_state(&tenant, &run),
-                since: run.value.started_at,
-                bitrate: 0,
+            on_air.extend(open.into_iter().map(|run| {
+                let (state, bitrate) = self.found(&tenant, &run);
+                OnAir {
+                    tenant: tenant.clone(),
+                    stream_id: run.value.stream_id,
+                    title: run.value.stream_title.clone(),
+                    state,
+                    since: run.value.started_at,
+                    bitrate,
+                }
             }));
         }
+        on_air.sort_by(|a, b| (a.since, &a.tenant, a.stream_id).cmp(&(b.since, &b.tenant, b.stream_id)));
         Ok(on_air)
     }
 
-    /// State of a run by its keepers' own files.
-    fn found_state(&self, tenant: &Tenant, run: &Row<Run>) -> super::StateName {
+    /// State of a run and what it sends, by its keepers' own files.
+    fn found(&self, tenant: &Tenant, run: &Row<Run>) -> (StateName, u64) {
         use super::keeper::files::State as Kept;
         let folder = self.editor(tenant).bucket().kept_run_folder(run.id()).ok().flatten();
         let places = (0..run.value.targets.len()).filter_map(|number| u16::try_from(number).ok());
         let found = places.filter_map(|place| super::process::Keeper::adopt(folder.as_ref()?, place)?.read_status());
-        match found.map(|status| status.state).next() {
-            Some(Kept::Sending) => super::StateName::Sending,
-            Some(Kept::Retrying) => super::StateName::Retrying,
-            Some(Kept::Stopping | Kept::Ended | Kept::Failed) => super::StateName::Stopping,
-            Some(Kept::Starting) | None => super::StateName::Starting,
-        }
+        let found: Vec<_> = found.collect();
+        // As the server says it of several targets: one that sends is enough.
+        let kept = found.iter().find(|status| status.state == Kept::Sending).or(found.first());
+        let state = match kept.map(|status| status.state) {
+            Some(Kept::Sending) => StateName::Sending,
+            Some(Kept::Retrying) => StateName::Retrying,
+            Some(Kept::Stopping | Kept::Ended | Kept::Failed) => StateName::Stopping,
+            Some(Kept::Starting) | None => StateName::Starting,
+        };
+        (state, found.iter().map(|status| status.bitrate).sum())
     }
 
     /// What the box can carry, and what is booked of it.

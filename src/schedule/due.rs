@@ -43,13 +43,13 @@ pub(super) fn first_due(rows: &Reader<'_>, row: &Row<Schedule>, now: Timestamp) 
 }
 
 /// Deals with everything of a schedule that is due: starts it, or writes down why not. `run` is the id of the run, if
-/// there is to be one; what comes up within `lead` is begun already.
+/// there is to be one; what comes up within `lead` is begun already. Where the tenant is `locked`, nothing is started.
 pub(super) fn deal_with(
     rows: &mut Writer<'_>,
     library: &Library,
     actor: &Actor,
     (id, run): (Uuid, Uuid),
-    lead: Duration,
+    (lead, locked): (Duration, bool),
 ) -> Result<Next> {
     let Some(row) = rows.get::<Schedule>(id)? else { return Ok(Next::At(None)) };
     if row.value.paused || rows.get::<LiveStream>(row.value.stream_id)?.is_none() {
@@ -86,7 +86,11 @@ pub(super) fn deal_with(
             schedule: Some(id),
             occurrence: Some(occurrence.start),
         };
-        match verdict(&row, occurrence, newest, now) {
+        let verdict = match locked {
+            true => Err(Message::new("schedule-missed-locked")),
+            false => verdict(&row, occurrence, newest, now),
+        };
+        match verdict {
             Err(reason) if number >= told => {
                 start::miss(rows, library.tenant(), actor, &begin, reason)?;
                 after.last_run = Some(begin.run);

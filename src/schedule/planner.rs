@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Schedule;
 use super::agenda::{Agenda, Due, Found};
 use super::due::{Next, deal_with, first_due};
-use crate::auth::{SystemLicence, Tenant, WriteScope};
+use crate::auth::{Scope, SystemLicence, Tenant, WriteScope, is_locked};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
@@ -240,6 +240,10 @@ impl Planner {
 
     async fn fire_tenant(&self, tenant: &Tenant, ids: Vec<Uuid>, lead: Duration) -> Result<Vec<Found>> {
         start::mark_to_begin(&self.foundation, tenant).await?;
+        #[allow(clippy::disallowed_methods, reason = "who may log in is the platform's")]
+        let platform = self.foundation.store().platform();
+        let whose = tenant.clone();
+        let locked = platform.read(move |rows| is_locked(rows, &whose)).await?;
         let editor = self.editor(tenant);
         let (library, actor) = (Library::clone(&editor), editor.actor().clone());
         // Chosen before, so that what a failed commit booked can be given back.
@@ -252,7 +256,7 @@ impl Planner {
                 for id in &wanted {
                     let run = Uuid::now_v7();
                     books.lock().insert(run);
-                    let next = deal_with(rows, &library, &actor, (*id, run), lead)?;
+                    let next = deal_with(rows, &library, &actor, (*id, run), (lead, locked))?;
                     let title = match rows.view().get::<Schedule>(*id)? {
                         Some(row) => rows.view().get::<LiveStream>(row.value.stream_id)?.map(|row| row.value.title),
                         None => None,
@@ -330,6 +334,19 @@ impl Planner {
     pub async fn end_tenant(&self, proof: &WriteScope) -> Result<()> {
         self.engine.end_tenant(proof).await?;
         self.forget(proof.tenant()).await
+    }
+
+    /// Takes everything of a tenant off air; what is planned stays planned.
+    ///
+    /// # Errors
+    /// As [`Engine::end_tenant`].
+    pub async fn stop_tenant(&self, proof: &WriteScope) -> Result<()> {
+        self.engine.end_tenant(proof).await
+    }
+
+    /// How many streams of a tenant are to be on air.
+    pub async fn on_air(&self, proof: &Scope) -> Result<usize> {
+        self.engine.on_air_of(proof).await
     }
 
     async fn forget(&self, tenant: &Tenant) -> Result<()> {

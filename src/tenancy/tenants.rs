@@ -25,6 +25,10 @@ use crate::text::Message;
 pub trait Streams: Send + Sync {
     /// Ends every stream of a tenant and everything that could begin one; resolves when no process of theirs is left.
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
+    /// Takes every stream of a tenant off air, and resolves when they are; what is planned stays planned.
+    fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
+    /// How many streams of a tenant are to be on air.
+    fn on_air(&self, tenant: WriteScope) -> BoxFuture<'static, Result<usize>>;
 }
 
 /// A tenant as the platform knows it, under `tenant/<name>`.
@@ -74,6 +78,8 @@ pub struct MemberChange {
     pub plan: Option<Plan>,
     /// Bytes of the tenant; `Some(None)` returns to the plan's.
     pub storage_limit: Option<Option<u64>>,
+    /// Also takes the tenant's streams off air; only for a user who is locked out by this change.
+    pub stop_streams: bool,
 }
 
 /// A tenant's ledger with the limit that holds for it.
@@ -270,9 +276,9 @@ impl Tenancy {
         Ok(Account { usage, limit })
     }
 
-    /// How many of a tenant's streams are on air.
-    pub fn on_air(&self, operator: &OperatorScope, tenant: &Tenant) -> usize {
-        self.foundation.board().on_air_count(&operator.on_behalf(tenant))
+    /// How many of a tenant's streams are to be on air.
+    pub async fn on_air(&self, operator: &OperatorScope, tenant: &Tenant) -> Result<usize> {
+        self.streams.on_air(operator.on_behalf(tenant)).await
     }
 
     /// How many rows of each kind a tenant has: what would be missed.
@@ -323,7 +329,7 @@ impl Tenancy {
     /// Changes a user and what their tenant may use.
     ///
     /// # Errors
-    /// As [`Accounts::change`].
+    /// As [`Accounts::change`]; [`Error::Invalid`] on `stop_streams` where it is asked for without `disabled`.
     pub async fn change(
         &self,
         operator: &OperatorScope,
@@ -331,9 +337,15 @@ impl Tenancy {
         change: MemberChange,
         expected: Option<u64>,
     ) -> Result<User> {
+        if change.stop_streams && change.user.disabled != Some(true) {
+            return Err(Error::field("stop_streams", Message::new("user-stop-only-disabled")));
+        }
         let user = self.accounts.change(operator, name, change.user, expected).await?;
         if change.plan.is_some() || change.storage_limit.is_some() {
             self.limit(&operator.on_behalf(&user.tenant), change.plan, change.storage_limit).await?;
+        }
+        if change.stop_streams {
+            self.streams.stop(operator.on_behalf(&user.tenant)).await?;
         }
         Ok(user)
     }

@@ -20,6 +20,14 @@ impl Streams for Stubborn {
         let stays = self.0.load(Ordering::SeqCst);
         Box::pin(async move { if stays { Err(Error::Conflict(Message::new("error-busy"))) } else { Ok(()) } })
     }
+
+    fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
+        self.end(tenant)
+    }
+
+    fn on_air(&self, _: WriteScope) -> BoxFuture<'static, Result<usize>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 struct Home {

@@ -67,7 +67,7 @@ async fn list(
             "role": user.role,
             "disabled": !user.may_log_in(),
             "storage": {"used": account.usage.used(), "limit": account.limit, "percent": account.percent()},
-            "on_air": server.tenancy.on_air(&operator.0, &user.tenant),
+            "on_air": server.tenancy.on_air(&operator.0, &user.tenant).await?,
             "last_seen": seen.map(|seen| page.moment(seen)),
         }));
     }
@@ -192,7 +192,7 @@ async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: U
             "is_shared": members.len() > 1,
             "created": page.moment(user.created_at),
             "last_seen": seen.map(|seen| page.moment(seen)),
-            "on_air": server.tenancy.on_air(operator, &user.tenant),
+            "on_air": server.tenancy.on_air(operator, &user.tenant).await?,
             "videos": videos,
             "streams": streams,
             "schedules": schedules,
@@ -204,6 +204,7 @@ async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: U
             "plan": account.usage.plan.code(),
             "quota": typed_quota(account.usage.own_limit),
             "disabled": user.disabled,
+            "stop_streams": false,
         },
         "errors": {},
     }))
@@ -228,11 +229,11 @@ async fn answer(
     operator: &OperatorScope,
     server: &Server,
     name: UserName,
-    done: Result<&'static str>,
+    done: Result<Message>,
     typed: Option<Value>,
 ) -> Result<HttpResponse> {
     match done {
-        Ok(told) => Ok(page.see_other(&format!("/admin/users/{name}"), "ok", Some(Message::new(told)))),
+        Ok(told) => Ok(page.see_other(&format!("/admin/users/{name}"), "ok", Some(told))),
         Err(error @ (Error::NotFound | Error::Malformed(_))) => Err(error),
         Err(error) => {
             let mut context = context(&page, operator, server, name).await?;
@@ -252,6 +253,7 @@ struct Change {
     #[serde(default)]
     quota: String,
     disabled: Option<String>,
+    stop_streams: Option<String>,
 }
 
 async fn change(
@@ -262,18 +264,26 @@ async fn change(
     form: Form<Change>,
 ) -> Result<HttpResponse> {
     let name = named(&name)?;
-    let Change { role, plan, quota: limit, disabled } = form.value;
-    let typed = json!({"role": role, "plan": plan, "quota": limit, "disabled": disabled.is_some()});
+    let Change { role, plan, quota: limit, disabled, stop_streams } = form.value;
+    let (disabled, stop_streams) = (disabled.is_some(), stop_streams.is_some());
+    let typed = json!({"role": role, "plan": plan, "quota": limit, "disabled": disabled, "stop_streams": stop_streams});
     let (role, plan) = (need("role", Role::parse(&role))?, need("plan", Plan::parse(&plan))?);
     let done = match quota(&limit) {
         Ok(limit) => {
-            let user = UserChange { role: Some(role), disabled: Some(disabled.is_some()), password: None };
-            let change = MemberChange { user, plan: Some(plan), storage_limit: Some(limit) };
-            server.tenancy.change(&operator.0, name.clone(), change, None).await.map(|_| "user-changed")
+            let user = UserChange { role: Some(role), disabled: Some(disabled), password: None };
+            let change = MemberChange { user, plan: Some(plan), storage_limit: Some(limit), stop_streams };
+            server.tenancy.change(&operator.0, name.clone(), change, None).await
         }
         Err(error) => Err(error),
     };
-    answer(page, &operator.0, &server, name, done, Some(typed)).await
+    let told = match done {
+        Ok(user) if disabled => match server.tenancy.on_air(&operator.0, &user.tenant).await? {
+            0 => Ok(Message::new("user-changed")),
+            count => Ok(Message::new("user-disabled-on-air").with("count", count)),
+        },
+        done => done.map(|_| Message::new("user-changed")),
+    };
+    answer(page, &operator.0, &server, name, told, Some(typed)).await
 }
 
 #[derive(Deserialize)]
@@ -292,7 +302,8 @@ async fn password(
     let name = named(&name)?;
     let change = UserChange { password: Some(form.value.password), ..UserChange::default() };
     let change = MemberChange { user: change, ..MemberChange::default() };
-    let done = server.tenancy.change(&operator.0, name.clone(), change, None).await.map(|_| "user-password-set");
+    let done = server.tenancy.change(&operator.0, name.clone(), change, None).await;
+    let done = done.map(|_| Message::new("user-password-set"));
     answer(page, &operator.0, &server, name, done, None).await
 }
 

@@ -278,6 +278,12 @@ async fn a_stream_goes_on_air_is_watched_and_comes_off() {
     let event =
         shown.until(Duration::from_secs(20), |event| event["text"]["words"].as_str().unwrap().contains("bit/s")).await;
     assert!(event["shape"] != first["shape"] && event["on_air"] == 1, "{event}");
+    // The history's row of what is on air grows while one looks.
+    let row = |figure: &str| format!("run/{}/{figure}", started["state"]["run_id"].as_str().unwrap());
+    let sent = event["text"][row("bytes")].as_str().unwrap().to_owned();
+    shown.until(Duration::from_secs(20), |event| event["text"][row("bytes")] != json!(sent)).await;
+    assert!(event["text"][row("length")].is_string() && event["text"][row("restarts")] == "0", "{event}");
+    assert!(page.get(&format!("/streams/{id}")).await.text().contains(&format!("data-live=\"{}\"", row("bytes"))));
 
     let html = page.get(&format!("/streams/{id}")).await.expect(200).text();
     assert!(html.contains("state-sending") && html.contains("/stop"), "{html}");

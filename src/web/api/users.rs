@@ -44,6 +44,8 @@ struct Shown {
     storage_used: u64,
     /// Bytes that the tenant may use.
     storage_limit: u64,
+    /// Streams of the tenant that are to be on air.
+    on_air: usize,
     /// When they last used the box.
     last_seen: Option<Moment>,
     created_by: String,
@@ -76,6 +78,7 @@ impl Shown {
             disabled: !user.may_log_in(),
             storage_used: account.as_ref().map_or(0, |account| account.usage.used()),
             storage_limit: account.as_ref().map_or(0, |account| account.limit),
+            on_air: tenancy.on_air(operator, &user.tenant).await?,
             last_seen: seen.map(Moment::from),
             created_by: user.created_by,
             created_at: user.created_at.into(),
@@ -170,11 +173,17 @@ struct Change {
     storage_limit: Option<Option<u64>>,
     /// Locks out, at once, or lets in again.
     disabled: Option<bool>,
+    /// With `disabled`: also takes the tenant's streams off air, and answers when they are. Otherwise they go on.
+    #[serde(default)]
+    stop_streams: bool,
     /// Sets a new password.
     password: Option<String>,
 }
 
 /// Change a user; their logins end if role, lock or password change
+///
+/// A user who is disabled leaves what is on air there: see `on_air` and `stop_streams`. Schedules of a tenant whose
+/// every user is disabled start nothing.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)), request_body = Change, responses(
     (status = 200, body = Shown),
     (status = 404, description = "Nobody has this name"),
@@ -188,8 +197,8 @@ async fn change(
     expected: IfMatch,
     body: Json<Change>,
 ) -> Result<HttpResponse> {
-    let Change { role, plan, storage_limit, disabled, password } = body.0;
-    let change = MemberChange { user: UserChange { role, disabled, password }, plan, storage_limit };
+    let Change { role, plan, storage_limit, disabled, stop_streams, password } = body.0;
+    let change = MemberChange { user: UserChange { role, disabled, password }, plan, storage_limit, stop_streams };
     let name = named(&name)?;
     server.tenancy.change(&operator.0, name.clone(), change, expected.0).await?;
     let (user, seen) = server.accounts.get(&operator.0, name).await?;

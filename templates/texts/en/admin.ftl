@@ -11,7 +11,17 @@ user-quota-hint = Empty: as the plan says. Videos, pictures and everything made 
 user-create = Create the user
 user-rights = Role and storage
 user-disable = Disabled
-user-disable-hint = Cannot log in; open sessions end at once. Schedules and streams go on.
+user-disable-hint = Cannot log in; open sessions end at once. Streams on air go on; schedules start nothing while everybody of this library is disabled.
+user-stop-streams = And take its streams off air
+user-stop-streams-hint = { $count ->
+    [one] One stream of this library is on air and stays there otherwise.
+   *[other] { $count } streams of this library are on air and stay there otherwise.
+  }
+user-stop-only-disabled = Streams are taken off air here only together with disabling the user. Switch on both.
+user-disabled-on-air = Saved. { $count ->
+    [one] One stream of this library stays on air.
+   *[other] { $count } streams of this library stay on air.
+  } To take them off air too, switch that on below and save again.
 user-disabled = Disabled
 user-password = New password
 user-password-effect = All sessions of this user end at once.

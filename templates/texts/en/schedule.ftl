@@ -73,6 +73,7 @@ schedule-missed-over = The server was not running at that time; { $minutes } min
 schedule-missed-late = The server was not running at that time; { $minutes } minutes later it was too late ({ $grace } minutes are allowed).
 schedule-missed-overtaken = The server was not running at that time, and a later start came up meanwhile.
 schedule-missed-busy = The stream was on air already.
+schedule-missed-locked = Everybody of this library was disabled, so nothing was started.
 schedule-saved = The schedule of { $title } is saved.
 schedule-deleted = The schedule of { $title } is deleted.
 schedule-now-paused = The schedule of { $title } is paused.

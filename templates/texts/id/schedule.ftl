@@ -69,6 +69,7 @@ schedule-missed-over = Server tidak berjalan pada waktu itu; { $minutes } menit 
 schedule-missed-late = Server tidak berjalan pada waktu itu; { $minutes } menit kemudian sudah terlambat (batasnya { $grace } menit).
 schedule-missed-overtaken = Server tidak berjalan pada waktu itu, dan sementara itu tiba tayangan berikutnya.
 schedule-missed-busy = Siaran ini sudah tayang.
+schedule-missed-locked = Semua pengguna pustaka ini nonaktif, jadi tidak ada yang dimulai.
 schedule-saved = Jadwal { $title } tersimpan.
 schedule-deleted = Jadwal { $title } dihapus.
 schedule-now-paused = Jadwal { $title } dijeda.
