@@ -169,7 +169,10 @@ impl Accounts {
     }
 
     /// Changes one's own language, zone or theme. A demo user's are not kept.
-    pub async fn prefer(&self, me: &Identity, preferences: Preferences) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where `expected` names another version of the user.
+    pub async fn prefer(&self, me: &Identity, preferences: Preferences, expected: Option<u64>) -> Result<()> {
         me.write_scope()?;
         let name = me.user.name.clone();
         if let Some(zone) = &preferences.time_zone
@@ -180,6 +183,9 @@ impl Accounts {
         self.platform
             .write(move |rows| {
                 let mut user = need_user(rows, &name)?;
+                if expected.is_some_and(|expected| expected != user.version) {
+                    return Err(Error::Stale);
+                }
                 if let Some(zone) = &preferences.time_zone {
                     user.time_zone = Some(zone.clone());
                 }

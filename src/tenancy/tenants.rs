@@ -80,6 +80,8 @@ pub struct MemberChange {
     pub storage_limit: Option<Option<u64>>,
     /// Also takes the tenant's streams off air; only for a user who is locked out by this change.
     pub stop_streams: bool,
+    /// The plan and the limit that the change was made from, where that is known.
+    pub was: Option<(Plan, Option<u64>)>,
 }
 
 /// A tenant's ledger with the limit that holds for it.
@@ -329,7 +331,8 @@ impl Tenancy {
     /// Changes a user and what their tenant may use.
     ///
     /// # Errors
-    /// As [`Accounts::change`]; [`Error::Invalid`] on `stop_streams` where it is asked for without `disabled`.
+    /// As [`Accounts::change`]; [`Error::Invalid`] on `stop_streams` where it is asked for without `disabled`;
+    /// [`Error::Stale`] also where plan and limit are others than they `was`.
     pub async fn change(
         &self,
         operator: &OperatorScope,
@@ -339,6 +342,13 @@ impl Tenancy {
     ) -> Result<User> {
         if change.stop_streams && change.user.disabled != Some(true) {
             return Err(Error::field("stop_streams", Message::new("user-stop-only-disabled")));
+        }
+        if change.was.is_some() {
+            let (user, _) = self.accounts.get(operator, name.clone()).await?;
+            let usage = self.account(operator, &user.tenant).await?.usage;
+            if change.was != Some((usage.plan, usage.own_limit)) {
+                return Err(Error::Stale);
+            }
         }
         let user = self.accounts.change(operator, name, change.user, expected).await?;
         if change.plan.is_some() || change.storage_limit.is_some() {

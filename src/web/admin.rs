@@ -14,7 +14,7 @@ use crate::library::Video;
 use crate::live::LiveStream;
 use crate::schedule::Schedule;
 use crate::store::rows::Record as _;
-use crate::tenancy::{Account, MemberChange, NewMember, Plan, Whose};
+use crate::tenancy::{Account, MemberChange, NewMember, Plan, Usage, Whose};
 use crate::text::Message;
 
 /// This room's part of the surface.
@@ -177,6 +177,23 @@ fn named(path: &str) -> Result<UserName> {
     UserName::parse(path).map_err(|_| Error::NotFound)
 }
 
+/// The version of a user and of what their tenant may use, which lies elsewhere.
+fn version_of(user: &User, usage: &Usage) -> String {
+    let limit = usage.own_limit.map(|limit| limit.to_string()).unwrap_or_default();
+    format!("{}.{}.{limit}", user.version, usage.plan.code())
+}
+
+/// What [`version_of`] wrote. What is none of ours is a version that does not match.
+fn version_from(shown: &str) -> (Option<u64>, Option<(Plan, Option<u64>)>) {
+    let read = || {
+        let mut parts = shown.splitn(3, '.');
+        let (version, plan, limit) = (parts.next()?.parse().ok()?, Plan::parse(parts.next()?)?, parts.next()?);
+        let limit = if limit.is_empty() { None } else { Some(limit.parse().ok()?) };
+        Some((version, (plan, limit)))
+    };
+    read().map_or((Some(u64::MAX), None), |(version, was)| (Some(version), Some(was)))
+}
+
 async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: UserName) -> Result<Value> {
     let (user, seen) = server.accounts.get(operator, name).await?;
     let account = account(server, operator, &user).await?;
@@ -200,6 +217,7 @@ async fn context(page: &Page, operator: &OperatorScope, server: &Server, name: U
         "usage": usage(&account),
         "plans": plans(),
         "form": {
+            "version": version_of(&user, &account.usage),
             "role": user.role,
             "plan": account.usage.plan.code(),
             "quota": typed_quota(account.usage.own_limit),
@@ -237,7 +255,11 @@ async fn answer(
         Err(error @ (Error::NotFound | Error::Malformed(_))) => Err(error),
         Err(error) => {
             let mut context = context(&page, operator, server, name).await?;
-            if let Some(typed) = typed {
+            if let Some(mut typed) = typed {
+                // Who is told of another's change may save over it.
+                if matches!(error, Error::Stale) {
+                    typed["version"] = context["form"]["version"].take();
+                }
                 context["form"] = typed;
             }
             page.refuse_filled("users", "admin/user.html", context, error).await
@@ -264,15 +286,20 @@ async fn change(
     form: Form<Change>,
 ) -> Result<HttpResponse> {
     let name = named(&name)?;
+    let (expected, was) = form.version.as_deref().map_or((None, None), version_from);
+    let typed_version = form.version;
     let Change { role, plan, quota: limit, disabled, stop_streams } = form.value;
     let (disabled, stop_streams) = (disabled.is_some(), stop_streams.is_some());
-    let typed = json!({"role": role, "plan": plan, "quota": limit, "disabled": disabled, "stop_streams": stop_streams});
+    let typed = json!({
+        "version": typed_version, "role": role, "plan": plan, "quota": limit, "disabled": disabled,
+        "stop_streams": stop_streams,
+    });
     let (role, plan) = (need("role", Role::parse(&role))?, need("plan", Plan::parse(&plan))?);
     let done = match quota(&limit) {
         Ok(limit) => {
             let user = UserChange { role: Some(role), disabled: Some(disabled), password: None };
-            let change = MemberChange { user, plan: Some(plan), storage_limit: Some(limit), stop_streams };
-            server.tenancy.change(&operator.0, name.clone(), change, None).await
+            let change = MemberChange { user, plan: Some(plan), storage_limit: Some(limit), stop_streams, was };
+            server.tenancy.change(&operator.0, name.clone(), change, expected).await
         }
         Err(error) => Err(error),
     };

@@ -111,12 +111,14 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
     Ok(body.freeze())
 }
 
-/// A posted form, parsed into a type that refuses unknown fields. `csrf` and `back` are the door's own.
+/// A posted form, parsed into a type that refuses unknown fields. `csrf`, `back` and `version` are the door's own.
 pub struct Form<T> {
     /// The parsed form.
     pub value: T,
     /// Where to return to after the act: a path of ours, never another site.
     pub back: Option<String>,
+    /// Of what the form was filled with; absent where nothing was there, or somebody sends forms by hand.
+    pub version: Option<String>,
     /// All fields as they were typed, to fill the form again.
     pub typed: Vec<(String, String)>,
 }
@@ -154,18 +156,26 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
 impl<T: DeserializeOwned> Form<T> {
     fn parse(body: &[u8]) -> Result<Form<T>> {
         let mut typed = Vec::new();
-        let mut back = None;
+        let (mut back, mut version) = (None, None);
         for (name, value) in url::form_urlencoded::parse(body) {
             match name.as_ref() {
                 "csrf" => {}
                 "back" => back = own_path(&value),
+                "version" => version = Some(value.into_owned()),
                 _ => typed.push((name.into_owned(), value.into_owned())),
             }
         }
         let clean = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&typed).finish();
         let value = serde_html_form::from_str(&clean)
             .map_err(|cause| Error::Malformed(Message::new("error-form").with("cause", cause.to_string())))?;
-        Ok(Form { value, back, typed })
+        // A form that is refused keeps the version that it was filled with.
+        typed.extend(version.iter().map(|version| ("version".to_owned(), version.clone())));
+        Ok(Form { value, back, version, typed })
+    }
+
+    /// The version of the row that the form was filled with. What is none of ours is one that does not match.
+    pub fn row_version(&self) -> Option<u64> {
+        self.version.as_deref().map(|version| version.parse().unwrap_or(u64::MAX))
     }
 }
 

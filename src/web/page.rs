@@ -112,6 +112,7 @@ pub struct Page {
     zone_name: String,
     path: String,
     posted: bool,
+    stale: bool,
     flash: Vec<(String, String)>,
     flash_shown: bool,
 }
@@ -173,6 +174,7 @@ impl Page {
             zone_name,
             path,
             posted,
+            stale: false,
         })
     }
 
@@ -241,7 +243,8 @@ impl Page {
         }
     }
 
-    /// Answers a refused form with the form as it was typed, and what is wrong beside each field.
+    /// Answers a refused form with the form as it was typed, and what is wrong beside each field. Where somebody else
+    /// was faster, `context` holds the form's new version, with which it may be sent again.
     pub async fn refuse(
         self,
         active: &str,
@@ -250,7 +253,14 @@ impl Page {
         typed: &[(String, String)],
         error: Error,
     ) -> Result<HttpResponse> {
+        let filled = context["form"].get("version").cloned();
         context["form"] = typed_map(typed);
+        // Who is told of another's change may save over it.
+        if let Some(version) = filled
+            && (matches!(error, Error::Stale) || context["form"].get("version").is_none())
+        {
+            context["form"]["version"] = version;
+        }
         self.refuse_filled(active, template, context, error).await
     }
 
@@ -270,9 +280,17 @@ impl Page {
         };
         let errors: serde_json::Map<_, _> =
             fields.iter().map(|field| (field.field.clone(), json!(self.text(&field.message)))).collect();
-        self.flash.push(("bad".into(), self.text(&error.message())));
         context["errors"] = errors.into();
-        let status = actix_web::ResponseError::status_code(&error);
+        let status = match error {
+            Error::Stale => {
+                self.stale = true;
+                StatusCode::CONFLICT
+            }
+            _ => {
+                self.flash.push(("bad".into(), self.text(&error.message())));
+                actix_web::ResponseError::status_code(&error)
+            }
+        };
         let mut response = HttpResponse::build(status);
         if let Error::TooMany { retry_after } = &error {
             response.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
@@ -332,6 +350,7 @@ impl Page {
         Ok(json!({
             "path": self.path,
             "posted": self.posted,
+            "stale": self.stale,
             "active": active,
             "csrf": self.identity.as_ref().map(|identity| identity.csrf.as_str()).unwrap_or_default(),
             "locale": self.locale.code(),

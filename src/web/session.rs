@@ -159,7 +159,7 @@ async fn prefer(page: Page, form: Form<Preference>) -> Result<HttpResponse> {
         add_cookie(&mut response, &page.preference("locale", locale.code(), Duration::days(365)))?;
     }
     if let Some(me) = page.identity().filter(|me| me.write_scope().is_ok()) {
-        page.server().accounts.prefer(me, preferences).await?;
+        page.server().accounts.prefer(me, preferences, None).await?;
     }
     Ok(response)
 }

@@ -96,6 +96,7 @@ async fn context(page: &Page, me: &Identity, server: &Server, library: &Library)
     let zones: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
     Ok(json!({
         "form": {
+            "version": me.user.version.to_string(),
             "time_zone": page.zone_name(),
             "locale": page.locale().code(),
             "theme": me.user.theme.map_or("auto", Theme::code),
@@ -128,6 +129,7 @@ async fn profile(
     library: Library,
     form: Form<Profile>,
 ) -> Result<HttpResponse> {
+    let expected = form.row_version();
     let Profile { time_zone, locale, theme } = form.value;
     let change = match Locale::parse(&locale) {
         None => Err(Error::field("locale", Message::new("locale-unknown"))),
@@ -138,7 +140,7 @@ async fn profile(
         }),
     };
     let outcome = match change {
-        Ok(change) => server.accounts.prefer(&me, change).await,
+        Ok(change) => server.accounts.prefer(&me, change, expected).await,
         Err(error) => Err(error),
     };
     match outcome {

@@ -35,22 +35,25 @@ struct Card {
     height: u32,
     created: Moment,
     used_by: u64,
+    version: String,
 }
 
 /// The gallery's context.
 async fn context(page: &Page, library: &Library, wanted: &Wanted, errors: Vec<String>) -> Result<serde_json::Value> {
     let ask = wanted.ask();
-    let (mut found, uses, usage) = library
+    let (mut found, more, usage) = library
         .rows()
         .read(move |rows| {
             let found = page_of_thumbnails(rows, &ask, ThumbnailFilter::Gallery)?;
-            let uses = found.items.iter().map(|(id, _)| used_by(rows, *id)).collect::<Result<Vec<u64>>>()?;
-            Ok((found, uses, tenancy::usage(rows)?))
+            let more =
+                found.items.iter().map(|(id, _)| Ok((used_by(rows, *id)?, rows.need::<Thumbnail>(*id)?.version)));
+            let more: Vec<(u64, u64)> = more.collect::<Result<_>>()?;
+            Ok((found, more, tenancy::usage(rows)?))
         })
         .await?;
-    let cards = std::mem::take(&mut found.items).into_iter().zip(uses);
+    let cards = std::mem::take(&mut found.items).into_iter().zip(more);
     let items: Vec<Card> = cards
-        .map(|((id, card), used_by)| Card {
+        .map(|((id, card), (used_by, version))| Card {
             id,
             title: card.title,
             size: card.size,
@@ -58,6 +61,7 @@ async fn context(page: &Page, library: &Library, wanted: &Wanted, errors: Vec<St
             height: card.height,
             created: page.moment(created(id)),
             used_by,
+            version: version.to_string(),
         })
         .collect();
     Ok(json!({
@@ -102,13 +106,19 @@ struct Title {
 }
 
 async fn rename(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Title>) -> Result<HttpResponse> {
-    match editor.rename_thumbnail(*id, None, &form.value.title).await {
+    match editor.rename_thumbnail(*id, form.row_version(), &form.value.title).await {
         Ok(_) => {
             let back = form.back.as_deref().unwrap_or("/thumbnails");
             Ok(page.see_other(back, "ok", Some(Message::new("library-saved"))))
         }
         Err(error) => {
-            let mut context = context(&page, &editor, &Wanted::default().settled(), Vec::new()).await?;
+            // The list as it was, so that the form is on it.
+            let asked = form.back.as_deref().and_then(|back| back.split_once('?'));
+            let wanted =
+                asked.and_then(|(_, query)| serde_html_form::from_str::<Wanted>(query).ok()).unwrap_or_default();
+            let mut context = context(&page, &editor, &wanted.settled(), Vec::new()).await?;
+            let version = editor.thumbnail(*id).await?.version;
+            context["form"] = json!({"version": version.to_string()});
             context["renamed"] = json!(*id);
             page.refuse("thumbnails", "thumbnail/list.html", context, &form.typed, error).await
         }

@@ -328,6 +328,7 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         })
         .collect();
     let form = json!({
+        "version": row.version.to_string(),
         "title": row.value.title,
         "description": row.value.description,
         "tags": row.value.tags.join(", "),
@@ -351,6 +352,7 @@ struct Edit {
 }
 
 async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Edit>) -> Result<HttpResponse> {
+    let expected = form.row_version();
     let Edit { title, description, tags } = form.value;
     let change = VideoChange {
         title: Some(title),
@@ -358,7 +360,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Edit
         tags: Some(tags.split(',').map(str::to_owned).collect()),
         thumbnail_id: None,
     };
-    match editor.change_video(*id, None, change).await {
+    match editor.change_video(*id, expected, change).await {
         Ok(_) => Ok(page.see_other(&format!("/videos/{id}"), "ok", Some(Message::new("library-saved")))),
         Err(error) => {
             let (_, context) = context(&page, &editor, *id).await?;

@@ -43,6 +43,8 @@
   document.addEventListener('submit', event => {
     const form = event.target;
     if (!('themeSwitch' in form.dataset) || !event.submitter) return;
+    // The settings show the choice in their own form: they are loaded anew.
+    if (document.querySelector('form[action="/settings/profile"]')) return;
     event.preventDefault();
     root.setAttribute('data-bs-theme', event.submitter.value);
     const body = new URLSearchParams(new FormData(form, event.submitter));

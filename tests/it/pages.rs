@@ -286,3 +286,105 @@ async fn a_file_whose_name_is_no_utf_8_is_taken_under_a_cleaned_one() {
     page.send(page.request(Method::POST, "/videos").multipart(form)).await.expect(303);
     assert_eq!(api.get("/api/v1/videos?limit=1").await.json()["items"][0]["original_name"], "café & \"co\".mp4");
 }
+
+/// The version that the form of a page was filled with.
+fn version(page: &str, action: &str) -> String {
+    let form =
+        page.split_once(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("no form to {action}: {page}"));
+    let form = form.1.split_once("</form>").unwrap().0;
+    let given = form.split_once("name=\"version\" value=\"").unwrap_or_else(|| panic!("no version: {form}")).1;
+    given.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn nobody_overwrites_what_they_have_not_seen() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let (one, api) = (server.login("admin", ADMIN).await, server.api("admin", ADMIN).await);
+    let video = streams::video(&api, 4).await;
+    let thumbnail = api.post(&format!("/api/v1/videos/{video}/frame"), &json!({"seconds": 1})).await.expect(201).json();
+    let thumbnail = thumbnail["id"].as_str().unwrap().to_owned();
+    let target = json!([{"platform": "youtube", "key": "abcd-efgh-ijkl"}]);
+    let stream = json!({"title": "Rain", "videos": [video], "targets": target});
+    let stream = api.post("/api/v1/streams", &stream).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let schedule = json!({"stream_id": stream, "starts_at": "2099-01-01T10:00", "duration": 60});
+    let schedule = api.post("/api/v1/schedules", &schedule).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    type Fields<'f> = Vec<(&'f str, &'f str)>;
+    let forms: Vec<(String, String, Fields<'_>, (&str, &str))> = vec![
+        (
+            format!("/streams/{stream}/edit"),
+            format!("/streams/{stream}"),
+            vec![("title", "Mine"), ("videos", &video), ("order", "listed"), ("target1_platform", "youtube")],
+            ("title", "Theirs"),
+        ),
+        (
+            format!("/schedules/{schedule}/edit"),
+            format!("/schedules/{schedule}"),
+            vec![
+                ("stream_id", &stream),
+                ("starts_at", "2098-02-02T11:11"),
+                ("time_zone", "Asia/Jakarta"),
+                ("repeat", "once"),
+                ("end", "none"),
+            ],
+            ("starts_at", "2097-03-03T12:12"),
+        ),
+        (
+            format!("/videos/{video}"),
+            format!("/videos/{video}"),
+            vec![("title", "Mine"), ("description", "typed notes"), ("tags", "")],
+            ("title", "Theirs"),
+        ),
+        ("/thumbnails".into(), format!("/thumbnails/{thumbnail}"), vec![("title", "Mine")], ("title", "Theirs")),
+        (
+            "/admin/users/al".into(),
+            "/admin/users/al".into(),
+            vec![("role", "user"), ("plan", "free"), ("quota", "7.5")],
+            ("quota", "3.25"),
+        ),
+        (
+            "/settings".into(),
+            "/settings/profile".into(),
+            vec![("time_zone", "Asia/Makassar"), ("locale", "en"), ("theme", "dark")],
+            ("time_zone", "Asia/Jayapura"),
+        ),
+    ];
+    for (page, action, mine, theirs) in forms {
+        let before = version(&one.get(&page).await.expect(200).text(), &action);
+        let with = |version: &str, change: Option<(&'static str, &'static str)>| {
+            let mut fields: Vec<(String, String)> = vec![("csrf".into(), one.csrf.clone())];
+            fields.push(("version".into(), version.to_owned()));
+            for (name, value) in &mine {
+                let value = change.filter(|(changed, _)| changed == name).map_or(*value, |(_, value)| value);
+                fields.push((name.to_string(), value.to_owned()));
+            }
+            one.request(Method::POST, &action).form(&fields)
+        };
+        one.send(with(&before, Some(theirs))).await.expect(303);
+        // The first look shows the note that it was saved.
+        one.get(&page).await.expect(200);
+        let after = one.get(&page).await.expect(200).text();
+        assert!(after.contains(theirs.1), "{action}: {after}");
+
+        let refused = one.send(with(&before, None)).await.expect(409).text();
+        assert!(refused.contains("changed meanwhile"), "{action}: {refused}");
+        assert!(refused.contains(&format!("<a href=\"{page}\">Load it")), "{action}: {refused}");
+        let typed = mine.iter().find(|(name, _)| *name == theirs.0).unwrap().1;
+        assert!(refused.contains(&format!("value=\"{typed}\"")), "{action}: what was typed is gone: {refused}");
+        assert_eq!(one.get(&page).await.text().matches(theirs.1).count(), after.matches(theirs.1).count(), "{action}");
+        for odd in ["", "-1", "no version", "99.premium.x"] {
+            one.send(with(odd, None)).await.expect(409);
+        }
+
+        // Whoever was told may put theirs over it.
+        one.send(with(&version(&refused, &action), None)).await.expect(303);
+        let last = one.get(&page).await.text();
+        assert!(last.contains(typed), "{action}: {last}");
+        // What does not make sense keeps the version that it was filled with.
+        if mine[0].0 == "title" {
+            let current = version(&last, &action);
+            let wrong = one.send(with(&current, Some(("title", "")))).await.expect(422).text();
+            assert_eq!(version(&wrong, &action), current);
+        }
+    }
+}

@@ -158,7 +158,7 @@ struct ChangeMe {
 ))]
 async fn change_me(server: web::Data<Server>, me: Identity, body: Json<ChangeMe>) -> Result<HttpResponse> {
     let ChangeMe { time_zone, locale } = body.0;
-    server.accounts.prefer(&me, Preferences { time_zone, locale, theme: None }).await?;
+    server.accounts.prefer(&me, Preferences { time_zone, locale, theme: None }, None).await?;
     Ok(no_content())
 }
 

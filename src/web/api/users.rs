@@ -198,7 +198,8 @@ async fn change(
     body: Json<Change>,
 ) -> Result<HttpResponse> {
     let Change { role, plan, storage_limit, disabled, stop_streams, password } = body.0;
-    let change = MemberChange { user: UserChange { role, disabled, password }, plan, storage_limit, stop_streams };
+    let user = UserChange { role, disabled, password };
+    let change = MemberChange { user, plan, storage_limit, stop_streams, was: None };
     let name = named(&name)?;
     server.tenancy.change(&operator.0, name.clone(), change, expected.0).await?;
     let (user, seen) = server.accounts.get(&operator.0, name).await?;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, FieldError, Result};
 use crate::schedule::{Schedule, ScheduleChange, ScheduleInput, StopTime, Until};
+use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::words::Repeat;
 
@@ -146,7 +147,13 @@ fn local(at: DateTime) -> String {
 }
 
 /// The form of a schedule as it is stored.
-pub(super) fn filled(schedule: &Schedule) -> Value {
+pub(super) fn filled(row: &Row<Schedule>) -> Value {
+    let mut form = shown(&row.value);
+    form["version"] = json!(row.version.to_string());
+    form
+}
+
+fn shown(schedule: &Schedule) -> Value {
     let (repeat, last_day) = Repeat::of(schedule);
     let (mut end, mut duration, mut stop_at) = ("none", String::new(), String::new());
     match schedule.until {
@@ -209,14 +216,14 @@ mod tests {
         assert_eq!(input.rule.as_deref(), Some("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;UNTIL=20251231"));
         assert_eq!((input.duration, input.stop_at), (Some(5400), None));
         let schedule = input.check().unwrap();
-        let shown = filled(&schedule);
-        assert_eq!(shown["starts_at"], "2025-11-04T19:00");
-        assert_eq!((&shown["repeat"], &shown["until"]), (&json!("weekdays"), &json!("2025-12-31")));
-        assert_eq!((&shown["end"], &shown["duration"]), (&json!("duration"), &json!("90")));
+        let form = shown(&schedule);
+        assert_eq!(form["starts_at"], "2025-11-04T19:00");
+        assert_eq!((&form["repeat"], &form["until"]), (&json!("weekdays"), &json!("2025-12-31")));
+        assert_eq!((&form["end"], &form["duration"]), (&json!("duration"), &json!("90")));
         let form = read(&format!("{STREAM}&starts_at=2025-11-04T19:00&end=stop_at&stop_at=01:30&until=x"));
         let input = form.parse(None).unwrap();
         assert_eq!(input.rule, None);
-        assert_eq!(filled(&input.check().unwrap())["stop_at"], "01:30");
+        assert_eq!(shown(&input.check().unwrap())["stop_at"], "01:30");
     }
 
     #[test]

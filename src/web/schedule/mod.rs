@@ -159,7 +159,7 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
         "stream_options": stream_options(library).await?,
         "zones": zones(page),
         "preview": preview,
-        "form": {},
+        "form": view.map_or_else(|| json!({}), |view| json!({"version": view.row.version.to_string()})),
         "errors": {},
     }))
 }
@@ -171,10 +171,15 @@ struct Chosen {
 }
 
 async fn new(page: Page, library: Library, chosen: Query<Chosen>) -> Result<HttpResponse> {
-    let form = form::empty(Uuid::parse_str(&chosen.0.stream).ok(), page.zone_name());
+    let chosen = Uuid::parse_str(&chosen.0.stream).ok();
     let preview = preview_of(&page, &library, &ScheduleForm::default(), None).await?;
     let mut context = context(&page, &library, None, preview).await?;
-    context["form"] = form;
+    // Where there is only one, there is nothing to choose.
+    let only = match context["stream_options"].as_array().map(Vec::as_slice) {
+        Some([only]) => only["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()),
+        _ => None,
+    };
+    context["form"] = form::empty(chosen.or(only), page.zone_name());
     page.render("schedule", "schedule/form.html", context).await
 }
 
@@ -201,7 +206,7 @@ async fn edit(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     let input = Ok(ScheduleInput::from(&view.row.value));
     let preview = previewed(&page, &library, input, Some(*id)).await?;
     let mut context = context(&page, &library, Some(&view), preview).await?;
-    context["form"] = form::filled(&view.row.value);
+    context["form"] = form::filled(&view.row);
     page.render("schedule", "schedule/form.html", context).await
 }
 
@@ -209,7 +214,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Sche
     let view = editor.schedule(*id).await?;
     let made = match form.value.parse(Some(&view.row.value)) {
         Ok(input) => {
-            let changed = editor.change_schedule(*id, None, form::change_of(input)).await;
+            let changed = editor.change_schedule(*id, form.row_version(), form::change_of(input)).await;
             changed.map_err(|refused| form.value.beside_fields(refused))
         }
         Err(refused) => Err(refused),
@@ -220,6 +225,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Sche
             Ok(page.see_other(path, "ok", Some(Message::new("schedule-saved").with("title", view.stream_title))))
         }
         Err(refused) => {
+            let view = editor.schedule(*id).await?;
             let preview = preview_of(&page, &editor, &form.value, Some(&view)).await?;
             let context = context(&page, &editor, Some(&view), preview).await?;
             page.refuse("schedule", "schedule/form.html", context, &form.typed, refused).await

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::error::{Error, FieldError, Result};
 use crate::live::stream::{LiveStream, MOST_TARGETS, NewStream, PlayOrder, StreamChange, Target, TargetInput};
 use crate::live::target::Platform;
+use crate::store::rows::Row;
 use crate::text::Message;
 
 /// As the browser sends it. Everything is optional to the reader, so that what is missing is said beside its field.
@@ -153,8 +154,10 @@ pub(crate) fn order_code(order: PlayOrder) -> &'static str {
 }
 
 /// The form of a stream as it is stored.
-pub(super) fn filled(stream: &LiveStream) -> Value {
+pub(super) fn filled(row: &Row<LiveStream>) -> Value {
+    let stream = &row.value;
     let mut form = json!({
+        "version": row.version.to_string(),
         "title": stream.title,
         "order": order_code(stream.order),
         "loop": stream.repeat,

@@ -108,9 +108,11 @@ async fn context(library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) 
     for (id, card) in cards.items {
         options.push(json!({"id": id, "title": card.title, "duration": card.duration, "ready": card.ready}));
     }
+    let mut form = json!({});
     let (mut stream, mut keys, mut used_by) = (Value::Null, Vec::new(), json!({"schedules": 0, "runs": 0}));
     if let Some(StreamView { row, state }) = view {
         let id = row.id();
+        form["version"] = json!(row.version.to_string());
         stream = json!({"id": id, "title": row.value.title, "on_air": state.name.is_on_air()});
         keys = row.value.targets.iter().map(|target| target.key_masked.clone()).collect();
         let one = Place { limit: 1, ..Place::default() };
@@ -124,7 +126,7 @@ async fn context(library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) 
         "keys": keys,
         "video_options": options,
         "used_by": used_by,
-        "form": {},
+        "form": form,
         "errors": {},
     }))
 }
@@ -169,7 +171,7 @@ async fn create(page: Page, editor: Editor, form: Form<StreamForm>) -> Result<Ht
 async fn edit(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let view = library.stream(*id).await?;
     let mut context = context(&library, Some(&view), &view.row.value.videos).await?;
-    context["form"] = form::filled(&view.row.value);
+    context["form"] = form::filled(&view.row);
     page.render("streams", "stream/form.html", context).await
 }
 
@@ -177,7 +179,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Stre
     let view = editor.stream(*id).await?;
     let made = match form.value.parse(&view.row.value.targets) {
         Ok(new) => {
-            let changed = editor.change_stream(*id, None, form::change_of(new)).await;
+            let changed = editor.change_stream(*id, form.row_version(), form::change_of(new)).await;
             changed.map_err(|refused| form.value.beside_fields(refused))
         }
         Err(refused) => Err(refused),
@@ -188,6 +190,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Stre
             Ok(page.see_other(&path, "ok", Some(Message::new("stream-saved").with("title", view.row.value.title))))
         }
         Err(refused) => {
+            let view = editor.stream(*id).await?;
             let context = context(&editor, Some(&view), &form.value.video_ids()).await?;
             page.refuse("streams", "stream/form.html", context, &form.typed, refused).await
         }
