@@ -59,7 +59,8 @@ pub fn bytes(locale: Locale, number: f64) -> String {
 /// `2.5 Mbit/s`; the place after the point stays, since rates change while one looks.
 pub fn bitrate(locale: Locale, bits: f64) -> String {
     if bits >= 1e6 {
-        format!("{} Mbit/s", locale.number(bits / 1e6, 1, 1))
+        let places = usize::from(bits < 1e8);
+        format!("{} Mbit/s", locale.number(bits / 1e6, places, places))
     } else {
         format!("{} kbit/s", locale.number(bits.max(0.0) / 1e3, 0, 0))
     }
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(bytes(Locale::Id, 5.5 * 1024.0 * 1024.0 * 1024.0), "5,5 GiB");
         assert_eq!(bitrate(Locale::En, 2_480_000.0), "2.5 Mbit/s");
         assert_eq!(bitrate(Locale::Id, 2_000_000.0), "2,0 Mbit/s");
+        assert_eq!(bitrate(Locale::En, 100_000_000.0), "100 Mbit/s");
         assert_eq!(bitrate(Locale::En, 128_000.0), "128 kbit/s");
         assert_eq!(clock(42.4), "0:42");
         assert_eq!(clock(3723.0), "1:02:03");
