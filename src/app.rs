@@ -30,6 +30,7 @@ use crate::config::{CONTROL_SOCKET, Config};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::jobs::Queue;
 use crate::library::{self, Editor};
 use crate::live::Engine;
 use crate::objects::Objects;
@@ -163,7 +164,9 @@ impl App {
         let tasks = Tasks::new();
         let engine = Engine::new(&foundation, licence.clone(), &tasks);
         let planner = Planner::new(&foundation, licence.clone(), &engine);
-        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(planner.clone()));
+        let jobs = Queue::new(&foundation, licence.clone(), &tasks);
+        let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone() };
+        let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(at_work));
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
             if let Err(cause) = unfinished.reconcile(&permission).await {
@@ -214,6 +217,7 @@ impl App {
             let (engine, checking) = (engine.clone(), planner.clone());
             tasks.spawn("engine", move |end| engine.work(end));
             tasks.spawn("planner", move |end| planner.work(end));
+            tasks.spawn("jobs", move |end| jobs.work(end));
             tasks.spawn("library-check", move |end| checking.keep_checking(end));
         } else {
             planner.load().await?;
@@ -358,10 +362,19 @@ async fn first_users(
     Ok(given.is_none().then_some(password))
 }
 
-impl TenantStreams for Planner {
+/// Everything that a tenant may have at work.
+struct AtWork {
+    planner: Planner,
+    jobs: Queue,
+}
+
+impl TenantStreams for AtWork {
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
-        let planner = self.clone();
-        Box::pin(async move { planner.end_tenant(&tenant).await })
+        let (planner, jobs) = (self.planner.clone(), self.jobs.clone());
+        Box::pin(async move {
+            planner.end_tenant(&tenant).await?;
+            jobs.end_tenant(&tenant).await
+        })
     }
 
     fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {

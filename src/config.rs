@@ -83,6 +83,8 @@ pub struct Limits {
     pub disk_floor_mib: u64,
     /// Uploads of one tenant at the same time.
     pub uploads_per_tenant: usize,
+    /// Jobs that are done at the same time, of all tenants.
+    pub jobs: std::num::NonZeroUsize,
     /// Requests a minute from one address (pages and API together).
     pub requests_per_minute: u32,
     /// Open connections of one address.
@@ -128,6 +130,7 @@ impl Default for Limits {
             upload_mib: 64 * 1024,
             disk_floor_mib: 512,
             uploads_per_tenant: 64,
+            jobs: std::num::NonZeroUsize::MIN,
             requests_per_minute: 1200,
             connections_per_address: std::num::NonZeroUsize::new(256).unwrap_or(std::num::NonZeroUsize::MIN),
             writes_per_minute: std::num::NonZeroU32::new(300).unwrap_or(std::num::NonZeroU32::MIN),
@@ -156,6 +159,7 @@ const SETTINGS: &[&str] = &[
     "limits.upload_mib",
     "limits.disk_floor_mib",
     "limits.uploads_per_tenant",
+    "limits.jobs",
     "limits.requests_per_minute",
     "limits.connections_per_address",
     "limits.writes_per_minute",

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::jobs;
 use crate::live::Board;
 use crate::media::{Launcher, Tools};
 use crate::objects::intake::Intake;
@@ -29,6 +30,7 @@ struct Shared {
     tools: Tools,
     board: Board,
     intake: Intake,
+    jobs: jobs::Board,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -37,8 +39,8 @@ impl Foundation {
     /// Puts the parts together; `boot` names this start of the server.
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
-        let (board, intake) = (Board::default(), Intake::default());
-        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, boot }) }
+        let (board, intake, jobs) = (Board::default(), Intake::default(), jobs::Board::default());
+        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, boot }) }
     }
 
     /// The settings.
@@ -89,6 +91,11 @@ impl Foundation {
     /// What is on air.
     pub fn board(&self) -> &Board {
         &self.shared.board
+    }
+
+    /// How far jobs are.
+    pub fn jobs(&self) -> &jobs::Board {
+        &self.shared.jobs
     }
 
     /// The gate for bytes from outside.

@@ -1,6 +1,6 @@
 //! Jadwalstream: keeps prerecorded video on air from one small server, with every person's library strictly apart.
 //!
-//! Dependencies point one way: `web → library, schedule, live → store, objects, vault, auth → error`.
+//! Dependencies point one way: `web → library, schedule, live, jobs → store, objects, vault, auth → error`.
 
 pub mod app;
 pub mod audit;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 pub mod foundation;
 pub mod host;
+pub mod jobs;
 pub mod library;
 pub mod live;
 pub mod media;

@@ -73,6 +73,11 @@ impl NewVideo {
     pub fn original_name(&self) -> &str {
         &self.original_name
     }
+
+    /// What ffprobe found.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
 }
 
 pub(super) fn extension(container: Container) -> Extension {

@@ -11,6 +11,7 @@ use super::videos::Video;
 use crate::auth::{SystemLicence, Tenant};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
+use crate::jobs;
 use crate::objects::{ObjectKey, ObjectKind};
 use crate::store::blocking;
 use crate::store::rows::{Reader, Record};
@@ -78,6 +79,7 @@ impl Editor {
             done.orphans = self.remove_orphans(boot).await?;
             done.reclaimed = self.foundation().ledger(self.scope()).reclaim().await?;
         }
+        self.remove_job_folders().await?;
         done.finished = self.free_leaving().await?;
         let going = self.rows().read(|rows| rows.ids_at::<Thumbnail>("going", b"")).await?;
         for id in &going {
@@ -85,6 +87,29 @@ impl Editor {
         }
         done.finished += going.len();
         Ok(done)
+    }
+
+    /// Removes the folders of jobs that are over.
+    async fn remove_job_folders(&self) -> Result<()> {
+        let bucket = self.bucket();
+        let folders = blocking(move || bucket.job_folders()).await?;
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let over = self
+            .rows()
+            .read(move |rows| {
+                let mut over = Vec::new();
+                for job in folders {
+                    if !jobs::is_open(rows, job)? {
+                        over.push(job);
+                    }
+                }
+                Ok(over)
+            })
+            .await?;
+        let (bucket, proof) = (self.bucket(), self.proof().clone());
+        blocking(move || over.iter().try_for_each(|job| bucket.remove_job_folder(&proof, *job))).await
     }
 
     async fn remove_orphans(&self, boot: Uuid) -> Result<usize> {

@@ -10,6 +10,7 @@ use super::videos::{Video, VideoState, need_video, need_video_to_change};
 use super::{Editor, Library};
 use crate::audit;
 use crate::error::{Error, Result};
+use crate::jobs;
 use crate::store::blocking;
 use crate::store::rows::{Reader, Row, Writer};
 use crate::tenancy::{self, Kind};
@@ -87,6 +88,7 @@ impl Editor {
                 let frame = frame.map(|frame| drop_frame(rows, frame, id)).transpose()?.flatten();
                 // Read again: without its frame, its index rows are others.
                 let old = need_video_to_change(rows, id, None)?;
+                jobs::cancel_about(rows, id)?;
                 audit::record(rows, &actor, "video.delete", format!("{id} {}", old.value.title))?;
                 rows.update(&old, Video { state, ..old.value.clone() })?;
                 Ok((state, frame))

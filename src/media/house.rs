@@ -90,8 +90,16 @@ impl Profile {
         (bits / 8.0 * 1.02) as u64 + (1 << 20)
     }
 
+    /// Seconds of work for a second of video on a small box, until it is known better.
+    pub fn usual_pace(self) -> f64 {
+        match self {
+            Profile::Hd => 0.3,
+            Profile::FullHd => 0.7,
+        }
+    }
+
     /// The most bytes that so many seconds can have.
-    pub(super) fn most_bytes(self, facts: &Facts, seconds: f64) -> u64 {
+    pub fn most_bytes(self, facts: &Facts, seconds: f64) -> u64 {
         ((self.rates(facts).most + SOUND_BITS) as f64 * seconds / 8.0 * 1.5) as u64 + (64 << 20)
     }
 }

@@ -39,6 +39,8 @@ struct Home {
 
 /// The folders that every home has.
 const ROOTS: [&str; 5] = ["data", "videos", "photos", "thumbnails", "tokens"];
+/// The locks of stream keys, below `data`; no tenant's name begins with a dot.
+const KEY_LOCKS: &str = ".keys";
 /// Work of one tenant, below `data/<tenant>/`.
 const WORK: [&str; 4] = ["uploads", "temp", "embeddings", "runs"];
 
@@ -72,9 +74,8 @@ impl Objects {
         if name.len() != 40 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Error::Internal(anyhow::anyhow!("no name of a stream key")));
         }
-        // No tenant's name begins with a dot.
-        let folder = Path::new("data/.keys");
-        Folder::make(&self.home, folder)?;
+        let folder = Path::new("data").join(KEY_LOCKS);
+        Folder::make(&self.home, &folder)?;
         Ok(self.home.path.join(folder).join(name))
     }
 
@@ -85,8 +86,9 @@ impl Objects {
             for entry in fs::read_dir(self.home.path.join(root))? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                // Beside the tenants' folders, `data` holds files of the platform.
-                if name != ".gitkeep" && (root != "data" || entry.file_type()?.is_dir()) {
+                // Beside the tenants' folders, `data` holds what is the platform's.
+                let is_ours = root == "data" && (name == KEY_LOCKS || !entry.file_type()?.is_dir());
+                if name != ".gitkeep" && !is_ours {
                     found.push((name, Path::new(root).join(entry.file_name())));
                 }
             }

@@ -21,9 +21,9 @@ use crate::store::{Range, SpaceStore, blocking};
 use crate::supervise::Tasks;
 use crate::text::Message;
 
-/// The streams of tenants that come and go.
+/// What tenants that come and go have at work: streams and jobs.
 pub trait Streams: Send + Sync {
-    /// Ends every stream of a tenant and everything that could begin one; resolves when no process of theirs is left.
+    /// Ends every stream and job of a tenant and everything that could begin one; resolves when no process of theirs is left.
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
     /// Takes every stream of a tenant off air, and resolves when they are; what is planned stays planned.
     fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;

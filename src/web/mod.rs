@@ -100,6 +100,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::streams::ROUTES,
     api::schedules::ROUTES,
     api::runs::ROUTES,
+    api::jobs::ROUTES,
     api::status::ROUTES,
     video::ROUTES,
     thumbnail::ROUTES,

@@ -438,7 +438,7 @@ async fn delete(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Dele
 }
 
 async fn content(library: Library, id: web::Path<Uuid>, request: HttpRequest) -> Result<HttpResponse> {
-    serve::object(&request, library.open_video(*id).await?, Shown::Inline)
+    serve::object(&request, library.open_video(*id).await?, Shown::Changing)
 }
 
 async fn download(library: Library, id: web::Path<Uuid>, request: HttpRequest) -> Result<HttpResponse> {

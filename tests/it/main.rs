@@ -9,6 +9,7 @@ mod cli;
 mod dashboard;
 mod defences;
 mod html;
+mod jobs;
 mod keeper;
 mod library;
 mod live;

@@ -22,6 +22,7 @@ enum Of {
     Stream,
     Schedule,
     Run,
+    Job,
     Session,
     User,
     Tenant,
@@ -179,6 +180,10 @@ const CASES: &[Case] = &[
     ("DELETE", "/api/v1/schedules/{id}", Schedule, Nothing),
     ("POST", "/api/v1/schedules/{id}/run-now", Schedule, Json("{}")),
     ("GET", "/api/v1/schedules/{id}/occurrences", Schedule, Nothing),
+    ("GET", "/api/v1/jobs", None, Nothing),
+    ("GET", "/api/v1/jobs/{id}", Job, Nothing),
+    ("POST", "/api/v1/jobs/{id}/cancel", Job, Nothing),
+    ("POST", "/api/v1/videos/{id}/optimise", Video, Json(r#"{"profile":"720p30"}"#)),
     ("GET", "/api/v1/runs", None, Nothing),
     ("GET", "/api/v1/runs/{id}", Run, Nothing),
 ];
@@ -233,6 +238,10 @@ async fn world() -> World {
             al.post(&format!("/api/v1/streams/{stream}/stop"), &json!({})).await;
         }
     }
+    let wanted = json!({"profile": "720p30"});
+    let job = al.post(&format!("/api/v1/videos/{video}/optimise"), &wanted).await.expect(202).json();
+    let job = job["id"].as_str().unwrap().to_owned();
+    crate::jobs::ended(&al, &job).await;
     let run = runs[0]["id"].as_str().unwrap().to_owned();
     let sessions = al.get("/api/v1/auth/sessions").await.json();
     let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
@@ -242,6 +251,7 @@ async fn world() -> World {
         ("STREAM", stream),
         ("SCHEDULE", schedule),
         ("RUN", run),
+        ("JOB", job),
         ("SESSION", session),
     ]);
     let text = |route: &Value, field: &str| route[field].as_str().unwrap().to_owned();
@@ -286,6 +296,7 @@ impl World {
             Stream => ("{id}", id("STREAM")),
             Schedule => ("{id}", id("SCHEDULE")),
             Run => ("{id}", id("RUN")),
+            Job => ("{id}", id("JOB")),
             Session => ("{id}", id("SESSION")),
             User => ("{name}", if made_up { "nobody" } else { "al" }.to_owned()),
             Tenant => ("{tenant}", if made_up { "nobody" } else { "al" }.to_owned()),
@@ -347,7 +358,7 @@ impl World {
     /// All that `al` has, as the API tells it.
     async fn data(&self, al: &Client) -> Value {
         let mut data = serde_json::Map::new();
-        for list in ["videos", "thumbnails", "streams", "schedules", "runs", "usage", "auth/me"] {
+        for list in ["videos", "thumbnails", "streams", "schedules", "runs", "jobs", "usage", "auth/me"] {
             data.insert(list.to_owned(), al.get(&format!("/api/v1/{list}")).await.expect(200).json());
         }
         data.into()
@@ -493,6 +504,8 @@ async fn what_is_refused_to_others_is_done_for_its_owner() {
         let gone = ends(path) || method == "DELETE";
         let clashes =
             path.contains("start") || path.contains("run-now") || path.contains("password") || access == "operator";
+        // Twice optimised at once, and what is over cannot be cancelled.
+        let clashes = clashes || path.contains("optimise") || path.contains("cancel");
         match answer.status {
             200..=204 | 303 => {}
             // Deleted by the page before its twin of the API, or the other way round.

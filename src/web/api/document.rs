@@ -33,6 +33,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::streams::Document::openapi,
     super::schedules::Document::openapi,
     super::runs::Document::openapi,
+    super::jobs::Document::openapi,
     super::status::Document::openapi,
     super::thumbnails::Document::openapi,
     super::videos::Document::openapi,

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod auth;
 mod document;
+pub mod jobs;
 pub mod runs;
 pub mod schedules;
 pub mod status;
@@ -232,6 +233,11 @@ pub fn created(location: &str, body: &impl Serialize, version: Option<u64>) -> H
         response.insert_header(etag(version));
     }
     response.json(body)
+}
+
+/// 202 with the address of what was begun.
+pub fn accepted(location: &str, body: &impl Serialize, version: u64) -> HttpResponse {
+    HttpResponse::Accepted().insert_header((header::LOCATION, location)).insert_header(etag(version)).json(body)
 }
 
 /// 204.

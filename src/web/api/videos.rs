@@ -327,7 +327,7 @@ async fn delete(editor: Editor, id: web::Path<Uuid>, expected: IfMatch, force: Q
     (status = 416, description = "There is no such part"),
 ))]
 async fn content(library: Library, id: web::Path<Uuid>, request: HttpRequest) -> Result<HttpResponse> {
-    serve::object(&request, library.open_video(*id).await?, Shown::Inline)
+    serve::object(&request, library.open_video(*id).await?, Shown::Changing)
 }
 
 /// A video's picture

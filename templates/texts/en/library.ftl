@@ -41,3 +41,4 @@ library-nothing-chosen = Nothing was chosen.
 library-frame-taken = The picture is taken.
 library-thumbnail-chosen = The picture is chosen.
 library-thumbnail-deleted = The thumbnail is deleted.
+library-video-changed = The video was given another file meanwhile. Look at it again before you go on.

@@ -40,3 +40,4 @@ library-nothing-chosen = Belum ada yang dipilih.
 library-frame-taken = Gambar sudah diambil.
 library-thumbnail-chosen = Gambar sudah dipilih.
 library-thumbnail-deleted = Thumbnail sudah dihapus.
+library-video-changed = Sementara itu berkas videonya sudah diganti. Periksa lagi sebelum melanjutkan.

@@ -1,0 +1,9 @@
+job-original-title = { $title } (original)
+job-many = { $most } jobs are waiting already. Wait until some are done, or cancel those you no longer want.
+job-video-busy = This video is being optimised already. Wait for its end, or cancel it first.
+job-over = This job is over; there is nothing to cancel.
+job-video-gone = The video was deleted meanwhile.
+job-failed-inside = Something went wrong on the server, not with your video. Try again; if it happens again, tell the admin.
+job-fruitless = It was begun { $count } times and never came anywhere. Export the video again as a plain MP4 (H.264, AAC) and upload that.
+job-odd-file = The video is not as long as it says, or its frames are not where it says. Export it again as a plain MP4 (H.264, AAC) and upload that.
+job-profile-expected = Choose 720p30 or 1080p30.

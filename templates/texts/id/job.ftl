@@ -1,0 +1,9 @@
+job-original-title = { $title } (asli)
+job-many = Sudah ada { $most } pekerjaan yang menunggu. Tunggu sampai sebagian selesai, atau batalkan yang tidak diperlukan lagi.
+job-video-busy = Video ini sedang dioptimalkan. Tunggu sampai selesai, atau batalkan dulu.
+job-over = Pekerjaan ini sudah berakhir; tidak ada yang bisa dibatalkan.
+job-video-gone = Videonya sudah dihapus.
+job-failed-inside = Ada yang salah di server, bukan pada video Anda. Coba lagi; kalau terulang, beri tahu admin.
+job-fruitless = Sudah dimulai { $count } kali dan tidak pernah maju. Ekspor ulang videonya sebagai MP4 biasa (H.264, AAC), lalu unggah.
+job-odd-file = Panjang video tidak sesuai dengan keterangannya, atau frame-nya tidak di tempat yang disebutkan. Ekspor ulang sebagai MP4 biasa (H.264, AAC), lalu unggah.
+job-profile-expected = Pilih 720p30 atau 1080p30.

@@ -1,0 +1,419 @@
+//! Background jobs over the real surface: videos are optimised by real ffmpeg, in the cage, in fair turns.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::clip::{clip, made};
+use crate::support::scratch;
+use crate::support::server::{Client, PASSWORD, Server};
+
+async fn uploaded(client: &Client, name: &str, path: &Path) -> Value {
+    let answer = client.upload("/api/v1/videos", &[], &[(name, path)]).await.expect(201);
+    answer.json()["items"][0].clone()
+}
+
+fn id(row: &Value) -> &str {
+    row["id"].as_str().unwrap()
+}
+
+/// Orders a video to be optimised; the job's id.
+async fn ordered(client: &Client, video: &Value, body: Value) -> String {
+    let answer = client.post(&format!("/api/v1/videos/{}/optimise", id(video)), &body).await.expect(202);
+    let job = answer.json();
+    assert_eq!(answer.header("location"), format!("/api/v1/jobs/{}", id(&job)));
+    id(&job).to_owned()
+}
+
+async fn until(client: &Client, job: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(180);
+    loop {
+        let row = client.get(&format!("/api/v1/jobs/{job}")).await.expect(200).json();
+        if fits(&row) {
+            return row;
+        }
+        assert!(Instant::now() < deadline && row["state"] != "failed", "{row}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until a job is over, however it went.
+pub async fn ended(client: &Client, job: &str) -> Value {
+    until(client, job, |row| !row["ended_at"].is_null()).await
+}
+
+async fn done(client: &Client, job: &str) -> Value {
+    let row = ended(client, job).await;
+    assert_eq!((&row["state"], &row["progress"], &row["reason"]), (&json!("done"), &json!(1.0), &Value::Null), "{row}");
+    row
+}
+
+async fn video(client: &Client, row: &Value) -> Value {
+    client.get(&format!("/api/v1/videos/{}", id(row))).await.expect(200).json()
+}
+
+/// Files below a folder of the home.
+fn files(server: &Server, folder: &str) -> Vec<PathBuf> {
+    let walk = walkdir::WalkDir::new(server.home().join(folder)).into_iter().filter_map(Result::ok);
+    walk.filter(|entry| entry.file_type().is_file()).map(|entry| entry.into_path()).collect()
+}
+
+/// The ledger says what lies on the disk, nothing is set aside, and nothing is left of the work.
+async fn books_are_right(server: &Server, client: &Client, tenant: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let said = client.get("/api/v1/usage").await.expect(200).json()["storage"].clone();
+        let bytes: u64 =
+            files(server, &format!("videos/{tenant}")).iter().map(|path| path.metadata().unwrap().len()).sum();
+        let work = [files(server, &format!("data/{tenant}/temp")), files(server, &format!("data/{tenant}/uploads"))];
+        if said["by_kind"]["uploads"] == bytes && said["reserved"] == 0 && work.concat().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{said}, {bytes} on disk, {work:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let found = server.cli(&["verify", "--deep"]).await;
+    assert_eq!(found.code, 0, "{found:?}");
+}
+
+/// The encoders that work in this server's home.
+fn encoders(server: &Server) -> Vec<i32> {
+    let home = server.home().to_string_lossy().into_owned();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains(&home) && line.contains("libx264")
+    })
+    .collect()
+}
+
+async fn no_encoder(server: &Server) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !encoders(server).is_empty() {
+        assert!(Instant::now() < deadline, "{:?} go on", encoders(server));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An ffmpeg whose encoders take `rate` seconds of video a second, or do something else instead.
+fn program(encoder: &str) -> (tempfile::TempDir, String) {
+    let folder = scratch("program");
+    let path = folder.path().join("ffmpeg");
+    let script = format!("#!/bin/sh\ncase \"$*\" in *libx264*) {encoder};; esac\nexec /usr/bin/ffmpeg \"$@\"\n");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn slow(rate: u32) -> (tempfile::TempDir, String) {
+    program(&format!("exec /usr/bin/ffmpeg -readrate {rate} \"$@\""))
+}
+
+#[tokio::test]
+async fn an_optimised_video_is_ready_under_its_own_id() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    // Eight seconds between keyframes, and silent.
+    let before = uploaded(&al, "Night rain.mp4", &clip(17, 200, false, "320x180")).await;
+    assert_eq!(before["verdict"]["ready"], false);
+    let address = format!("/api/v1/videos/{}/content", id(&before));
+    let tag = al.get(&address).await.expect(200).header("etag").to_owned();
+    let job = ordered(&al, &before, json!({"profile": "720p30"})).await;
+    let row = done(&al, &job).await;
+    assert_eq!((&row["kind"], &row["video_id"], &row["result_id"]), (&json!("optimise"), &before["id"], &before["id"]));
+    assert_eq!((&row["attempts"], &row["original_id"], &row["created_by"]), (&json!(1), &Value::Null, &json!("al")));
+    let after = video(&al, &before).await;
+    assert_eq!((&after["title"], &after["created_at"]), (&before["title"], &before["created_at"]));
+    assert_eq!((&after["verdict"]["ready"], &after["verdict"]["findings"]), (&json!(true), &json!([])), "{after}");
+    assert_eq!((&after["frame_rate"], &after["keyframe_interval"]), (&json!(30.0), &json!(2.0)));
+    assert_eq!((&after["width"], &after["height"], &after["audio_codec"]), (&json!(320), &json!(180), &json!("aac")));
+    assert!((after["duration"].as_f64().unwrap() - 17.0).abs() < 0.1, "{after}");
+    assert_eq!(after["thumbnail_id"], before["thumbnail_id"]);
+    // A browser that kept the old bytes is given the new ones.
+    let known = al.request(reqwest::Method::GET, &address).header("if-none-match", &tag);
+    assert_eq!(al.send(known).await.expect(200).body.len() as u64, after["size"].as_u64().unwrap());
+    assert_eq!(files(&server, "videos/al").len(), 1);
+    books_are_right(&server, &al, "al").await;
+    let list = al.get("/api/v1/videos").await.json();
+    assert_eq!((&list["total"], &list["items"][0]["id"]), (&json!(1), &before["id"]));
+    let acts = al.get("/api/v1/audit?limit=200").await.json().to_string();
+    assert!(acts.contains("video.optimise") && acts.contains("video.replace"), "{acts}");
+
+    al.post(&format!("/api/v1/jobs/{job}/cancel"), &json!({})).await.expect(409);
+    let again = format!("/api/v1/videos/{}/optimise", id(&before));
+    for (body, status) in [
+        (json!({"profile": "4k"}), 422),
+        (json!({"profile": "720p30", "owner": "bo"}), 400),
+        (json!({}), 400),
+        (json!({"profile": 7}), 400),
+    ] {
+        al.post(&again, &body).await.expect(status);
+    }
+    al.get("/api/v1/jobs?state=lost").await.expect(400);
+    assert_eq!(al.get("/api/v1/jobs?state=done").await.json()["items"][0]["id"], job);
+    assert_eq!(al.get("/api/v1/jobs?state=open").await.json()["total"], 0);
+    // What was made of it goes with it.
+    al.delete(&format!("/api/v1/videos/{}", id(&before))).await.expect(204);
+    assert!(files(&server, "videos/al").is_empty());
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn upright_turned_odd_and_unseekable_files_become_plain_ones() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let film = |name: &str, size: &str, rate: &str, more: &[&str]| {
+        made(name, |command| {
+            command.args(["-f", "lavfi", "-i", &format!("testsrc2=s={size}:r={rate}:d=5")]);
+            command.args(["-f", "lavfi", "-i", "sine=r=22050:d=3", "-c:v", "libx264", "-preset", "ultrafast"]);
+            command.args(["-pix_fmt", "yuv420p", "-c:a", "aac"]).args(more);
+        })
+    };
+    let lying = film("lying.mp4", "640x360", "25", &[]);
+    let turned = made("turned.mp4", |command| {
+        command.arg("-i").arg(&lying).args(["-c", "copy", "-metadata:s:v", "rotate=90"]);
+    });
+    let cases = [
+        (film("upright.mkv", "1080x1920", "24000/1001", &[]), "720p30", (720, 1280)),
+        (turned, "1080p30", (360, 640)),
+        (film("odd.ts", "322x182", "12.5", &["-g", "300"]), "1080p30", (322, 182)),
+        (film("old.avi", "1920x1080", "60", &["-c:v", "mpeg4", "-c:a", "mp2"]), "720p30", (1280, 720)),
+    ];
+    for (path, profile, (width, height)) in cases {
+        let before = uploaded(&al, path.file_name().unwrap().to_str().unwrap(), &path).await;
+        let job = ordered(&al, &before, json!({"profile": profile})).await;
+        done(&al, &job).await;
+        let after = video(&al, &before).await;
+        assert_eq!(after["verdict"]["ready"], true, "{after}");
+        assert_eq!((&after["width"], &after["height"]), (&json!(width), &json!(height)), "{after}");
+        assert_eq!((&after["frame_rate"], &after["container"]), (&json!(30.0), &json!("mp4")), "{after}");
+        assert!((after["duration"].as_f64().unwrap() - 5.0).abs() < 0.2, "{after}");
+        // Sound that ended early lasts as long as the picture.
+        let codes = after["verdict"]["findings"].to_string();
+        assert!(!codes.contains("audio") && !codes.contains("frame"), "{after}");
+    }
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn an_original_that_is_kept_is_a_video_of_its_own() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let path = clip(17, 200, false, "320x180");
+    let before = uploaded(&al, "Night rain.mp4", &path).await;
+    let job = ordered(&al, &before, json!({"profile": "1080p30", "keep_original": true})).await;
+    let row = done(&al, &job).await;
+    assert_eq!(video(&al, &before).await["verdict"]["ready"], true);
+    let original = al.get(&format!("/api/v1/videos/{}", row["original_id"].as_str().unwrap())).await.expect(200).json();
+    assert_eq!((&original["title"], &original["sha256"]), (&json!("Night rain (original)"), &before["sha256"]));
+    let bytes = al.get(&format!("/api/v1/videos/{}/content", id(&original))).await.expect(200).body;
+    assert_eq!(bytes, std::fs::read(&path).unwrap());
+    assert_eq!(al.get("/api/v1/videos").await.json()["total"], 2);
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn a_job_goes_on_after_the_server_was_killed() {
+    let (_folder, ffmpeg) = slow(25);
+    let mut server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let before = uploaded(&al, "long.mp4", &clip(130, 200, true, "320x180")).await;
+    let job = ordered(&al, &before, json!({"profile": "720p30"})).await;
+    // A part of a minute is whole, and the next one is being made.
+    until(&al, &job, |row| row["progress"].as_f64().unwrap() > 0.5).await;
+    assert!(!encoders(&server).is_empty());
+    let first = server.home().join(format!("data/al/temp/{job}/part-00000.mp4"));
+    let made_first = first.metadata().unwrap();
+    server.kill9();
+    no_encoder(&server).await;
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    let row = until(&al, &job, |row| row["attempts"] == 2).await;
+    assert!(row["progress"].as_f64().unwrap() > 0.4, "{row}");
+    let kept = first.metadata().unwrap();
+    assert_eq!((kept.ino(), kept.mtime_nsec()), (made_first.ino(), made_first.mtime_nsec()));
+    // Neither does a restart do it any harm.
+    assert_eq!(server.stop().await, 0);
+    no_encoder(&server).await;
+    server.restart().await;
+    let al = server.api("al", PASSWORD).await;
+    let row = done(&al, &job).await;
+    assert_eq!(row["attempts"], 3);
+    let after = video(&al, &before).await;
+    assert_eq!((&after["verdict"]["ready"], &after["keyframe_interval"]), (&json!(true), &json!(2.0)), "{after}");
+    assert!((after["duration"].as_f64().unwrap() - 130.0).abs() < 0.1, "{after}");
+    let path = files(&server, "videos/al").remove(0);
+    let counted = std::process::Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v", "-count_packets", "-show_entries", "stream=nb_read_packets"])
+        .args(["-of", "csv=p=0"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(counted.stdout).unwrap().trim(), "3900");
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_ends_at_once_and_leaves_everything_as_it_was() {
+    let (_folder, ffmpeg) = slow(1);
+    let server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    server.user("bo").await;
+    let (al, bo) = (server.api("al", PASSWORD).await, server.api("bo", PASSWORD).await);
+    let path = clip(17, 200, false, "320x180");
+    let (one, two) = (uploaded(&al, "one.mp4", &path).await, uploaded(&al, "two.mp4", &path).await);
+    let body = json!({"profile": "720p30"});
+    let first = ordered(&al, &one, body.clone()).await;
+    al.post(&format!("/api/v1/videos/{}/optimise", id(&one)), &body).await.expect(409);
+    let second = ordered(&al, &two, body.clone()).await;
+    until(&al, &first, |row| row["progress"].as_f64().unwrap() > 0.0).await;
+    let usage = al.get("/api/v1/usage").await.json()["storage"].clone();
+    assert!(usage["reserved"].as_u64().unwrap() > 1 << 20, "{usage}");
+    assert_eq!(al.get(&format!("/api/v1/jobs/{second}")).await.json()["state"], "queued", "one at a time");
+
+    // A neighbour sees none of it.
+    assert_eq!(bo.get("/api/v1/jobs").await.json()["total"], 0);
+    let made_up = uuid::Uuid::now_v7();
+    for path in [format!("/api/v1/jobs/{first}"), format!("/api/v1/jobs/{made_up}")] {
+        bo.get(&path).await.expect(404);
+        bo.post(&format!("{path}/cancel"), &json!({})).await.expect(404);
+    }
+    bo.post(&format!("/api/v1/videos/{}/optimise", id(&one)), &body).await.expect(404);
+
+    for job in [&second, &first] {
+        let row = al.post(&format!("/api/v1/jobs/{job}/cancel"), &json!({})).await.expect(200).json();
+        assert_eq!(row["state"], "cancelled");
+    }
+    no_encoder(&server).await;
+    books_are_right(&server, &al, "al").await;
+    assert_eq!(video(&al, &one).await["sha256"], one["sha256"]);
+    assert_eq!(al.get(&format!("/api/v1/jobs/{second}")).await.json()["attempts"], 0);
+
+    // So does the job of a video that is deleted.
+    let third = ordered(&al, &one, body).await;
+    until(&al, &third, |row| row["progress"].as_f64().unwrap() > 0.0).await;
+    al.delete(&format!("/api/v1/videos/{}", id(&one))).await.expect(204);
+    no_encoder(&server).await;
+    assert_eq!(ended(&al, &third).await["state"], "cancelled");
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn tenants_take_turns() {
+    let server = Server::start().await;
+    server.user("al").await;
+    server.user("bo").await;
+    let (al, bo) = (server.api("al", PASSWORD).await, server.api("bo", PASSWORD).await);
+    let path = clip(17, 200, false, "320x180");
+    let body = json!({"profile": "720p30"});
+    let mut als = Vec::new();
+    for number in 0..4 {
+        let video = uploaded(&al, &format!("{number}.mp4"), &path).await;
+        als.push(video);
+    }
+    let bos = uploaded(&bo, "b.mp4", &path).await;
+    let mut jobs = Vec::new();
+    for video in &als {
+        jobs.push(ordered(&al, video, body.clone()).await);
+    }
+    let bos = ordered(&bo, &bos, body).await;
+    let ended_at = |row: Value| row["ended_at"].as_str().unwrap().to_owned();
+    let mut ends = Vec::new();
+    for job in &jobs {
+        ends.push(ended_at(done(&al, job).await));
+    }
+    let bos = ended_at(done(&bo, &bos).await);
+    assert!(ends.is_sorted(), "{ends:?}");
+    assert!(bos < ends[3], "whoever brings one waits for one of the others', not for all: {bos} {ends:?}");
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn without_room_it_is_not_begun() {
+    let server = Server::start().await;
+    server.user_with("al", json!({"storage_limit": 4 << 20})).await;
+    let al = server.api("al", PASSWORD).await;
+    let video = uploaded(&al, "a.mp4", &clip(17, 200, false, "320x180")).await;
+    let before = al.get("/api/v1/usage").await.json();
+    let refused = al.post(&format!("/api/v1/videos/{}/optimise", id(&video)), &json!({"profile": "720p30"})).await;
+    let refused = refused.expect(507).json();
+    assert!(refused["detail"].as_str().unwrap().contains("MiB"), "{refused}");
+    assert_eq!(al.get("/api/v1/jobs").await.json()["total"], 0);
+    assert_eq!(al.get("/api/v1/usage").await.json(), before);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_says_so_and_stays() {
+    let (_folder, ffmpeg) = program("echo broken >&2; exit 1");
+    let server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let before = uploaded(&al, "a.mp4", &clip(17, 200, false, "320x180")).await;
+    let body = json!({"profile": "720p30"});
+    let job = ordered(&al, &before, body.clone()).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let row = loop {
+        let row = al.get(&format!("/api/v1/jobs/{job}")).await.json();
+        if row["state"] == "failed" {
+            break row;
+        }
+        assert!(Instant::now() < deadline, "{row}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(row["reason"].as_str().unwrap().contains("cannot be read"), "{row}");
+    assert_eq!(video(&al, &before).await["sha256"], before["sha256"]);
+    books_are_right(&server, &al, "al").await;
+    // It may be tried again.
+    ordered(&al, &before, body).await;
+}
+
+#[tokio::test]
+async fn what_is_on_air_goes_on_with_the_bytes_it_began_with() {
+    let server = Server::start_with(&[("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true")], &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let path = clip(17, 200, false, "320x180");
+    let before = uploaded(&al, "a.mp4", &path).await;
+    let old = files(&server, "videos/al").remove(0);
+    // Nobody listens there: the run goes on trying.
+    let nowhere = format!("rtmp://127.0.0.1:{}/live", crate::support::free_port());
+    let stream = crate::streams::stream(&al, "Rain", id(&before), &nowhere, "abcd-efgh").await;
+    al.post(&format!("/api/v1/streams/{stream}/start"), &json!({})).await.expect(202);
+    let job = ordered(&al, &before, json!({"profile": "720p30"})).await;
+    done(&al, &job).await;
+    assert_eq!(video(&al, &before).await["verdict"]["ready"], true);
+    assert_eq!(std::fs::read(&old).unwrap(), std::fs::read(&path).unwrap());
+    assert_eq!(al.get("/api/v1/videos").await.json()["total"], 1);
+    assert_eq!(al.get(&format!("/api/v1/streams/{stream}")).await.json()["videos"], json!([before["id"]]));
+    al.post(&format!("/api/v1/streams/{stream}/stop"), &json!({})).await.expect(202);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while old.exists() {
+        assert!(Instant::now() < deadline, "the bytes are kept although nobody has them on air");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn a_user_that_goes_leaves_no_job() {
+    let (_folder, ffmpeg) = slow(1);
+    let server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let before = uploaded(&al, "a.mp4", &clip(17, 200, false, "320x180")).await;
+    let job = ordered(&al, &before, json!({"profile": "720p30"})).await;
+    until(&al, &job, |row| row["progress"].as_f64().unwrap() > 0.0).await;
+    let gone = server.cli(&["user", "delete", "al", "--yes"]).await;
+    assert_eq!(gone.code, 0, "{gone:?}");
+    no_encoder(&server).await;
+    assert!(!server.home().join("data/al").exists() && !server.home().join("videos/al").exists());
+}
