@@ -33,6 +33,7 @@ use crate::host::Host;
 use crate::jobs::Queue;
 use crate::library::{self, Editor};
 use crate::live::Engine;
+use crate::notify::Notices;
 use crate::objects::Objects;
 use crate::schedule::planner::Planner;
 use crate::store::Store;
@@ -167,6 +168,7 @@ impl App {
         let jobs = Queue::new(&foundation, licence.clone(), &tasks);
         let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone() };
         let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(at_work));
+        let notices = Notices::new(&foundation, licence.clone(), &accounts, planner.agenda())?;
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
             if let Err(cause) = unfinished.reconcile(&permission).await {
@@ -189,6 +191,7 @@ impl App {
             live_events: LiveEvents::default(),
             engine: engine.clone(),
             agenda: planner.agenda().clone(),
+            notices: notices.clone(),
             console: licence.console(),
         });
         let watched = server.host.clone();
@@ -210,6 +213,7 @@ impl App {
                 server.writes.sweep();
                 server.foundation.board().sweep();
                 server.accounts.sweep();
+                server.notices.sweep();
             }
         });
         if start.pages {
@@ -219,6 +223,9 @@ impl App {
             tasks.spawn("planner", move |end| planner.work(end));
             tasks.spawn("jobs", move |end| jobs.work(end));
             tasks.spawn("library-check", move |end| checking.keep_checking(end));
+            let watching = notices.clone();
+            tasks.spawn("notice-watch", move |end| watching.watch(end));
+            tasks.spawn("notices", move |end| notices.deliver(end));
         } else {
             planner.load().await?;
         }

@@ -75,6 +75,8 @@ const WRONG_USE: u8 = 2;
 pub fn run() -> ExitCode {
     // What is made from here on is the owner's alone: the socket, rows, uploads, logs of streams.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    // Every HTTP client of the program speaks TLS by ring; one that was chosen before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(wrong) => {

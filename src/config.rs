@@ -31,6 +31,8 @@ pub struct Config {
     pub registration: Registration,
     /// Streams.
     pub live: Live,
+    /// Notices to people.
+    pub notices: Notices,
     /// Limits for tenants and requests.
     pub limits: Limits,
     /// Opens the figures for Prometheus to whoever shows it; without one they are open to programs on this machine.
@@ -67,6 +69,18 @@ pub struct Live {
     pub uplink_mbit: f64,
     /// Memory that streams may use together, in MiB; what the box has less 512 MiB where absent.
     pub memory_mib: Option<u64>,
+}
+
+/// Settings of notices.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notices {
+    /// Where Telegram's Bot API is; Telegram's own address where absent.
+    pub telegram_url: Option<Url>,
+    /// Whether webhooks may go to private and loopback addresses.
+    pub allow_private_targets: bool,
+    /// Free disk below which operators are told, in MiB.
+    pub disk_low_mib: u64,
 }
 
 /// Settings that bound what one tenant, or one request, can take.
@@ -106,6 +120,7 @@ impl Default for Config {
             time_zone: "Asia/Jakarta".into(),
             registration: Registration::Off,
             live: Live::default(),
+            notices: Notices::default(),
             limits: Limits::default(),
             metrics_token: None,
             trusted_proxies: Vec::new(),
@@ -119,6 +134,19 @@ impl Default for Config {
 impl Default for Live {
     fn default() -> Self {
         Live { allow_private_targets: false, uplink_mbit: 100.0, memory_mib: None }
+    }
+}
+
+impl Notices {
+    /// Address of the Bot API.
+    pub fn telegram_base(&self) -> &str {
+        self.telegram_url.as_ref().map_or("https://api.telegram.org", Url::as_str)
+    }
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Notices { telegram_url: None, allow_private_targets: false, disk_low_mib: 2048 }
     }
 }
 
@@ -154,6 +182,9 @@ const SETTINGS: &[&str] = &[
     "live.allow_private_targets",
     "live.uplink_mbit",
     "live.memory_mib",
+    "notices.telegram_url",
+    "notices.allow_private_targets",
+    "notices.disk_low_mib",
     "limits.storage_mib",
     "limits.files",
     "limits.upload_mib",
@@ -224,6 +255,11 @@ impl Config {
         }
         if self.metrics_token.as_ref().is_some_and(|token| token.expose_secret().len() < 16) {
             return complain("metrics_token: at least 16 characters that nobody guesses are expected".into());
+        }
+        if let Some(bots) = &self.notices.telegram_url
+            && (!matches!(bots.scheme(), "http" | "https") || bots.host().is_none() || bots.query().is_some())
+        {
+            return complain("notices.telegram_url: http(s)://host[:port] is expected".into());
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.path() != "/")

@@ -38,6 +38,10 @@ pub enum Purpose {
     StreamKey,
     /// The secret that signs access tokens.
     TokenSigning,
+    /// The token of a bot that brings notices.
+    TelegramToken,
+    /// The secret that signs the notices of a webhook.
+    WebhookSecret,
 }
 
 impl Purpose {
@@ -45,6 +49,8 @@ impl Purpose {
         match self {
             Purpose::StreamKey => "stream-key",
             Purpose::TokenSigning => "token-signing",
+            Purpose::TelegramToken => "telegram-token",
+            Purpose::WebhookSecret => "webhook-secret",
         }
     }
 }

@@ -41,6 +41,8 @@ const PARTS: [(&str, Part); 6] = [
 ];
 
 fn main() -> ExitCode {
+    // For the HTTP clients of the parts; another choice was not made.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = wanted.iter().find(|part| PARTS.iter().all(|(name, _)| name != part)) {
         let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();

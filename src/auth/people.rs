@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::user::{User, user_key};
-use super::{Accounts, Actor, OperatorScope, Role, Tenant, UserName, acceptable_password, need_user, session};
+use super::{
+    Accounts, Actor, OperatorScope, Role, SystemLicence, Tenant, UserName, acceptable_password, need_user, session,
+};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::store::rows::{Reader, Writer};
@@ -131,6 +133,11 @@ impl Accounts {
                 Ok((user, seen))
             })
             .await
+    }
+
+    /// A user, for background work on their behalf.
+    pub(crate) async fn find(&self, _licence: &SystemLicence, name: UserName) -> Result<Option<User>> {
+        self.platform.read(move |rows| rows.value::<User>(&user_key(&name))).await
     }
 
     /// Whether anybody who is an admin exists.

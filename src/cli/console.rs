@@ -99,7 +99,9 @@ impl Console {
     }
 
     fn over(folder: File, path: PathBuf) -> Result<Console> {
-        let http = reqwest::Client::builder().unix_socket(path).build().map_err(unreachable)?;
+        // By a socket there is no TLS: a box without certificate authorities is as good as any.
+        let builder = reqwest::Client::builder().tls_certs_only(std::iter::empty());
+        let http = builder.unix_socket(path).build().map_err(unreachable)?;
         Ok(Console { http, _folder: folder })
     }
 

@@ -163,6 +163,26 @@ pub struct OnAir {
     pub bitrate: u64,
 }
 
+/// A run that is on air, as far as people are told of it without asking.
+#[derive(Debug, Clone)]
+pub(crate) struct Glance {
+    pub(crate) tenant: Tenant,
+    pub(crate) run_id: Uuid,
+    pub(crate) name: StateName,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) targets: Vec<GlanceTarget>,
+}
+
+/// One target of it.
+#[derive(Debug, Clone)]
+pub(crate) struct GlanceTarget {
+    pub(crate) id: Uuid,
+    pub(crate) platform: Platform,
+    pub(crate) name: StateName,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) reason: Option<Message>,
+}
+
 /// What a run takes of the box.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
@@ -265,6 +285,29 @@ impl Board {
     /// What all tenants' streams send together, in bits per second.
     pub fn bitrate(&self) -> u64 {
         self.shared.places.lock().states.values().map(|entry| entry.state.bitrate).sum()
+    }
+
+    /// A glance at everything of the `wanted` tenants that is on air.
+    pub(crate) fn glances(&self, wanted: impl Fn(&Tenant) -> bool) -> Vec<Glance> {
+        let places = self.shared.places.lock();
+        let entries = places.states.iter().filter(|((tenant, _), _)| wanted(tenant));
+        let glances = entries.filter_map(|((tenant, _), Entry { state, .. })| {
+            let targets = state.targets.iter().map(|target| GlanceTarget {
+                id: target.id,
+                platform: target.platform,
+                name: target.name,
+                since: target.since,
+                reason: target.reason.clone(),
+            });
+            Some(Glance {
+                tenant: tenant.clone(),
+                run_id: state.run_id?,
+                name: state.name,
+                started_at: state.started_at,
+                targets: targets.collect(),
+            })
+        });
+        glances.collect()
     }
 
     /// What is on air, over all tenants, the longest first.

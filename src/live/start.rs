@@ -14,6 +14,7 @@ use crate::auth::{Actor, Tenant};
 use crate::error::{Error, FieldError, Result};
 use crate::foundation::Foundation;
 use crate::library::{Library, Video, VideoState};
+use crate::notify;
 use crate::schedule::occurrence_key;
 use crate::store::SpaceStore;
 use crate::store::rows::{Reader, Row, Writer};
@@ -242,6 +243,7 @@ pub(crate) fn miss(
         bytes: 0,
         targets,
     };
+    notify::run_missed(rows, start.run, &run)?;
     rows.insert_with_id(start.run, tenant, actor, run)?;
     let mut order: Order = rows.value(&Order::key(start.stream))?.unwrap_or_default();
     if !order.on {

@@ -111,7 +111,7 @@ impl Agenda {
     }
 
     /// Everything due until `until`, in order.
-    pub(super) fn due(&self, until: Timestamp) -> Vec<Due> {
+    pub(crate) fn due(&self, until: Timestamp) -> Vec<Due> {
         self.known.lock().order.iter().take_while(|due| due.at <= until).cloned().collect()
     }
 

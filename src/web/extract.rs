@@ -15,6 +15,7 @@ use super::Server;
 use crate::auth::{Identity, OperatorScope};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
+use crate::notify::{Desk, DeskEditor};
 use crate::text::Message;
 
 /// Set on connections to the home's own socket: whoever can open that file runs the box.
@@ -69,6 +70,24 @@ impl FromRequest for Editor {
     type Future = Ready<Result<Self>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let open = || Editor::of(&server(request)?.foundation, &identity(request)?);
+        ready(open())
+    }
+}
+
+impl FromRequest for Desk {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let open = || Ok(Desk::of(&server(request)?.foundation, &identity(request)?));
+        ready(open())
+    }
+}
+
+impl FromRequest for DeskEditor {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let open = || DeskEditor::of(&server(request)?.foundation, &identity(request)?);
         ready(open())
     }
 }

@@ -10,11 +10,12 @@ mod connections;
 mod dashboard;
 mod extract;
 mod failure;
-pub mod format;
+pub use crate::format;
 mod health;
 mod history;
 mod live_events;
 pub mod metrics;
+mod notices;
 mod page;
 mod pager;
 mod present;
@@ -46,6 +47,7 @@ use crate::auth::{Accounts, OperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
 use crate::live::Engine;
+use crate::notify::Notices;
 use crate::schedule::agenda::Agenda;
 use crate::tenancy::Tenancy;
 
@@ -84,6 +86,7 @@ pub const ROUTES: &[&[Route]] = &[
     assets::ROUTES,
     session::ROUTES,
     settings::ROUTES,
+    notices::ROUTES,
     admin::ROUTES,
     health::ROUTES,
     metrics::ROUTES,
@@ -101,6 +104,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::schedules::ROUTES,
     api::runs::ROUTES,
     api::jobs::ROUTES,
+    api::notices::ROUTES,
     api::status::ROUTES,
     video::ROUTES,
     thumbnail::ROUTES,
@@ -138,6 +142,8 @@ pub struct Server {
     pub engine: Engine,
     /// What is due over all tenants, for operators.
     pub agenda: Agenda,
+    /// Where people want to be told.
+    pub notices: Notices,
     /// The proof of whoever comes by the home's own socket.
     pub console: OperatorScope,
 }

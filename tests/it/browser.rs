@@ -264,6 +264,8 @@ async fn furnish(server: &Server, platform: &Platform) -> Vec<(&'static str, Str
         ("history", "/history".into()),
         ("run", format!("/history/{run}")),
         ("settings", "/settings".into()),
+        ("notices", "/settings/notices".into()),
+        ("notice-new", "/settings/notices/new?via=telegram".into()),
         ("users", "/admin/users".into()),
         ("user-new", "/admin/users/new".into()),
         ("user", "/admin/users/al".into()),

@@ -45,7 +45,7 @@ async fn state(api: &Client, stream: &str) -> Value {
 }
 
 /// Waits until a stream's state is this one.
-async fn reaches(api: &Client, stream: &str, name: &str) -> Value {
+pub async fn reaches(api: &Client, stream: &str, name: &str) -> Value {
     for _ in 0..150 {
         let state = state(api, stream).await;
         if state["name"] == name {
@@ -76,7 +76,7 @@ fn encoders(key: &str) -> Vec<i32> {
 }
 
 /// Fails if a text stands in any file below a folder.
-fn nowhere(folder: &Path, text: &str) {
+pub fn nowhere(folder: &Path, text: &str) {
     for entry in walkdir::WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
         let bytes = std::fs::read(entry.path()).unwrap_or_default();
         let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());

@@ -14,6 +14,7 @@ mod keeper;
 mod library;
 mod live;
 mod media;
+mod notify;
 mod pages;
 mod routes;
 mod schedules;

@@ -25,6 +25,7 @@ use super::stream::{LastRun, Order};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::library::Editor;
+use crate::notify;
 use crate::store::rows::{Row, Writer};
 use crate::text::Message;
 
@@ -449,6 +450,7 @@ fn close(rows: &mut Writer<'_>, row: &Row<Run>, run: &mut Run, actor: &crate::au
         };
         rows.put_value(&key, &order)?;
     }
+    notify::run_ended(rows, row.id(), run)?;
     audit::record(rows, actor, "run.end", format!("{} {} {}", row.id(), outcome.code(), run.stream_title))?;
     Ok(true)
 }

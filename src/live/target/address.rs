@@ -65,18 +65,26 @@ impl From<AddressFault> for Error {
 /// Resolves a target's name and judges every address behind it.
 ///
 /// # Errors
-/// [`AddressFault::Unknown`] may pass with time; [`AddressFault::Inner`] is a refusal.
+/// As [`check_host`].
 pub async fn check_address(url: &TargetUrl, allow_private: bool) -> Result<Checked, AddressFault> {
-    let unknown = || AddressFault::Unknown(url.host().to_owned());
-    let found = match url.host().parse::<IpAddr>() {
-        Ok(literal) => vec![SocketAddr::new(literal, url.port())],
-        Err(_) => tokio::time::timeout(LOOKUP, tokio::net::lookup_host((url.host(), url.port())))
+    check_host(url.host(), url.port(), allow_private).await
+}
+
+/// Resolves a name, or a literal address without brackets, and judges every address behind it.
+///
+/// # Errors
+/// [`AddressFault::Unknown`] may pass with time; [`AddressFault::Inner`] is a refusal.
+pub async fn check_host(host: &str, port: u16, allow_private: bool) -> Result<Checked, AddressFault> {
+    let unknown = || AddressFault::Unknown(host.to_owned());
+    let found = match host.parse::<IpAddr>() {
+        Ok(literal) => vec![SocketAddr::new(literal, port)],
+        Err(_) => tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, port)))
             .await
             .map_err(|_| unknown())?
             .map_err(|_| unknown())?
             .collect(),
     };
-    judge(url.host(), found, allow_private)
+    judge(host, found, allow_private)
 }
 
 fn judge(host: &str, found: Vec<SocketAddr>, allow_private: bool) -> Result<Checked, AddressFault> {

@@ -34,6 +34,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::schedules::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,
+    super::notices::Document::openapi,
     super::status::Document::openapi,
     super::thumbnails::Document::openapi,
     super::videos::Document::openapi,

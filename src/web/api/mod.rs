@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth;
 mod document;
 pub mod jobs;
+pub mod notices;
 pub mod runs;
 pub mod schedules;
 pub mod status;

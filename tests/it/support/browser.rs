@@ -26,6 +26,7 @@ pub struct Browser {
 impl Browser {
     /// Starts chromedriver and Chromium with a page of 1280 × 800.
     pub async fn start() -> Browser {
+        super::choose_tls();
         let chromedriver = program("JADWAL_TEST_CHROMEDRIVER", &["chromedriver", "chromium.chromedriver"])
             .expect("chromedriver is installed: scripts/test installs it");
         let child = Command::new(&chromedriver)

@@ -4,12 +4,18 @@
 pub mod browser;
 pub mod clip;
 pub mod events;
+pub mod listener;
 pub mod nginx;
 pub mod server;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+
+/// Chooses ring for every HTTP client of this process; again, it changes nothing.
+pub fn choose_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
 
 /// A loopback port that was free a moment ago. Another process may take it: start again if so.
 pub fn free_port() -> u16 {

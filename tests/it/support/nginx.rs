@@ -364,6 +364,7 @@ mod tests {
     #[tokio::test]
     async fn the_platform_takes_and_gives_files() {
         let platform = Platform::start();
+        crate::support::choose_tls();
         let client = reqwest::Client::new();
         let address = platform.http_url("/dav/a/file.bin");
         let answer = client.put(&address).body(vec![7_u8; 100_000]).send().await.unwrap();

@@ -301,7 +301,9 @@ impl Answer {
 impl Client {
     /// A client with an empty cookie jar.
     pub fn new(base: &str) -> Client {
+        super::choose_tls();
         let http = reqwest::Client::builder()
+            .tls_certs_only(std::iter::empty())
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("jadwalstream-test")
