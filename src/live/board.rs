@@ -193,7 +193,8 @@ pub struct Load {
 }
 
 impl Load {
-    fn and(self, other: Load) -> Load {
+    /// Both together.
+    pub(crate) fn and(self, other: Load) -> Load {
         Load { encoders: self.encoders + other.encoders, bitrate: self.bitrate + other.bitrate }
     }
 }

@@ -63,8 +63,8 @@ impl Editor {
                 .write(move |rows| {
                     for id in &some {
                         let Some(row) = rows.get::<Run>(*id)?.filter(|row| !row.value.is_open()) else { continue };
-                        if let (Some(schedule), Some(at)) = (row.value.schedule_id, row.value.occurrence_at) {
-                            rows.delete_value(&occurrence_key(schedule, at));
+                        if let (Some(schedule), Some(name)) = (row.value.schedule_id, &row.value.occurrence_name) {
+                            rows.delete_value(&occurrence_key(schedule, name));
                         }
                         rows.delete(&row);
                     }

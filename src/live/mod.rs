@@ -32,6 +32,7 @@ pub mod target;
 pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
+pub(crate) use run::runs_between;
 pub use run::{
     Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, open_runs, pinned, played_videos, streams_playing,
 };

@@ -1,8 +1,9 @@
 //! One attempt to serve one occurrence, or one "start now": written down before any process is started, and the
 //! history afterwards.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::keeper::files;
 use super::stream::{LiveStream, PlayOrder};
 use super::target::{Platform, TargetUrl};
 use crate::error::Result;
+use crate::store::Range;
 use crate::store::rows::{Cursor, Header, Index, Reader, Record, Row, index_prefix};
 use crate::text::Message;
 use crate::vault::Sealed;
@@ -82,6 +84,9 @@ pub struct Run {
     pub schedule_id: Option<Uuid>,
     /// The occurrence of that schedule; `None` for "run now".
     pub occurrence_at: Option<Timestamp>,
+    /// What the schedule calls that occurrence, whenever it is.
+    #[serde(default)]
+    pub occurrence_name: Option<String>,
     /// When it went, or was to go, on air; `None` where it was missed.
     pub started_at: Option<Timestamp>,
     /// When it has to end.
@@ -300,6 +305,41 @@ impl RunQuery {
         };
         wanted && self.stream.is_none_or(|id| id.as_bytes() == stream)
     }
+}
+
+/// So long before a stretch of time the shorter runs that reach into it are looked for, in seconds.
+const REACH_BACK: u64 = 2 * 24 * 3600;
+
+/// The runs that were on air, or missed, between two instants, at most so many, by time.
+pub(crate) fn runs_between(rows: &Reader<'_>, from: Timestamp, to: Timestamp, most: usize) -> Result<Vec<Row<Run>>> {
+    let number = |at: Timestamp| u64::try_from(at.as_millisecond()).unwrap_or(0).to_be_bytes();
+    let key = |index: &str, number: u64| [index_prefix::<Run>(index), number.to_be_bytes().to_vec()].concat();
+    let mut ids = BTreeSet::new();
+    let mut gather = |index: &str, first: u64, end: Option<[u8; 8]>| -> Result<()> {
+        let (prefix, first) = (index_prefix::<Run>(index), key(index, first));
+        let mut taken = 0;
+        rows.scan(Range { prefix: &prefix, after: Some(&first), reverse: false }, |key, _| {
+            let Some((number, id)) = key[prefix.len()..].split_at_checked(8) else { return ControlFlow::Continue(()) };
+            if taken >= most || end.is_some_and(|end| number >= &end[..]) {
+                return ControlFlow::Break(());
+            }
+            taken += 1;
+            ids.extend(Uuid::from_slice(id));
+            ControlFlow::Continue(())
+        })
+    };
+    let before = from.checked_sub(Duration::from_secs(REACH_BACK)).unwrap_or(from);
+    gather("at", u64::from_be_bytes(number(before)), Some(number(to)))?;
+    gather("length", REACH_BACK, None)?;
+    ids.extend(rows.ids_at::<Run>("open", &[])?);
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(rows.get::<Run>(id)?);
+    }
+    let end = |run: &Row<Run>| run.value.ended_at.unwrap_or(Timestamp::MAX).max(run.value.at(&run.header));
+    found.retain(|run| run.value.at(&run.header) < to && end(run) >= from);
+    found.sort_by_key(|run| (run.value.at(&run.header), run.id()));
+    Ok(found)
 }
 
 /// The runs that are on air, or about to be.

@@ -24,8 +24,17 @@ use crate::text::Message;
 /// Prefix of the platform's marks of tenants that may have something on air: the first to be looked at after a start.
 pub(crate) const ACTIVE: &str = "active/";
 
+/// Which occurrence of a schedule a run serves.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    /// When it is.
+    pub(crate) at: Timestamp,
+    /// See [`crate::schedule::occurrence_name`].
+    pub(crate) name: String,
+}
+
 /// A run to be begun.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Start {
     pub(crate) stream: Uuid,
     /// Its id, chosen before so that its load can be booked.
@@ -34,7 +43,15 @@ pub(crate) struct Start {
     pub(crate) start_at: Timestamp,
     pub(crate) stop_at: Option<Timestamp>,
     pub(crate) schedule: Option<Uuid>,
-    pub(crate) occurrence: Option<Timestamp>,
+    pub(crate) occurrence: Option<Slot>,
+}
+
+impl Start {
+    /// The key that makes this the only run of its occurrence.
+    fn key(&self) -> Option<String> {
+        let slot = self.occurrence.as_ref()?;
+        self.schedule.map(|schedule| occurrence_key(schedule, &slot.name))
+    }
 }
 
 /// What came of it.
@@ -121,7 +138,7 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
     if let Some(other) = other {
         return Ok(Begun::Busy { run: Box::new(other), stopping: !order.on });
     }
-    let key = start.schedule.zip(start.occurrence).map(|(schedule, at)| occurrence_key(schedule, at));
+    let key = start.key();
     if let Some(key) = &key
         && rows.value::<Uuid>(key)?.is_some()
     {
@@ -156,7 +173,8 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
         stream_id: start.stream,
         stream_title: stream.value.title.clone(),
         schedule_id: start.schedule,
-        occurrence_at: start.occurrence,
+        occurrence_at: start.occurrence.as_ref().map(|slot| slot.at),
+        occurrence_name: start.occurrence.as_ref().map(|slot| slot.name.clone()),
         started_at: Some(start.start_at),
         planned_stop: start.stop_at,
         ended_at: None,
@@ -214,7 +232,7 @@ pub(crate) fn miss(
     reason: Message,
 ) -> Result<()> {
     let stream = rows.need::<LiveStream>(start.stream, None)?;
-    let key = start.schedule.map(|schedule| occurrence_key(schedule, start.occurrence.unwrap_or(start.start_at)));
+    let key = start.key();
     if let Some(key) = &key {
         if rows.value::<Uuid>(key)?.is_some() {
             return Ok(());
@@ -227,7 +245,8 @@ pub(crate) fn miss(
         stream_id: start.stream,
         stream_title: stream.value.title.clone(),
         schedule_id: start.schedule,
-        occurrence_at: start.occurrence,
+        occurrence_at: start.occurrence.as_ref().map(|slot| slot.at),
+        occurrence_name: start.occurrence.as_ref().map(|slot| slot.name.clone()),
         started_at: None,
         planned_stop: start.stop_at,
         ended_at: Some(rows.now()),

@@ -1,32 +1,28 @@
 //! What people do with schedules.
 
-use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::conflicts::{LOOK_AHEAD, LOOK_AT, longest, refuse_conflicts};
+use super::forecast::{Slot, Streams, troubles};
+use super::occurrence::carry;
 use super::recurrence::{Occurrence, occurrences, stop_of};
 use super::{Passed, Schedule, ScheduleChange, ScheduleInput, Until};
 use crate::audit;
 use crate::auth::Actor;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
-use crate::live::admission::Capacity;
 use crate::live::start::Start;
-use crate::live::{LiveStream, Load, Run, RunOutcome};
+use crate::live::{LiveStream, Run, RunOutcome};
 use crate::store::paged::{Paged, Place};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 
 /// A time of this minute is not yet past: forms know no seconds.
 pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
-/// So far ahead conflicts are looked for, in days, and so many occurrences of each schedule.
-const LOOK_AHEAD: i64 = 60;
-const LOOK_AT: usize = 200;
-
 /// Schedules of one tenant: rows take room too, which no quota counts.
 const MOST_SCHEDULES: usize = 2000;
 
@@ -39,6 +35,8 @@ pub struct ScheduleView {
     pub stream_title: String,
     /// The next occurrence; none while it is paused.
     pub next: Option<Occurrence>,
+    /// Occurrences up to this instant have begun, or never will.
+    pub through: Timestamp,
     /// The run of the last occurrence and how it ended (`None` while it is on).
     pub last: Option<(Uuid, Option<RunOutcome>)>,
 }
@@ -154,106 +152,60 @@ pub(crate) fn delete_of_stream(rows: &mut Writer<'_>, actor: &Actor, stream: Uui
     Ok(gone.len())
 }
 
-fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) -> Result<()> {
+pub(super) fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) -> Result<()> {
     audit::record(rows, actor, "schedule.delete", row.id().to_string())?;
     rows.delete_value(&Passed::key(row.id()));
     rows.delete(row);
     Ok(())
 }
 
-/// A stretch of time on air: from, to.
-type Window = (Timestamp, Timestamp);
-
-fn window(occurrence: &Occurrence) -> Window {
-    // Without an end nobody knows; the start alone is compared.
-    (occurrence.start, occurrence.stop.unwrap_or(occurrence.start + Duration::from_secs(1)))
-}
-
-/// The stretches that other schedules of the tenant have booked on the keys of `stream`, with the title of theirs.
-fn booked(
-    library: &Library,
-    rows: &Reader<'_>,
-    own: Option<Uuid>,
-    stream: &Row<LiveStream>,
-    now: Timestamp,
-) -> Result<Vec<(Window, String)>> {
-    let names = |row: &Row<LiveStream>| -> Result<HashSet<String>> {
-        let vault = library.foundation().vault();
-        row.value.targets.iter().map(|target| target.key_name(vault, library.tenant())).collect()
-    };
-    let keys = names(stream)?;
-    let mut shares: HashMap<Uuid, Option<Row<LiveStream>>> = HashMap::new();
-    let mut others = Vec::new();
-    rows.each::<Schedule>(false, |row| {
-        if Some(row.id()) != own && !row.value.paused {
-            others.push(row);
-        }
-        ControlFlow::Continue(())
-    })?;
-    let until = now + Duration::from_secs(LOOK_AHEAD as u64 * 24 * 3600);
-    let mut taken = Vec::new();
-    for other in others {
-        let id = other.value.stream_id;
-        if let Entry::Vacant(place) = shares.entry(id) {
-            let found = rows.get::<LiveStream>(id)?;
-            let shared = match &found {
-                Some(row) => id == stream.id() || !names(row)?.is_disjoint(&keys),
-                None => false,
-            };
-            place.insert(found.filter(|_| shared));
-        }
-        let Some(Some(theirs)) = shares.get(&id) else { continue };
-        // One that is on now began before.
-        let after = now - Duration::from_secs(24 * 3600);
-        for occurrence in occurrences(&other.value, after).take(LOOK_AT).take_while(|one| one.start < until) {
-            taken.push((window(&occurrence), theirs.value.title.clone()));
-        }
-    }
-    taken.sort_by_key(|(window, _)| *window);
-    Ok(taken)
-}
-
-fn clash(window: Window, taken: &[(Window, String)]) -> Option<&str> {
-    let found = taken.iter().find(|((from, to), _)| *from < window.1 && window.0 < *to);
-    found.map(|(_, title)| title.as_str())
-}
-
-/// Refuses a schedule whose stretches on air fall onto those of another one on the same key.
-fn refuse_conflicts(
-    library: &Library,
-    rows: &Reader<'_>,
-    own: Option<Uuid>,
-    schedule: &Schedule,
-    stream: &Row<LiveStream>,
-    after: Timestamp,
-) -> Result<()> {
-    if schedule.paused {
-        return Ok(());
-    }
-    let taken = booked(library, rows, own, stream, after)?;
-    let until = after + Duration::from_secs(LOOK_AHEAD as u64 * 24 * 3600);
-    for one in occurrences(schedule, after).take(LOOK_AT).take_while(|one| one.start < until) {
-        if let Some(title) = clash(window(&one), &taken) {
-            return Err(Error::Conflict(
-                Message::new("schedule-conflict")
-                    .with("title", title)
-                    .with("at", one.civil.strftime("%Y-%m-%d %H:%M").to_string())
-                    .with("zone", schedule.time_zone.as_str()),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn view(rows: &Reader<'_>, row: Row<Schedule>, now: Timestamp) -> Result<ScheduleView> {
+pub(super) fn view(rows: &Reader<'_>, row: Row<Schedule>, now: Timestamp) -> Result<ScheduleView> {
     let stream = rows.get::<LiveStream>(row.value.stream_id)?;
     let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
+    let through = passed.as_ref().map_or(row.header.created_at, |passed| passed.through);
     let last = match passed.and_then(|passed| passed.last_run) {
         Some(id) => rows.get::<Run>(id)?.map(|run| (id, run.value.outcome)),
         None => None,
     };
     let next = next_of(rows, &row, now)?;
-    Ok(ScheduleView { stream_title: stream.map(|stream| stream.value.title).unwrap_or_default(), next, last, row })
+    Ok(ScheduleView {
+        stream_title: stream.map(|stream| stream.value.title).unwrap_or_default(),
+        next,
+        through,
+        last,
+        row,
+    })
+}
+
+/// Why occurrences of a schedule that is being typed will not go on air, beside all others; `own` is the one that is
+/// being changed.
+fn troubles_of(
+    library: &Library,
+    rows: &Reader<'_>,
+    own: Option<Uuid>,
+    schedule: &Schedule,
+    shown: &[Occurrence],
+) -> Result<Vec<Option<Message>>> {
+    let (Some(first), Some(last)) = (shown.first(), shown.last()) else { return Ok(Vec::new()) };
+    let to = last.start.min(first.start + LOOK_AHEAD);
+    let mut slots: Vec<(Option<usize>, Slot)> = Vec::new();
+    let slot = |stream, schedule, one: &Occurrence| Slot { stream, schedule, start: one.start, stop: one.stop };
+    slots.extend(shown.iter().enumerate().map(|(place, one)| (Some(place), slot(schedule.stream_id, own, one))));
+    rows.each::<Schedule>(false, |row| {
+        if Some(row.id()) != own && !row.value.paused {
+            let others = occurrences(&row.value, first.start - longest(&row.value)).take(LOOK_AT);
+            let others = others.take_while(|one| one.start <= to);
+            slots.extend(others.map(|one| (None, slot(row.value.stream_id, Some(row.id()), &one))));
+        }
+        ControlFlow::Continue(())
+    })?;
+    slots.sort_by_key(|(_, slot)| slot.start);
+    let ordered: Vec<Slot> = slots.iter().map(|(_, slot)| *slot).collect();
+    let found = troubles(&ordered, &mut Streams::new(library, rows))?;
+    let mut own: Vec<(usize, Option<Message>)> =
+        slots.iter().zip(found).filter_map(|((place, _), trouble)| Some(((*place)?, trouble))).collect();
+    own.sort_by_key(|(place, _)| *place);
+    Ok(own.into_iter().map(|(_, trouble)| trouble).collect())
 }
 
 impl Library {
@@ -323,27 +275,22 @@ impl Library {
     /// # Errors
     /// As [`Editor::create_schedule`], but conflicts are told with the occurrence.
     pub async fn preview(&self, input: ScheduleInput, own: Option<Uuid>, count: usize) -> Result<Preview> {
-        let schedule = input.check()?;
+        let mut schedule = input.check()?;
         let (library, now) = (self.clone(), self.foundation().clock().now());
         self.rows()
             .read(move |rows| {
-                let stream = rows.get::<LiveStream>(schedule.stream_id)?;
-                let (mut taken, mut heavy) = (Vec::new(), None);
-                if let Some(stream) = &stream {
-                    taken = booked(&library, rows, own, stream, now)?;
-                    let encoders = stream.value.targets.len() as u64;
-                    let load = Load { encoders, bitrate: 0 };
-                    let capacity = Capacity::of(library.foundation().config());
-                    heavy = capacity.admit(Load::default(), load).err().map(|refused| refused.message());
+                if let Some(own) = own
+                    && let Some(row) = rows.get::<Schedule>(own)?
+                {
+                    carry(&row.value, &mut schedule);
                 }
                 let mut coming = occurrences(&schedule, now - JUST_NOW);
-                let items = coming.by_ref().take(count).map(|occurrence| {
-                    let title = clash(window(&occurrence), &taken);
-                    let conflict = title.map(|title| Message::new("schedule-clash").with("title", title));
-                    PreviewItem { occurrence, conflict: conflict.or_else(|| heavy.clone()) }
-                });
-                let items: Vec<_> = items.collect();
-                Ok(Preview { items, more: coming.next().is_some() })
+                let shown: Vec<Occurrence> = coming.by_ref().take(count).collect();
+                let more = coming.next().is_some();
+                let troubles = troubles_of(&library, rows, own, &schedule, &shown)?;
+                let items = shown.into_iter().zip(troubles);
+                let items = items.map(|(occurrence, conflict)| PreviewItem { occurrence, conflict }).collect();
+                Ok(Preview { items, more })
             })
             .await
     }
@@ -366,7 +313,7 @@ impl Editor {
                 let stream = stream_of(rows, &schedule)?;
                 refuse_past(&schedule, through)?;
                 refuse_many(rows.view())?;
-                refuse_conflicts(&library, rows.view(), None, &schedule, &stream, through)?;
+                refuse_conflicts(&library, rows.view(), None, &schedule, &stream, (through, None))?;
                 rows.put_value(&Passed::key(id), &Passed { through, last_run: None })?;
                 audit::record(rows, &actor, "schedule.create", format!("{id} {}", stream.value.title))?;
                 rows.insert_with_id(id, library.tenant(), &actor, schedule.clone()).map(drop)
@@ -389,7 +336,8 @@ impl Editor {
         self.rows()
             .write(move |rows| {
                 let row = rows.need::<Schedule>(id, expected)?;
-                let schedule = change.clone().over(&row.value).check()?;
+                let mut schedule = change.clone().over(&row.value).check()?;
+                carry(&row.value, &mut schedule);
                 if schedule == row.value {
                     return Ok(());
                 }
@@ -402,7 +350,7 @@ impl Editor {
                 }
                 // What was is over: a change makes nothing of the past due again.
                 passed.through = passed.through.max(just_now);
-                refuse_conflicts(&library, rows.view(), Some(id), &schedule, &stream, passed.through)?;
+                refuse_conflicts(&library, rows.view(), Some(id), &schedule, &stream, (passed.through, None))?;
                 rows.put_value(&Passed::key(id), &passed)?;
                 audit::record(rows, &actor, "schedule.change", format!("{id} {}", stream.value.title))?;
                 rows.update(&row, schedule).map(drop)
@@ -455,12 +403,12 @@ impl Editor {
     }
 }
 
-fn stream_of(rows: &mut Writer<'_>, schedule: &Schedule) -> Result<Row<LiveStream>> {
+pub(super) fn stream_of(rows: &mut Writer<'_>, schedule: &Schedule) -> Result<Row<LiveStream>> {
     rows.get::<LiveStream>(schedule.stream_id)?
         .ok_or_else(|| Error::field("stream_id", Message::new("schedule-stream-unknown")))
 }
 
-fn refuse_many(rows: &Reader<'_>) -> Result<()> {
+pub(super) fn refuse_many(rows: &Reader<'_>) -> Result<()> {
     let mut count = 0;
     rows.each::<Schedule>(false, |_| {
         count += 1;

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::calls::{next_of, passed};
 use super::recurrence::{Occurrence, occurrences};
-use super::{Passed, Schedule, occurrence_key};
+use super::{Passed, Schedule, occurrence_key, occurrence_name};
 use crate::auth::Actor;
 use crate::error::Result;
 use crate::library::Library;
 use crate::live::sample;
-use crate::live::start::{self, Begun, Start};
+use crate::live::start::{self, Begun, Slot, Start};
 use crate::live::{LiveStream, Run};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
@@ -84,7 +84,7 @@ pub(super) fn deal_with(
             start_at: occurrence.start.max(now),
             stop_at: occurrence.stop,
             schedule: Some(id),
-            occurrence: Some(occurrence.start),
+            occurrence: Some(Slot { at: occurrence.start, name: occurrence_name(&row.value, occurrence.of) }),
         };
         let verdict = match locked {
             true => Err(Message::new("schedule-missed-locked")),
@@ -152,8 +152,8 @@ fn try_start(
     occurrence: &Occurrence,
     now: Timestamp,
 ) -> Result<Tried> {
-    if let Some(schedule) = begin.schedule
-        && rows.value::<Uuid>(&occurrence_key(schedule, occurrence.start))?.is_some()
+    if let (Some(schedule), Some(slot)) = (begin.schedule, &begin.occurrence)
+        && rows.value::<Uuid>(&occurrence_key(schedule, &slot.name))?.is_some()
     {
         return Ok(Tried::Covered);
     }

@@ -14,6 +14,9 @@ use crate::store::rows::Row;
 use crate::supervise::Tasks;
 use crate::vault::{Purpose, Vault};
 
+#[path = "occurrence_tests.rs"]
+mod occurrence;
+
 /// A home with one tenant, a stream and a clock that stands still.
 struct Home {
     _folder: tempfile::TempDir,
@@ -97,6 +100,7 @@ impl Home {
             starts_at: start.parse().unwrap(),
             time_zone: "UTC".into(),
             rule: rule.map(str::to_owned),
+            times: Vec::new(),
             skip_dates: Vec::new(),
             duration,
             stop_at: None,
@@ -145,6 +149,7 @@ impl Home {
     async fn end_run(&self) {
         let run = self.open().await.expect("something is on");
         let now = self.clock.now();
+        self.editor.foundation().board().unbook(run.id());
         self.editor
             .rows()
             .write(move |rows| {

@@ -4,16 +4,21 @@
 //! is mapped to the zone. The rules at clock changes, written down: a local time that does not exist happens once,
 //! later by as much as the clock jumped (02:30 becomes 03:30); one that exists twice happens the first time. Where the
 //! clocks change, order and number hold: instants rise strictly, and two local times that fall on one instant are one.
+//!
+//! An occurrence is known by the local time that the rule names, whatever becomes of it: one that was moved or
+//! lengthened by hand is still that occurrence.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, ToSpan as _};
 use rrule::RRuleSet;
 
-use super::{Schedule, StopTime, Until};
+pub use super::rule::normal;
+use super::rule::{Rule, weekday};
+use super::{Becomes, Schedule, StopTime, Until};
 use crate::text::Message;
 
 /// What a change of the clocks does to an occurrence.
@@ -25,6 +30,16 @@ pub enum Shift {
     Fold,
 }
 
+impl Shift {
+    /// The word of the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Shift::Gap => "gap",
+            Shift::Fold => "fold",
+        }
+    }
+}
+
 /// One instant of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Occurrence {
@@ -32,59 +47,14 @@ pub struct Occurrence {
     pub start: Timestamp,
     /// When it ends.
     pub stop: Option<Timestamp>,
-    /// The local time that the rule names.
+    /// The local time that it is planned for.
     pub civil: DateTime,
+    /// The local time that the rule names: which occurrence it is.
+    pub of: DateTime,
     /// What the clocks do to it.
     pub shift: Option<Shift>,
-}
-
-/// Properties of a rule that are understood.
-const KNOWN: [&str; 12] = [
-    "FREQ",
-    "INTERVAL",
-    "COUNT",
-    "UNTIL",
-    "WKST",
-    "BYMONTH",
-    "BYMONTHDAY",
-    "BYDAY",
-    "BYSETPOS",
-    "BYHOUR",
-    "BYMINUTE",
-    "BYYEARDAY",
-];
-/// Longest text of a rule.
-const LONGEST: usize = 300;
-
-/// A rule in its one spelling: upper case, without `RRULE:`.
-///
-/// # Errors
-/// What is wrong with it. Whether it ever matches is seen only with its schedule: [`sensible`].
-pub fn normal(rule: &str) -> Result<String, Message> {
-    let rule = rule.trim().to_ascii_uppercase();
-    let rule = rule.strip_prefix("RRULE:").unwrap_or(&rule).trim_end_matches(';');
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | ';' | ',' | '-' | '+');
-    if rule.len() > LONGEST || !rule.chars().all(plain) {
-        return Err(Message::new("schedule-rule-unreadable"));
-    }
-    let mut names = Vec::new();
-    for part in rule.split(';') {
-        let (name, value) = part.split_once('=').ok_or_else(|| Message::new("schedule-rule-unreadable"))?;
-        if !KNOWN.contains(&name) || value.is_empty() || names.contains(&name) {
-            return Err(Message::new("schedule-rule-part").with("part", part));
-        }
-        if name == "FREQ" && !["DAILY", "WEEKLY", "MONTHLY", "YEARLY"].contains(&value) {
-            return Err(Message::new("schedule-rule-frequency"));
-        }
-        if matches!(name, "INTERVAL" | "COUNT") && !value.parse::<u16>().is_ok_and(|count| count > 0) {
-            return Err(Message::new("schedule-rule-part").with("part", part));
-        }
-        names.push(name);
-    }
-    if !names.contains(&"FREQ") || (names.contains(&"COUNT") && names.contains(&"UNTIL")) {
-        return Err(Message::new("schedule-rule-unreadable"));
-    }
-    Ok(rule.to_owned())
+    /// It was changed by hand.
+    pub changed: bool,
 }
 
 /// Whether a schedule with a rule has occurrences, no two within a minute, and none that lasts far into the next.
@@ -93,18 +63,13 @@ pub fn normal(rule: &str) -> Result<String, Message> {
 /// The field that is wrong, and what is wrong with it.
 pub fn sensible(schedule: &Schedule) -> Result<(), (&'static str, Message)> {
     let zone = zone(schedule).ok_or_else(|| ("time_zone", Message::new("schedule-zone-unknown")))?;
-    let rule = schedule.rule.as_deref().unwrap_or_default();
-    let Some(set) = floating(schedule.starts_at, rule, &zone) else {
-        // A rule that ends before it begins is not unreadable.
-        let endless: Vec<&str> = rule.split(';').filter(|part| !part.starts_with("UNTIL=")).collect();
-        let readable = floating(schedule.starts_at, &endless.join(";"), &zone).is_some();
-        let dated = rule.split(';').filter_map(|part| part.strip_prefix("UNTIL=")).all(|at| until(at, &zone).is_some());
-        let id = if readable && dated { "schedule-rule-never" } else { "schedule-rule-unreadable" };
-        return Err(("rule", Message::new(id)));
+    let field = if schedule.rule.is_some() { "rule" } else { "times" };
+    let Some(times) = named(schedule, &zone, None) else {
+        return Err((field, Message::new("schedule-rule-unreadable")));
     };
     let mut before: Option<DateTime> = None;
     let mut closest: Option<i64> = None;
-    for civil in times(&set).take(200) {
+    for civil in times.take(200) {
         if let Some(before) = before {
             let seconds = civil.duration_since(before).as_secs();
             closest = Some(closest.map_or(seconds, |closest| closest.min(seconds)));
@@ -112,10 +77,12 @@ pub fn sensible(schedule: &Schedule) -> Result<(), (&'static str, Message)> {
         before = Some(civil);
     }
     if closest.is_some_and(|seconds| seconds < 60) {
-        return Err(("rule", Message::new("schedule-rule-dense")));
+        return Err((field, Message::new("schedule-rule-dense")));
     }
-    let Some(first) = occurrences(schedule, Timestamp::MIN).next().filter(|_| before.is_some()) else {
-        return Err(("rule", Message::new("schedule-rule-never")));
+    // A rule that never matches takes long to say so: it is asked once.
+    let first = before.and_then(|_| occurrences(schedule, Timestamp::MIN).next());
+    let Some(first) = first else {
+        return Err((field, Message::new("schedule-rule-never")));
     };
     // Where the clocks change, a day has an hour less: what meets the next one by so little is cut there.
     let length = match schedule.until {
@@ -133,18 +100,36 @@ pub fn sensible(schedule: &Schedule) -> Result<(), (&'static str, Message)> {
 
 /// The occurrences after an instant, in order; none where the zone or the rule is not known to this program.
 pub fn occurrences(schedule: &Schedule, after: Timestamp) -> Occurrences<'_> {
-    let zone = zone(schedule).unwrap_or(TimeZone::UTC);
-    let source = match schedule.rule.as_deref() {
-        _ if self::zone(schedule).is_none() => Source::Over,
-        None => Source::Once(schedule.starts_at),
-        Some(rule) => match plain_daily(rule) {
-            Some(every) => Source::Daily { next: daily_from(schedule.starts_at, every, after, &zone), every },
-            None => floating(schedule.starts_at, rule, &zone).map_or(Source::Over, |set| Source::Rule(Box::new(set))),
-        },
+    Occurrences { raw: uncut(schedule, after), ahead: None }
+}
+
+/// Like [`occurrences`], but each ends when it would if there were no next one.
+pub(super) fn uncut(schedule: &Schedule, after: Timestamp) -> Raw<'_> {
+    let known = zone(schedule);
+    let zone = known.clone().unwrap_or(TimeZone::UTC);
+    let mut held = BinaryHeap::new();
+    let source: Times = match known.and_then(|zone| named(schedule, &zone, Some(after))) {
+        Some(times) => {
+            held.extend(schedule.exceptions.iter().filter_map(|one| changed(schedule, &zone, one)).map(Reverse));
+            times
+        }
+        None => Box::new(std::iter::empty()),
     };
-    let source = source.iterate();
-    let raw = Raw { schedule, zone, source, held: BinaryHeap::new(), after, floor: None, over: false };
-    Occurrences { raw, ahead: None }
+    Raw { schedule, zone, source, held, after, floor: None, over: false }
+}
+
+/// Whether the schedule's rule names a local time, left out or not.
+pub(super) fn names(schedule: &Schedule, civil: DateTime) -> bool {
+    let Some(zone) = zone(schedule).filter(|_| (1969..=2201).contains(&civil.year())) else { return false };
+    let near = zone.to_ambiguous_timestamp(civil).compatible().unwrap_or(Timestamp::MIN);
+    let Some(mut times) = named(schedule, &zone, Some(near)) else { return false };
+    times.find(|time| *time >= civil) == Some(civil)
+}
+
+/// How many local times the schedule's rule names before one of them.
+pub(super) fn number_before(schedule: &Schedule, civil: DateTime) -> usize {
+    let times = zone(schedule).and_then(|zone| named(schedule, &zone, None));
+    times.map_or(0, |times| times.take_while(|time| *time < civil).count())
 }
 
 /// How long one that starts at `start`, outside of any rule, would be on air; `None` without an end.
@@ -154,53 +139,118 @@ pub fn stop_of(schedule: &Schedule, start: Timestamp) -> Option<Timestamp> {
     stop(schedule, &zone, zone.to_datetime(start), start)
 }
 
+/// The instant of a local time of the schedule's zone.
+pub(super) fn instant(schedule: &Schedule, civil: DateTime) -> Option<Timestamp> {
+    zone(schedule)?.to_ambiguous_timestamp(civil).compatible().ok()
+}
+
+/// One occurrence, as it is planned; `None` where the rule does not name it or it is left out.
+pub(super) fn one(schedule: &Schedule, of: DateTime) -> Option<Occurrence> {
+    let zone = zone(schedule)?;
+    if !names(schedule, of) || schedule.skip_dates.binary_search(&of.date()).is_ok() {
+        return None;
+    }
+    match schedule.exception(of) {
+        Some(exception) => changed(schedule, &zone, exception),
+        None => planned(schedule, &zone, of).map(|(occurrence, _)| occurrence),
+    }
+}
+
 fn zone(schedule: &Schedule) -> Option<TimeZone> {
     TimeZone::get(&schedule.time_zone).ok()
 }
 
-/// `FREQ=DAILY` with nothing but an interval, by far the most common rule: its days can be counted instead of walked.
-fn plain_daily(rule: &str) -> Option<i64> {
-    let mut every = 1;
-    let mut daily = false;
-    for part in rule.split(';') {
-        match part.split_once('=')? {
-            ("FREQ", "DAILY") => daily = true,
-            ("INTERVAL", count) => every = count.parse().ok().filter(|count| (1..=10_000).contains(count))?,
-            _ => return None,
+type Times = Box<dyn Iterator<Item = DateTime> + Send>;
+
+/// The local times that a schedule names, in order, from some time before `after`; `None` where its rule is unreadable.
+fn named(schedule: &Schedule, zone: &TimeZone, after: Option<Timestamp>) -> Option<Times> {
+    let start = schedule.starts_at;
+    let Some(rule) = &schedule.rule else {
+        return Some(with_times(schedule, Box::new(std::iter::once(start))));
+    };
+    let rule = Rule::read(rule);
+    let last = match rule.get("UNTIL") {
+        Some(value) => Some(until(value, zone)?),
+        None => None,
+    };
+    let count = rule.count();
+    // What is counted has to be walked from its beginning.
+    let near = after.filter(|_| count.is_none());
+    let days = rule.without(&["UNTIL", "COUNT"]);
+    let days = match plain(&days, start) {
+        Some((every, on)) => plain_days(forward(start, i64::from(every), near, zone), every, on),
+        None => {
+            let period = match days.get("FREQ") {
+                Some("DAILY") => Some(i64::from(days.interval())),
+                Some("WEEKLY") => Some(i64::from(days.interval()) * 7),
+                _ => None,
+            };
+            let from = period.map_or(start, |period| forward(start, period, near, zone));
+            Box::new(times(&floating(from, &days)?))
         }
+    };
+    let mut found = with_times(schedule, days);
+    if let Some(last) = last {
+        found = Box::new(found.take_while(move |time| *time <= last));
     }
-    daily.then_some(every)
+    if let Some(count) = count {
+        found = Box::new(found.take(count));
+    }
+    Some(found)
 }
 
-/// The first daily time that may lie after an instant, two days early to be safe from clock changes.
-fn daily_from(start: DateTime, every: i64, after: Timestamp, zone: &TimeZone) -> DateTime {
-    let days = zone.to_datetime(after.max(EARLIEST)).date().duration_since(start.date()).as_hours() / 24 - 2;
-    let skipped = (days / every).max(0) * every;
+/// Each day's further times of day beside that of the first.
+fn with_times(schedule: &Schedule, days: Times) -> Times {
+    if schedule.times.is_empty() {
+        return days;
+    }
+    let start = schedule.starts_at;
+    let mut times: Vec<Time> = schedule.times.clone();
+    times.push(start.time());
+    times.sort_unstable();
+    times.dedup();
+    let times =
+        move |day: DateTime| -> Vec<DateTime> { times.iter().map(|time| day.date().to_datetime(*time)).collect() };
+    Box::new(days.flat_map(times).filter(move |time| *time >= start))
+}
+
+/// Rules that need no walk: every so many days, or some days of every week.
+fn plain(rule: &Rule, start: DateTime) -> Option<(u16, [bool; 7])> {
+    let known = ["FREQ", "INTERVAL", "BYDAY", "WKST"];
+    if !rule.without(&known).to_string().is_empty() {
+        return None;
+    }
+    match (rule.get("FREQ")?, rule.get("BYDAY")) {
+        ("DAILY", None) => Some((rule.interval(), [true; 7])),
+        ("WEEKLY", days) if rule.interval() == 1 => {
+            let mut on = [false; 7];
+            let named = match days {
+                None => vec![start.weekday()],
+                Some(days) => days.split(',').map(weekday).collect::<Option<Vec<Weekday>>>()?,
+            };
+            named.into_iter().for_each(|day| on[day.to_monday_zero_offset() as usize] = true);
+            Some((1, on))
+        }
+        _ => None,
+    }
+}
+
+fn plain_days(first: DateTime, every: u16, on: [bool; 7]) -> Times {
+    let days = std::iter::successors(Some(first), move |at| at.checked_add(i64::from(every).days()).ok());
+    Box::new(days.filter(move |at| on[at.weekday().to_monday_zero_offset() as usize]))
+}
+
+/// The start, later by whole periods of so many days, but a few days before an instant: safe from clock changes, and
+/// from moves that lie behind the instant.
+fn forward(start: DateTime, period: i64, near: Option<Timestamp>, zone: &TimeZone) -> DateTime {
+    let Some(near) = near else { return start };
+    let days = zone.to_datetime(near.max(EARLIEST)).date().duration_since(start.date()).as_hours() / 24 - 2;
+    let skipped = (days / period).max(0) * period;
     Span::new().try_days(skipped).ok().and_then(|span| start.checked_add(span).ok()).unwrap_or(start)
 }
 
 /// Local times far from the ends of the calendar.
 const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
-
-enum Source {
-    Over,
-    Once(DateTime),
-    Daily { next: DateTime, every: i64 },
-    Rule(Box<RRuleSet>),
-}
-
-impl Source {
-    fn iterate(self) -> Box<dyn Iterator<Item = DateTime> + Send> {
-        match self {
-            Source::Over => Box::new(std::iter::empty()),
-            Source::Once(at) => Box::new(std::iter::once(at)),
-            Source::Daily { next, every } => {
-                Box::new(std::iter::successors(Some(next), move |at| at.checked_add(every.days()).ok()))
-            }
-            Source::Rule(set) => Box::new(times(&set)),
-        }
-    }
-}
 
 /// Local times of a rule set, on a calendar without a zone.
 fn times(set: &RRuleSet) -> impl Iterator<Item = DateTime> + Send + use<> {
@@ -212,32 +262,23 @@ fn civil_of(floating_second: i64) -> Option<DateTime> {
     Some(TimeZone::UTC.to_datetime(at))
 }
 
-/// The rule on a calendar without a zone; its `UNTIL`, where it is an instant, as the local time in the zone.
-fn floating(start: DateTime, rule: &str, zone: &TimeZone) -> Option<RRuleSet> {
-    let mut parts = Vec::new();
-    for part in rule.split(';') {
-        let (name, value) = part.split_once('=')?;
-        if name == "UNTIL" {
-            parts.push(format!("UNTIL={}", until(value, zone)?));
-        } else {
-            parts.push(format!("{name}={value}"));
-        }
-    }
-    let text = format!("DTSTART:{}\nRRULE:{}", start.strftime("%Y%m%dT%H%M%SZ"), parts.join(";"));
+/// The rule on a calendar without a zone.
+fn floating(start: DateTime, rule: &Rule) -> Option<RRuleSet> {
+    let text = format!("DTSTART:{}\nRRULE:{rule}", start.strftime("%Y%m%dT%H%M%SZ"));
     // With the crate's own limit, a rule that never matches ends instead of walking for ever.
     text.parse::<RRuleSet>().ok().map(RRuleSet::limit)
 }
 
-fn until(value: &str, zone: &TimeZone) -> Option<String> {
-    let civil = match value.strip_suffix('Z') {
+/// The last local time of a rule; an instant as the local time in the zone.
+fn until(value: &str, zone: &TimeZone) -> Option<DateTime> {
+    match value.strip_suffix('Z') {
         Some(utc) => {
             let at = DateTime::strptime("%Y%m%dT%H%M%S", utc).ok()?.to_zoned(TimeZone::UTC).ok()?;
-            zone.to_datetime(at.timestamp())
+            Some(zone.to_datetime(at.timestamp()))
         }
-        None if value.len() == 8 => Date::strptime("%Y%m%d", value).ok()?.at(23, 59, 59, 0),
-        None => DateTime::strptime("%Y%m%dT%H%M%S", value).ok()?,
-    };
-    Some(civil.strftime("%Y%m%dT%H%M%SZ").to_string())
+        None if value.len() == 8 => Some(Date::strptime("%Y%m%d", value).ok()?.at(23, 59, 59, 0)),
+        None => DateTime::strptime("%Y%m%dT%H%M%S", value).ok(),
+    }
 }
 
 /// See [`occurrences`].
@@ -260,11 +301,12 @@ impl Iterator for Occurrences<'_> {
     }
 }
 
-struct Raw<'s> {
+/// See [`uncut`].
+pub(super) struct Raw<'s> {
     schedule: &'s Schedule,
     zone: TimeZone,
-    source: Box<dyn Iterator<Item = DateTime> + Send>,
-    /// Local times in a gap move past later ones: they wait here until nothing can come before them.
+    source: Times,
+    /// What moves past later ones, by the clocks or by hand, waits here until nothing can come before it.
     held: BinaryHeap<Reverse<Occurrence>>,
     after: Timestamp,
     /// Nothing that is still to come lies before this.
@@ -295,32 +337,63 @@ impl Iterator for Raw<'_> {
                 self.over = true;
                 continue;
             };
-            if self.schedule.skip_dates.binary_search(&civil.date()).is_ok() {
+            let left_out = self.schedule.skip_dates.binary_search(&civil.date()).is_ok();
+            if left_out || self.schedule.exception(civil).is_some() {
                 continue;
             }
-            let found = self.zone.to_ambiguous_timestamp(civil);
-            let shift = match found.offset() {
-                AmbiguousOffset::Unambiguous { .. } => None,
-                AmbiguousOffset::Gap { .. } => Some(Shift::Gap),
-                AmbiguousOffset::Fold { .. } => Some(Shift::Fold),
-            };
-            let (Ok(floor), Ok(start)) = (found.earlier(), found.compatible()) else {
+            match planned(self.schedule, &self.zone, civil) {
+                Some((occurrence, floor)) => {
+                    self.floor = Some(floor);
+                    self.held.push(Reverse(occurrence));
+                }
                 // Beyond the calendar.
-                self.over = true;
-                continue;
-            };
-            self.floor = Some(floor);
-            let stop = stop(self.schedule, &self.zone, civil, start);
-            self.held.push(Reverse(Occurrence { start, stop, civil, shift }));
+                None => self.over = true,
+            }
         }
     }
+}
+
+/// The occurrence of a local time as the rule means it, and an instant that no later local time lies before.
+fn planned(schedule: &Schedule, zone: &TimeZone, civil: DateTime) -> Option<(Occurrence, Timestamp)> {
+    let (start, floor, shift) = mapped(zone, civil)?;
+    let stop = stop(schedule, zone, civil, start);
+    Some((Occurrence { start, stop, civil, of: civil, shift, changed: false }, floor))
+}
+
+/// The occurrence that was changed by hand; `None` where it was left out.
+fn changed(schedule: &Schedule, zone: &TimeZone, exception: &super::Exception) -> Option<Occurrence> {
+    let Becomes::Changed { starts_at: civil, duration } = exception.becomes else { return None };
+    if schedule.skip_dates.binary_search(&exception.of.date()).is_ok() {
+        return None;
+    }
+    let (start, _, shift) = mapped(zone, civil)?;
+    let stop = match duration {
+        Some(seconds) => after_seconds(start, seconds),
+        None => stop(schedule, zone, civil, start),
+    };
+    Some(Occurrence { start, stop, civil, of: exception.of, shift, changed: true })
+}
+
+/// When a local time is, the earlier instant where it is two, and what the clocks do to it.
+fn mapped(zone: &TimeZone, civil: DateTime) -> Option<(Timestamp, Timestamp, Option<Shift>)> {
+    let found = zone.to_ambiguous_timestamp(civil);
+    let shift = match found.offset() {
+        AmbiguousOffset::Unambiguous { .. } => None,
+        AmbiguousOffset::Gap { .. } => Some(Shift::Gap),
+        AmbiguousOffset::Fold { .. } => Some(Shift::Fold),
+    };
+    Some((found.compatible().ok()?, found.earlier().ok()?, shift))
+}
+
+fn after_seconds(start: Timestamp, seconds: u64) -> Option<Timestamp> {
+    start.checked_add(i64::try_from(seconds).ok()?.seconds()).ok()
 }
 
 /// When an occurrence of the local time `civil` that starts at `start` ends.
 fn stop(schedule: &Schedule, zone: &TimeZone, civil: DateTime, start: Timestamp) -> Option<Timestamp> {
     let local = match schedule.until {
         Until::Open => return None,
-        Until::Duration(seconds) => return start.checked_add(i64::try_from(seconds).ok()?.seconds()).ok(),
+        Until::Duration(seconds) => return after_seconds(start, seconds),
         Until::Stop(StopTime::Exact(first)) => {
             let days = first.date().duration_since(schedule.starts_at.date()).as_hours() / 24;
             let local = civil.date().checked_add(days.days()).ok()?.to_datetime(first.time());

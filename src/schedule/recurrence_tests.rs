@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::schedule::StopTime;
+use crate::schedule::{Exception, StopTime};
 
 fn schedule(start: &str, zone: &str, rule: Option<&str>) -> Schedule {
     Schedule {
@@ -11,7 +11,9 @@ fn schedule(start: &str, zone: &str, rule: Option<&str>) -> Schedule {
         starts_at: start.parse().unwrap(),
         time_zone: zone.into(),
         rule: rule.map(|rule| normal(rule).unwrap()),
+        times: Vec::new(),
         skip_dates: Vec::new(),
+        exceptions: Vec::new(),
         until: Until::Open,
         grace: 900,
         paused: false,
@@ -102,6 +104,14 @@ fn rules_of_the_calendar() {
         ("2026-01-31T10:00", "FREQ=MONTHLY", vec!["2026-01-31", "2026-03-31", "2026-05-31"]),
         ("2026-01-31T10:00", "FREQ=MONTHLY;BYMONTHDAY=-1", vec!["2026-01-31", "2026-02-28", "2026-03-31"]),
         ("2024-02-29T10:00", "FREQ=YEARLY", vec!["2024-02-29", "2028-02-29", "2032-02-29"]),
+        // No leap year is made of 2100.
+        ("2096-02-29T10:00", "FREQ=YEARLY", vec!["2096-02-29", "2104-02-29", "2108-02-29"]),
+        ("2027-12-31T10:00", "FREQ=MONTHLY;BYMONTHDAY=29", vec!["2028-01-29", "2028-02-29", "2028-03-29"]),
+        ("2026-12-01T10:00", "FREQ=MONTHLY;BYMONTHDAY=29", vec!["2026-12-29", "2027-01-29", "2027-03-29"]),
+        ("2026-01-01T10:00", "FREQ=MONTHLY;BYMONTHDAY=30,-1", vec!["2026-01-30", "2026-01-31", "2026-02-28"]),
+        ("2026-01-01T10:00", "FREQ=MONTHLY;BYDAY=-1FR", vec!["2026-01-30", "2026-02-27", "2026-03-27"]),
+        ("2026-01-01T10:00", "FREQ=MONTHLY;BYDAY=5SU", vec!["2026-03-29", "2026-05-31", "2026-08-30"]),
+        ("2026-01-05T10:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,SU", vec!["2026-01-05", "2026-01-11", "2026-01-19"]),
         ("2026-01-02T10:00", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", vec!["2026-01-02", "2026-01-05", "2026-01-06"]),
         ("2026-01-05T10:00", "FREQ=WEEKLY;INTERVAL=3", vec!["2026-01-05", "2026-01-26", "2026-02-16"]),
         ("2026-01-01T10:00", "FREQ=MONTHLY;BYDAY=2TU", vec!["2026-01-13", "2026-02-10", "2026-03-10"]),
@@ -219,6 +229,100 @@ fn the_short_way_for_daily_rules_finds_what_the_long_one_finds() {
                 let take = |schedule: &Schedule| occurrences(schedule, after).take(3).collect::<Vec<_>>();
                 assert_eq!(take(&short), take(&long), "{zone} {every} {after}");
             }
+        }
+    }
+}
+
+#[test]
+fn several_times_a_day_are_counted_one_by_one_and_end_where_the_rule_ends() {
+    let times = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Time>>();
+    let local = |schedule: &Schedule, count: usize| -> Vec<String> {
+        occurrences(schedule, Timestamp::MIN)
+            .take(count)
+            .map(|one| one.civil.strftime("%d %H:%M").to_string())
+            .collect()
+    };
+    for (rule, expected) in [
+        // The first day begins with the first time; what lies before it is not made up for.
+        (Some("FREQ=DAILY"), vec!["01 14:00", "01 20:30", "02 09:00", "02 14:00", "02 20:30", "03 09:00"]),
+        (Some("FREQ=DAILY;COUNT=4"), vec!["01 14:00", "01 20:30", "02 09:00", "02 14:00"]),
+        (Some("FREQ=DAILY;UNTIL=20260102"), vec!["01 14:00", "01 20:30", "02 09:00", "02 14:00", "02 20:30"]),
+        (Some("FREQ=DAILY;UNTIL=20260102T130000"), vec!["01 14:00", "01 20:30", "02 09:00"]),
+        (Some("FREQ=WEEKLY;BYDAY=TH,SA"), vec!["01 14:00", "01 20:30", "03 09:00", "03 14:00", "03 20:30", "08 09:00"]),
+        (None, vec!["01 14:00", "01 20:30"]),
+    ] {
+        let mut schedule = schedule("2026-01-01T14:00", "Asia/Jakarta", rule);
+        schedule.times = times(&["09:00", "20:30"]);
+        sensible(&schedule).unwrap();
+        assert_eq!(local(&schedule, 6), expected, "{rule:?}");
+    }
+    // Half an hour apart while each lasts three.
+    let mut dense = schedule("2026-01-01T14:00", "Asia/Jakarta", Some("FREQ=DAILY"));
+    dense.times = times(&["14:30"]);
+    dense.until = Until::Duration(3 * 3600);
+    assert_eq!(sensible(&dense).unwrap_err().0, "duration");
+    dense.times = times(&["14:00:30"]);
+    assert_eq!(sensible(&dense).unwrap_err().1.id, "schedule-rule-dense");
+    // In a gap two of them are one instant: 02:30 becomes 03:30.
+    let mut gap = schedule("2026-03-08T02:30", "America/New_York", Some("FREQ=DAILY"));
+    gap.times = times(&["03:30"]);
+    assert_eq!(
+        starts(&gap, "2026-03-08T00:00Z", 3),
+        ["2026-03-08T07:30:00Z", "2026-03-09T06:30:00Z", "2026-03-09T07:30:00Z"]
+    );
+}
+
+#[test]
+fn what_was_changed_by_hand_stands_in_its_place_and_keeps_its_name() {
+    let mut daily = schedule("2026-01-01T19:00", "Asia/Jakarta", Some("FREQ=DAILY"));
+    daily.until = Until::Duration(3600);
+    let of = |day| date(2026, 1, day).at(19, 0, 0, 0);
+    let at = |starts_at, duration| Becomes::Changed { starts_at, duration };
+    let (late, early) = (date(2026, 1, 5).at(12, 0, 0, 0), date(2026, 1, 3).at(9, 0, 0, 0));
+    daily.exceptions = vec![
+        Exception { of: of(2), becomes: Becomes::Cancelled },
+        Exception { of: of(3), becomes: at(late, None) },
+        Exception { of: of(4), becomes: at(of(4), Some(60)) },
+        Exception { of: of(6), becomes: at(early, Some(7200)) },
+    ];
+    let found: Vec<_> = occurrences(&daily, Timestamp::MIN).take(6).collect();
+    let told: Vec<_> = found.iter().map(|one| (one.civil, one.of.day(), one.changed)).collect();
+    assert_eq!(
+        told,
+        [(of(1), 1, false), (early, 6, true), (of(4), 4, true), (late, 3, true), (of(5), 5, false), (of(7), 7, false)]
+    );
+    let length = |one: &Occurrence| one.stop.unwrap().duration_since(one.start).as_secs();
+    assert_eq!(found.iter().map(length).collect::<Vec<_>>(), [3600, 7200, 60, 3600, 3600, 3600]);
+    // From any of them on it is the same.
+    for (place, one) in found.iter().enumerate() {
+        let rest: Vec<_> = occurrences(&daily, one.start).take(5 - place).collect();
+        assert_eq!(rest, found[place + 1..], "{place}");
+    }
+    assert_eq!(one(&daily, of(2)), None);
+    assert_eq!(one(&daily, of(6)).unwrap().civil, early);
+    assert!(names(&daily, of(6)) && !names(&daily, early));
+    daily.skip_dates = vec![date(2026, 1, 6)];
+    assert!(occurrences(&daily, Timestamp::MIN).take(9).all(|one| one.of.day() != 6), "a skipped date is skipped");
+}
+
+#[test]
+fn the_short_way_for_weeks_finds_what_the_long_one_finds() {
+    for (rule, zone) in [
+        ("FREQ=WEEKLY;BYDAY=MO,WE,SU", "Europe/London"),
+        ("FREQ=WEEKLY", "America/New_York"),
+        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,SU", "Asia/Jakarta"),
+        ("FREQ=WEEKLY;INTERVAL=3;BYDAY=TU;WKST=SU", "Australia/Lord_Howe"),
+        ("FREQ=DAILY;INTERVAL=5;BYMONTH=1,7", "Asia/Jakarta"),
+    ] {
+        let schedule = schedule("2020-01-01T02:15", zone, Some(rule));
+        let text = format!("DTSTART:20200101T021500Z\nRRULE:{rule}");
+        let long: Vec<DateTime> = times(&text.parse::<RRuleSet>().unwrap()).take(600).collect();
+        let all: Vec<_> = occurrences(&schedule, Timestamp::MIN).take(600).collect();
+        assert_eq!(all.iter().map(|one| one.civil).collect::<Vec<_>>(), long, "{rule}");
+        for place in (0..500).step_by(37) {
+            let after = all[place].start - std::time::Duration::from_secs(1);
+            let found: Vec<_> = occurrences(&schedule, after).take(9).collect();
+            assert_eq!(found, all[place..place + 9], "{rule} {place}");
         }
     }
 }

@@ -102,6 +102,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::verify::ROUTES,
     api::streams::ROUTES,
     api::schedules::ROUTES,
+    api::calendar::ROUTES,
     api::runs::ROUTES,
     api::jobs::ROUTES,
     api::notices::ROUTES,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Page;
 use super::format;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Level;
 use crate::library::Library;
 use crate::live::{State, StateName, TargetState};
@@ -237,6 +237,23 @@ pub(super) fn schedule(page: &Page, schedule: &Schedule) -> String {
     })
 }
 
+/// A local time of one zone as the local time of another.
+///
+/// # Errors
+/// Field `time_zone` for a zone that is not known, `starts_at` for a time beyond the calendar.
+pub(super) fn in_zone(at: civil::DateTime, zone: &str, other: &str) -> Result<civil::DateTime> {
+    if zone == other {
+        return Ok(at);
+    }
+    let find = |name: &str| {
+        let found = jiff::tz::TimeZone::get(name).ok().filter(|_| !name.is_empty());
+        found.ok_or_else(|| Error::field("time_zone", Message::new("schedule-zone-unknown")))
+    };
+    let instant = find(zone)?.to_ambiguous_timestamp(at).compatible();
+    let instant = instant.map_err(|_| Error::field("starts_at", Message::new("schedule-start-far")))?;
+    Ok(find(other)?.to_datetime(instant))
+}
+
 /// What a change of the clocks does to an occurrence.
 pub(super) fn shift(page: &Page, shift: Shift) -> String {
     page.text(&Message::new(match shift {
@@ -256,7 +273,9 @@ mod tests {
             starts_at: civil::date(2025, 11, 4).at(19, 0, 0, 0),
             time_zone: "Asia/Jakarta".into(),
             rule: rule.map(str::to_owned),
+            times: Vec::new(),
             skip_dates: Vec::new(),
+            exceptions: Vec::new(),
             until: Until::Open,
             grace: 0,
             paused: false,

@@ -21,6 +21,7 @@ enum Of {
     Thumbnail,
     Stream,
     Schedule,
+    Occurrence,
     Run,
     Job,
     Session,
@@ -45,6 +46,11 @@ use Body::*;
 type Case = (&'static str, &'static str, Of, Body);
 
 const SCHEDULE: &str = "stream_id=STREAM&starts_at=2031-01-01T19:00&time_zone=Asia/Jakarta&repeat=once&end=none";
+const LATER: &str = "stream_id=STREAM&starts_at=2031-02-01T19:00&time_zone=Asia/Jakarta&repeat=once&end=none";
+/// What a calendar is asked for.
+const JANUARY: &str = "from=2031-01-01T00:00:00Z&to=2031-02-01T00:00:00Z";
+/// What the occurrence of the schedule below is called.
+const AT: &str = "2031-01-01T19:00:00";
 const STREAM: &str = "title=Changed&videos=VIDEO&order=listed&target1_platform=youtube&target1_key=aaaa-bbbb-cccc-dddd";
 const STREAM_JSON: &str =
     r#"{"title":"Changed","videos":["VIDEO"],"targets":[{"platform":"youtube","key":"aaaa-bbbb-cccc-dddd"}]}"#;
@@ -55,6 +61,7 @@ macro_rules! notice_fields {
     };
 }
 const NOTICE_JSON: &str = r#"{"via":"webhook","url":"https://127.0.0.1/hook","kinds":["failed"]}"#;
+const LATER_JSON: &str = r#"{"stream_id":"STREAM","starts_at":"2031-03-01T19:00:00","duration":60}"#;
 const USER_FIELDS: &str = "username=new&password=a+few+words&role=user&plan=free&quota=";
 
 /// The whole surface.
@@ -129,7 +136,7 @@ const CASES: &[Case] = &[
     ("GET", "/schedules", None, Nothing),
     ("GET", "/schedules/new", None, Nothing),
     ("GET", "/schedules/preview", None, Nothing),
-    ("POST", "/schedules", None, Fields(SCHEDULE)),
+    ("POST", "/schedules", None, Fields(LATER)),
     ("GET", "/schedules/{id}/edit", Schedule, Nothing),
     ("POST", "/schedules/{id}", Schedule, Fields(SCHEDULE)),
     ("POST", "/schedules/{id}/pause", Schedule, Nothing),
@@ -189,7 +196,7 @@ const CASES: &[Case] = &[
     ("GET", "/api/v1/streams/{id}/log", Stream, Nothing),
     ("GET", "/api/v1/streams/{id}/events", Stream, Nothing),
     ("GET", "/api/v1/schedules", None, Nothing),
-    ("POST", "/api/v1/schedules", None, Json(SCHEDULE_JSON)),
+    ("POST", "/api/v1/schedules", None, Json(LATER_JSON)),
     ("GET", "/api/v1/schedules/{id}", Schedule, Nothing),
     ("PATCH", "/api/v1/schedules/{id}", Schedule, Json(r#"{"paused":true}"#)),
     ("DELETE", "/api/v1/schedules/{id}", Schedule, Nothing),
@@ -199,6 +206,9 @@ const CASES: &[Case] = &[
     ("GET", "/api/v1/jobs/{id}", Job, Nothing),
     ("POST", "/api/v1/jobs/{id}/cancel", Job, Nothing),
     ("POST", "/api/v1/videos/{id}/optimise", Video, Json(r#"{"profile":"720p30"}"#)),
+    ("GET", "/api/v1/schedules/{id}/occurrences/{of}", Occurrence, Nothing),
+    ("PATCH", "/api/v1/schedules/{id}/occurrences/{of}", Occurrence, Json(r#"{"duration":120}"#)),
+    ("GET", "/api/v1/calendar", None, Nothing),
     ("GET", "/api/v1/runs", None, Nothing),
     ("GET", "/api/v1/runs/{id}", Run, Nothing),
     ("GET", "/api/v1/notices/destinations", None, Nothing),
@@ -315,12 +325,14 @@ impl World {
             if made_up { "01900000-0000-7000-8000-000000000000".to_owned() } else { self.ids[name].clone() }
         };
         let (name, value) = match case.2 {
+            None if case.1.ends_with("/calendar") => return format!("{}?{JANUARY}", case.1),
             None => return case.1.to_owned(),
             Asset => return "/static/x/app.css".to_owned(),
             Video => ("{id}", id("VIDEO")),
             Thumbnail => ("{id}", id("THUMBNAIL")),
             Stream => ("{id}", id("STREAM")),
             Schedule => ("{id}", id("SCHEDULE")),
+            Occurrence => ("{id}/occurrences/{of}", format!("{}/occurrences/{AT}", id("SCHEDULE"))),
             Run => ("{id}", id("RUN")),
             Job => ("{id}", id("JOB")),
             Session => ("{id}", id("SESSION")),

@@ -32,6 +32,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::verify::Document::openapi,
     super::streams::Document::openapi,
     super::schedules::Document::openapi,
+    super::calendar::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,
     super::notices::Document::openapi,

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod calendar;
 mod document;
 pub mod jobs;
 pub mod notices;

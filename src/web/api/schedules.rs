@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -14,8 +14,8 @@ use crate::error::{Error, FieldError, Result};
 use crate::library::{Editor, Library};
 use crate::live::RunOutcome;
 use crate::schedule::{
-    Occurrence, ScheduleChange, ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView, Shift,
-    StopTime, Until,
+    Becomes, Exception, Occurrence, ScheduleChange, ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort,
+    ScheduleView, Shift, StopTime, Until,
 };
 use crate::text::Message;
 use crate::web::extract::MaybeJson;
@@ -50,7 +50,7 @@ pub struct Document;
 /// When a stream goes on air.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Schedule)]
-struct ScheduleBody {
+pub(super) struct ScheduleBody {
     #[serde(flatten)]
     row: RowFields,
     stream_id: Uuid,
@@ -63,8 +63,13 @@ struct ScheduleBody {
     time_zone: String,
     /// RFC 5545 rule; null for once.
     rule: Option<String>,
+    /// Further local times of each day.
+    #[schema(examples(json!(["12:00:00", "18:30:00"])))]
+    times: Vec<String>,
     /// Local dates that are left out.
     skip_dates: Vec<String>,
+    /// Occurrences that were changed by hand; change them by `/occurrences/{of}`.
+    exceptions: Vec<ExceptionBody>,
     /// Seconds on air; null where it ends at a time, or has no end.
     duration: Option<u64>,
     /// Local time of day, or local date and time, of the end.
@@ -76,6 +81,29 @@ struct ScheduleBody {
     next_at: Option<Moment>,
     /// The run of the last occurrence.
     last_run: Option<LastRunBody>,
+}
+
+/// An occurrence that is not as the rule says.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScheduleException)]
+struct ExceptionBody {
+    /// The local time that the rule names: which occurrence.
+    of: String,
+    /// The local time that it is at instead; null where it is cancelled.
+    starts_at: Option<String>,
+    /// Its length in seconds; null: as the schedule says.
+    duration: Option<u64>,
+    cancelled: bool,
+}
+
+impl From<&Exception> for ExceptionBody {
+    fn from(exception: &Exception) -> ExceptionBody {
+        let (starts_at, duration) = match exception.becomes {
+            Becomes::Cancelled => (None, None),
+            Becomes::Changed { starts_at, duration } => (Some(starts_at.to_string()), duration),
+        };
+        ExceptionBody { of: exception.of.to_string(), cancelled: starts_at.is_none(), starts_at, duration }
+    }
 }
 
 /// How the last occurrence went.
@@ -102,7 +130,9 @@ impl From<&ScheduleView> for ScheduleBody {
             starts_at: schedule.starts_at.to_string(),
             time_zone: schedule.time_zone.clone(),
             rule: schedule.rule.clone(),
+            times: schedule.times.iter().map(ToString::to_string).collect(),
             skip_dates: schedule.skip_dates.iter().map(ToString::to_string).collect(),
+            exceptions: schedule.exceptions.iter().map(ExceptionBody::from).collect(),
             duration,
             stop_at,
             grace: schedule.grace,
@@ -126,6 +156,9 @@ struct ScheduleFields {
     time_zone: Option<String>,
     /// RFC 5545 rule; absent or null: once.
     rule: Option<String>,
+    /// Further local times of each day, beside that of `starts_at`.
+    #[serde(default)]
+    times: Vec<String>,
     /// Local dates to leave out.
     #[serde(default)]
     skip_dates: Vec<String>,
@@ -152,6 +185,7 @@ struct SchedulePatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     rule: Option<Option<String>>,
+    times: Option<Vec<String>>,
     skip_dates: Option<Vec<String>>,
     /// Null takes the length away; a number replaces a stop time.
     #[serde(default, deserialize_with = "given")]
@@ -198,7 +232,7 @@ fn is_local(text: &str) -> bool {
     !time.contains(['Z', 'z', '+', '-', '['])
 }
 
-fn starts_at(text: &str) -> Result<DateTime> {
+pub(super) fn starts_at(text: &str) -> Result<DateTime> {
     let text = text.trim();
     if !is_local(text) {
         return Err(Error::field("starts_at", Message::new("schedule-offset").with("field", "starts_at")));
@@ -221,11 +255,18 @@ fn skip_dates(texts: &[String]) -> Result<Vec<Date>> {
     read.ok_or_else(|| Error::field("skip_dates", Message::new("api-dates-expected")))
 }
 
+fn times(texts: &[String]) -> Result<Vec<Time>> {
+    let read = texts.iter().map(|text| text.trim().parse().ok().filter(|_| is_local(text) && text.contains(':')));
+    let read: Option<Vec<Time>> = read.collect();
+    read.ok_or_else(|| Error::field("times", Message::new("api-times-expected")))
+}
+
 impl ScheduleFields {
     fn parse(self, own_zone: &str) -> Result<ScheduleInput> {
         let mut complaints = Complaints::default();
         let starts = complaints.keep(starts_at(&self.starts_at));
         let stop = self.stop_at.as_deref().and_then(|text| complaints.keep(stop_at(text)));
+        let times = complaints.keep(times(&self.times)).unwrap_or_default();
         let skips = complaints.keep(skip_dates(&self.skip_dates)).unwrap_or_default();
         complaints.over()?;
         Ok(ScheduleInput {
@@ -233,6 +274,7 @@ impl ScheduleFields {
             starts_at: starts.unwrap_or_default(),
             time_zone: self.time_zone.unwrap_or_else(|| own_zone.to_owned()),
             rule: self.rule,
+            times,
             skip_dates: skips,
             duration: self.duration,
             stop_at: stop,
@@ -247,6 +289,7 @@ impl SchedulePatch {
         let mut complaints = Complaints::default();
         let starts = self.starts_at.as_deref().and_then(|text| complaints.keep(starts_at(text)));
         let stop = self.stop_at.map(|stop| stop.as_deref().and_then(|text| complaints.keep(stop_at(text))));
+        let times = self.times.as_deref().and_then(|texts| complaints.keep(times(texts)));
         let skips = self.skip_dates.as_deref().and_then(|dates| complaints.keep(skip_dates(dates)));
         complaints.over()?;
         Ok(ScheduleChange {
@@ -254,6 +297,7 @@ impl SchedulePatch {
             starts_at: starts,
             time_zone: self.time_zone,
             rule: self.rule,
+            times,
             skip_dates: skips,
             duration: self.duration,
             stop_at: stop,
@@ -380,15 +424,33 @@ struct OccurrencesBody {
 /// One instant of a schedule.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Occurrence)]
-struct OccurrenceBody {
+pub(super) struct OccurrenceBody {
     at: Moment,
     ends_at: Option<Moment>,
-    /// The local time that the rule names.
+    /// The local time that the rule names: which occurrence. Its address is `/api/v1/schedules/{id}/occurrences/{of}`.
+    of: String,
+    /// The local time that it is planned for.
     local: String,
     time_zone: String,
     /// `gap`: that local time does not exist on that day, and it happens later. `fold`: it exists twice, and it happens
     /// the first time.
     shift: Option<&'static str>,
+    /// It was changed by hand.
+    changed: bool,
+}
+
+impl OccurrenceBody {
+    pub(super) fn new(occurrence: &Occurrence, time_zone: &str) -> OccurrenceBody {
+        OccurrenceBody {
+            at: occurrence.start.into(),
+            ends_at: occurrence.stop.map(Moment::from),
+            of: occurrence.of.to_string(),
+            local: occurrence.civil.to_string(),
+            time_zone: time_zone.to_owned(),
+            shift: occurrence.shift.map(Shift::code),
+            changed: occurrence.changed,
+        }
+    }
 }
 
 /// The next occurrences of a schedule, paused or not
@@ -404,16 +466,7 @@ async fn occurrences(library: Library, id: web::Path<Uuid>, asked: Query<CountQu
     }
     let time_zone = library.schedule(*id).await?.row.value.time_zone;
     let found = library.occurrences(*id, count).await?;
-    let items = found.into_iter().map(|Occurrence { start, stop, civil, shift }| OccurrenceBody {
-        at: start.into(),
-        ends_at: stop.map(Moment::from),
-        local: civil.to_string(),
-        time_zone: time_zone.clone(),
-        shift: shift.map(|shift| match shift {
-            Shift::Gap => "gap",
-            Shift::Fold => "fold",
-        }),
-    });
+    let items = found.iter().map(|occurrence| OccurrenceBody::new(occurrence, &time_zone));
     Ok(shown(&OccurrencesBody { items: items.collect() }, None))
 }
 
