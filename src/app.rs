@@ -385,12 +385,12 @@ impl TenantStreams for AtWork {
     }
 
     fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
-        let planner = self.clone();
+        let planner = self.planner.clone();
         Box::pin(async move { planner.stop_tenant(&tenant).await })
     }
 
     fn on_air(&self, tenant: WriteScope) -> BoxFuture<'static, Result<usize>> {
-        let planner = self.clone();
+        let planner = self.planner.clone();
         Box::pin(async move { planner.on_air(&tenant).await })
     }
 }

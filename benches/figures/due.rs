@@ -84,6 +84,7 @@ fn plan(home: &Path, streams: &[(Tenant, Uuid)]) -> Timestamp {
             let input = ScheduleInput {
                 stream_id: *stream,
                 starts_at: at.to_zoned(TimeZone::UTC).datetime(),
+                times: Vec::new(),
                 time_zone: "UTC".into(),
                 rule: None,
                 skip_dates: Vec::new(),

@@ -186,6 +186,7 @@ async fn missed_occurrences_of_one_schedule_become_one_notice_until_it_is_on_its
             stream_title: format!("of {schedule}"),
             schedule_id: Some(Uuid::from_u128(schedule)),
             occurrence_at: Some(Timestamp::UNIX_EPOCH),
+            occurrence_name: None,
             started_at: None,
             planned_stop: None,
             ended_at: Some(Timestamp::UNIX_EPOCH),

@@ -397,7 +397,8 @@ impl World {
     /// All that `al` has, as the API tells it.
     async fn data(&self, al: &Client) -> Value {
         let mut data = serde_json::Map::new();
-        for list in ["videos", "thumbnails", "streams", "schedules", "runs", "jobs", "usage", "auth/me", "notices/destinations"]
+        for list in
+            ["videos", "thumbnails", "streams", "schedules", "runs", "jobs", "usage", "auth/me", "notices/destinations"]
         {
             data.insert(list.to_owned(), al.get(&format!("/api/v1/{list}")).await.expect(200).json());
         }
