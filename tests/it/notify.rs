@@ -542,17 +542,15 @@ async fn what_fails_and_what_is_missed_is_told_with_its_reason() {
     let al = server.api("al", PASSWORD).await;
     make(&al, json!({"via": "webhook", "url": hooks.url("/"), "kinds": ["failed", "missed", "started", "ended"]}))
         .await;
-    // Both of one account's streams to one key: the second one cannot.
-    let clip = video(&al, 4).await;
-    let ids: Vec<String> = {
-        let mut ids = Vec::new();
-        for title in ["First", "Second"] {
-            ids.push(stream(&al, title, &clip, &platform.rtmp_url("live"), "one-key-for-two").await);
-        }
-        ids
-    };
+    // The file of the second one is gone.
+    let (clip, lost) = (video(&al, 4).await, video(&al, 5).await);
+    std::fs::remove_file(server.home().join(format!("videos/al/{lost}.mp4"))).unwrap();
+    let ids = [
+        stream(&al, "First", &clip, &platform.rtmp_url("live"), "the-first-key").await,
+        stream(&al, "Second", &lost, &platform.rtmp_url("live"), "the-second-key").await,
+    ];
     al.post(&format!("/api/v1/streams/{}/start", ids[0]), &json!({})).await.expect(202);
-    platform.arrival("one-key-for-two", Duration::from_secs(10)).await.expect("it arrives");
+    hooks.hears(1, Duration::from_secs(20)).await;
     al.post(&format!("/api/v1/streams/{}/start", ids[1]), &json!({})).await.expect(202);
     crate::live::reaches(&al, &ids[1], "failed").await;
     let heard = hooks.hears(2, Duration::from_secs(20)).await;
@@ -562,7 +560,7 @@ async fn what_fails_and_what_is_missed_is_told_with_its_reason() {
     );
     let failed = heard[1].json();
     assert_eq!((&failed["type"], &failed["data"]["stream_title"]), (&json!("stream.failed"), &json!("Second")));
-    assert!(failed["data"]["reason"].as_str().unwrap().contains("key is in use"), "{failed}");
+    assert!(failed["data"]["reason"].as_str().unwrap().contains("is gone"), "{failed}");
     // Planned for while nobody is there; two in a row are one notice.
     let third = stream(&al, "Third", &clip, &platform.rtmp_url("live"), "another-key").await;
     let at = Timestamp::from_second(Timestamp::now().as_second() + 8).unwrap();
