@@ -37,6 +37,24 @@ pub struct JobQuery {
     pub place: Place,
 }
 
+/// A job, with what belongs to it.
+#[derive(Debug, Clone)]
+pub struct JobShown {
+    /// The job.
+    pub row: Row<Job>,
+    /// While it waits: how many of the library's own come before it.
+    pub ahead: Option<usize>,
+    /// Title of its video; `None` once that is deleted.
+    pub title: Option<String>,
+}
+
+impl JobShown {
+    fn of(rows: &Reader<'_>, row: Row<Job>) -> Result<JobShown> {
+        let title = rows.get::<Video>(row.value.work.video_id())?.map(|video| video.value.title);
+        Ok(JobShown { ahead: ahead(rows, &row)?, title, row })
+    }
+}
+
 /// What optimising a video would take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
@@ -66,6 +84,19 @@ pub fn newest_of_video(rows: &Reader<'_>, video: Uuid) -> Result<Option<Row<Job>
 /// The jobs that wait or run, oldest first.
 pub(super) fn open_jobs(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
     rows.ids_at::<Job>("open", b"")
+}
+
+/// How many jobs of the library come before one that waits: they are done in the order they were made.
+fn ahead(rows: &Reader<'_>, job: &Row<Job>) -> Result<Option<usize>> {
+    if job.value.state != JobState::Queued {
+        return Ok(None);
+    }
+    let mut count = 0;
+    for id in open_jobs(rows)?.into_iter().take_while(|id| *id != job.id()) {
+        let other = rows.get::<Job>(id)?;
+        count += usize::from(other.is_some_and(|row| row.value.state == JobState::Queued));
+    }
+    Ok(Some(count))
 }
 
 /// Whether a job waits or runs.
@@ -117,7 +148,7 @@ impl Library {
     }
 
     /// A page of jobs.
-    pub async fn jobs(&self, query: JobQuery) -> Result<Paged<Row<Job>>> {
+    pub async fn jobs(&self, query: JobQuery) -> Result<Paged<JobShown>> {
         let board = self.foundation().jobs().clone();
         self.rows()
             .read(move |rows| {
@@ -135,7 +166,7 @@ impl Library {
                     }
                     ControlFlow::Continue(())
                 })?;
-                Ok(Paged::of(all, &query.place))
+                Paged::of(all, &query.place).try_map(|row| JobShown::of(rows, row))
             })
             .await
     }
@@ -144,19 +175,21 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn job(&self, id: Uuid) -> Result<Row<Job>> {
-        let mut row = self.rows().read(move |rows| rows.need::<Job>(id)).await?;
-        self.foundation().jobs().put(&mut row);
-        Ok(row)
+    pub async fn job(&self, id: Uuid) -> Result<JobShown> {
+        let mut job = self.rows().read(move |rows| JobShown::of(rows, rows.need::<Job>(id)?)).await?;
+        self.foundation().jobs().put(&mut job.row);
+        Ok(job)
     }
 
     /// The newest job about a video.
-    pub async fn job_of_video(&self, video: Uuid) -> Result<Option<Row<Job>>> {
-        let mut row = self.rows().read(move |rows| newest_of_video(rows, video)).await?;
-        if let Some(row) = &mut row {
-            self.foundation().jobs().put(row);
+    pub async fn job_of_video(&self, video: Uuid) -> Result<Option<JobShown>> {
+        let read =
+            move |rows: &Reader<'_>| newest_of_video(rows, video)?.map(|row| JobShown::of(rows, row)).transpose();
+        let mut job = self.rows().read(read).await?;
+        if let Some(job) = &mut job {
+            self.foundation().jobs().put(&mut job.row);
         }
-        Ok(row)
+        Ok(job)
     }
 }
 
@@ -187,7 +220,7 @@ impl Editor {
         profile: Profile,
         keep_original: bool,
         locale: Locale,
-    ) -> Result<Row<Job>> {
+    ) -> Result<JobShown> {
         let video = self.video(id).await?;
         let needed = needed(profile, &video.value.facts);
         self.foundation().ledger(self.scope()).check(needed).await?;
@@ -218,7 +251,7 @@ impl Editor {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] if it is over.
-    pub async fn cancel_job(&self, id: Uuid) -> Result<Row<Job>> {
+    pub async fn cancel_job(&self, id: Uuid) -> Result<JobShown> {
         let actor = self.actor().clone();
         self.rows()
             .write(move |rows| {
@@ -227,7 +260,9 @@ impl Editor {
                     return Err(Error::Conflict(Message::new("job-over")));
                 }
                 let job = Job { state: JobState::Cancelled, ended_at: Some(rows.now()), ..old.value.clone() };
-                audit::record(rows, &actor, "job.cancel", format!("{id} {}", job.work.code()))?;
+                let video = rows.get::<Video>(job.work.video_id())?;
+                let title = video.map(|video| video.value.title).unwrap_or_default();
+                audit::record(rows, &actor, "job.cancel", format!("{id} {title}"))?;
                 rows.update(&old, job).map(drop)
             })
             .await?;

@@ -19,7 +19,7 @@ use crate::store::rows::{Header, Index, Record};
 use crate::text::{Locale, Message};
 
 pub use board::Board;
-pub use calls::{Cost, JobFilter, JobQuery, newest_of_video};
+pub use calls::{Cost, JobFilter, JobQuery, JobShown, newest_of_video};
 pub(crate) use calls::{cancel_about, is_open};
 pub use queue::Queue;
 

@@ -163,7 +163,7 @@ impl Queue {
         };
         let outcome = tokio::select! {
             biased;
-            () = end.cancelled() => return,
+            () = end.cancelled() => return forgive(&editor, id).await,
             () = cancel.cancelled() => Ok(()),
             outcome = work => outcome,
         };
@@ -178,10 +178,8 @@ impl Queue {
 
     async fn attempt(&self, editor: &Editor, id: Uuid) -> Result<()> {
         let Some(row) = begin(editor, id).await? else { return Ok(()) };
-        if row.value.attempts > 1 {
-            // The room that the attempt before held is still booked.
-            editor.reconcile().await?;
-        }
+        // What an earlier start left may still have its room booked, the attempt before this one too.
+        editor.reconcile().await?;
         let shown = self.shared.foundation.jobs().show(id);
         shown.set(row.value.progress);
         tracing::info!(tenant = %editor.tenant(), job = %id, attempt = row.value.attempts, "a job begins");
@@ -256,6 +254,18 @@ fn is_job(key: &[u8]) -> bool {
     key.strip_prefix(b"row/")
         .and_then(|rest| rest.strip_prefix(Job::KIND.as_bytes()))
         .is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// An attempt that the server's own end breaks off was not in vain.
+async fn forgive(editor: &Editor, id: Uuid) {
+    let rows = editor.rows();
+    let written = rows.write(move |rows| {
+        let Some(old) = rows.get::<Job>(id)?.filter(|row| row.value.state == JobState::Running) else { return Ok(()) };
+        rows.update(&old, Job { fruitless: old.value.fruitless.saturating_sub(1), ..old.value.clone() }).map(drop)
+    });
+    if let Err(cause) = written.await {
+        tracing::warn!(job = %id, %cause, "a job that goes on at the next start is counted as one in vain");
+    }
 }
 
 /// Writes an attempt down before anything of it is done; `None` for a job that is over.

@@ -56,6 +56,15 @@ impl<T> Paged<T> {
         let items = all.into_iter().skip(start).take(end - start).map(|(_, item)| item).collect();
         Paged { items, next, previous, total }
     }
+
+    /// The same page of something else.
+    ///
+    /// # Errors
+    /// The first that `change` returns.
+    pub fn try_map<U, E>(self, change: impl FnMut(T) -> Result<U, E>) -> Result<Paged<U>, E> {
+        let Paged { items, next, previous, total } = self;
+        Ok(Paged { items: items.into_iter().map(change).collect::<Result<_, E>>()?, next, previous, total })
+    }
 }
 
 #[cfg(test)]

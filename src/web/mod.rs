@@ -13,6 +13,7 @@ mod failure;
 pub use crate::format;
 mod health;
 mod history;
+mod jobs;
 mod live_events;
 pub mod metrics;
 mod notices;
@@ -108,6 +109,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::notices::ROUTES,
     api::status::ROUTES,
     video::ROUTES,
+    jobs::ROUTES,
     thumbnail::ROUTES,
     api::videos::ROUTES,
     api::thumbnails::ROUTES,

@@ -10,7 +10,7 @@ use super::failure::wants_json;
 use super::format::Moment;
 use super::serve::{self, Shown};
 use super::upload::{Outcome, Upload};
-use super::{Access, Form, Page, Query, Route, api, pager, words};
+use super::{Access, Form, Page, Query, Route, api, jobs, pager, words};
 use crate::error::{Error, Result};
 use crate::library::{
     Ask, Deleted, Despite, Editor, Found, Library, Order, Video, VideoCard, VideoChange, VideoFilter, uses,
@@ -333,8 +333,9 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         "description": row.value.description,
         "tags": row.value.tags.join(", "),
     });
+    let (shape, optimise) = jobs::context(page, library, &row).await?;
     let context = json!({ "video": video, "form": form, "errors": {}, "thumbnails": thumbnails, "used_by": used_by,
-                          "loss": loss });
+                          "loss": loss, "shape": shape, "optimise": optimise });
     Ok((row, context))
 }
 
@@ -397,7 +398,7 @@ async fn choose(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Choi
 }
 
 /// Back to the video's page after one of its small forms; the large one keeps what is stored.
-async fn refused_beside<T>(
+pub(super) async fn refused_beside<T>(
     page: Page,
     editor: &Editor,
     id: Uuid,

@@ -1,4 +1,4 @@
-// Pages that update by themselves: the dashboard, a stream, a run (graph only).
+// Pages that update by themselves: the dashboard, a stream, a video, the jobs, a run (graph only).
 //
 // The server's events at data-events: `event: state`, data one JSON object; every part may be absent:
 //   shape  string                     other than data-shape: buttons or cards changed, the live part is loaded again
@@ -11,7 +11,8 @@
 //
 // Keys on the dashboard: "<stream id>/words", "box/disk|memory|cpu|uplink" (value, level; operators only), "box/…/words";
 // on a stream: "words", "target/<index from 0>/words", "run/<id>/length|restarts|bytes" of what is on air;
-// on both: "on-air-count", "storage" (text, value, level).
+// on a video: "job/words", "job/progress" (value); on the jobs: "job/<id>/words", "job/<id>/progress" (value);
+// on all: "on-air-count", "storage" (text, value, level).
 (() => {
   'use strict';
   const { texts } = window.jadwal;
@@ -106,14 +107,14 @@
     }
   };
 
-  // Buttons or cards changed: the live part of this very page again. What a person is typing there is kept for later.
+  // Buttons or cards changed: the live part of this very page again, which a refused form shows at another address. What a person is typing there is kept for later.
   let loading = false;
   const load = async () => {
     const part = document.getElementById('live');
     if (loading || part.contains(document.activeElement) && document.activeElement.matches('input, select, textarea')) return;
     loading = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+      const answer = await fetch(part.dataset.page || location.href, { headers: { Accept: 'text/html' } });
       if (answer.redirected || answer.status === 401) { location.reload(); return; }
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');

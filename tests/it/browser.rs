@@ -261,6 +261,7 @@ async fn furnish(server: &Server, platform: &Platform) -> Vec<(&'static str, Str
         ("schedules", "/schedules".into()),
         ("schedule-new", format!("/schedules/new?stream={night}")),
         ("schedule-edit", format!("/schedules/{schedule}/edit")),
+        ("jobs", "/jobs".into()),
         ("history", "/history".into()),
         ("run", format!("/history/{run}")),
         ("settings", "/settings".into()),

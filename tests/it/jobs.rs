@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::clip::{clip, made};
+use crate::support::events::Events;
 use crate::support::scratch;
 use crate::support::server::{Client, PASSWORD, Server};
 
@@ -305,6 +306,90 @@ async fn a_cancelled_job_ends_at_once_and_leaves_everything_as_it_was() {
     no_encoder(&server).await;
     assert_eq!(ended(&al, &third).await["state"], "cancelled");
     books_are_right(&server, &al, "al").await;
+}
+
+#[tokio::test]
+async fn a_video_s_page_orders_shows_and_cancels_it() {
+    let (_folder, ffmpeg) = slow(1);
+    let server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    server.user_with("look", json!({"role": "demo", "tenant": "al"})).await;
+    let (api, al) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let video = uploaded(&api, "a.mp4", &clip(17, 200, false, "320x180")).await;
+    let address = format!("/videos/{}", id(&video));
+    let page = al.get(&address).await.expect(200).text();
+    assert!(page.contains("720p30") && !page.contains("1080p30"), "no larger than it is: {page}");
+    let refused = al.form(&format!("{address}/optimise"), &[("profile", "4k")]).await.expect(422).text();
+    assert!(refused.contains("Choose 720p30"), "{refused}");
+    let ordered = al.form(&format!("{address}/optimise"), &[("profile", "720p30")]).await.expect(303);
+    assert_eq!(ordered.header("location"), address);
+    al.form(&format!("{address}/optimise"), &[("profile", "720p30")]).await.expect(409);
+    let mut events = Events::open(&al, &format!("{address}/events")).await;
+    let percent = |event: &Value| event["value"]["job/progress"].as_f64().unwrap_or_default();
+    let event = events.until(Duration::from_secs(60), |event| percent(event) > 0.0).await;
+    let words = event["text"]["job/words"].as_str().unwrap();
+    assert!(words.contains('%') && words.contains("left"), "{words}");
+    // Whoever may only look sees it too.
+    let look = server.login("look", PASSWORD).await;
+    let page = look.get(&address).await.expect(200).text();
+    assert!(page.contains("data-live-value=\"job/progress\""), "{page}");
+    let job = api.get("/api/v1/jobs").await.json()["items"][0].clone();
+    let cancel = format!("/jobs/{}/cancel", id(&job));
+    look.form(&cancel, &[]).await.expect(403);
+    look.form(&format!("{address}/optimise"), &[("profile", "720p30")]).await.expect(403);
+    al.form(&cancel, &[]).await.expect(303);
+    let over = events.until(Duration::from_secs(20), |other| other["shape"] != event["shape"]).await;
+    assert!(over["text"]["job/words"].is_null(), "{over}");
+    no_encoder(&server).await;
+    let again = al.form(&cancel, &[]).await.expect(303);
+    assert_eq!(again.header("location"), address);
+    assert!(al.get(&address).await.text().contains("there is nothing to cancel"));
+}
+
+#[tokio::test]
+async fn the_list_of_jobs_shows_what_waits_for_what_and_why_something_failed() {
+    let (_folder, ffmpeg) = slow(1);
+    let server = Server::start_with(&[("JADWAL_FFMPEG", &ffmpeg)], &["--no-demo"]).await;
+    server.user("al").await;
+    server.user("bo").await;
+    let (api, al) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    assert!(al.get("/jobs").await.expect(200).text().contains("No jobs yet"));
+    let path = clip(17, 200, false, "320x180");
+    let mut jobs = Vec::new();
+    for title in ["first", "second", "third", "fourth"] {
+        let video = uploaded(&api, &format!("{title}.mp4"), &path).await;
+        jobs.push(ordered(&api, &video, json!({"profile": "720p30"})).await);
+    }
+    until(&api, &jobs[0], |row| row["state"] == "running").await;
+    let ahead = async |job: &str| api.get(&format!("/api/v1/jobs/{job}")).await.json()["ahead"].clone();
+    assert_eq!((ahead(&jobs[0]).await, ahead(&jobs[1]).await), (Value::Null, json!(0)));
+    assert_eq!((ahead(&jobs[2]).await, ahead(&jobs[3]).await), (json!(1), json!(2)));
+    let page = al.get("/jobs").await.expect(200).text();
+    for words in ["first", "Waits for its turn", "Waits; one of yours comes first", "Waits; 2 of yours come first"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let mut events = Events::open(&al, "/jobs/events").await;
+    let key = format!("job/{}/progress", jobs[0]);
+    let running = |event: &Value| event["value"][&key].as_f64().is_some_and(|percent| percent > 0.0);
+    let event = events.until(Duration::from_secs(60), running).await;
+    let back = al.form(&format!("/jobs/{}/cancel", jobs[2]), &[("back", "/jobs?state=open")]).await.expect(303);
+    assert_eq!(back.header("location"), "/jobs?state=open");
+    events.until(Duration::from_secs(20), |other| other["shape"] != event["shape"]).await;
+    assert_eq!(ahead(&jobs[3]).await, 1, "what was cancelled is waited for no more");
+    let only = al.get("/jobs?state=cancelled").await.expect(200).text();
+    assert!(only.contains("third") && !only.contains("fourth"), "{only}");
+    // What is deleted leaves its job behind, without its title.
+    let video = api.get(&format!("/api/v1/jobs/{}", jobs[3])).await.json()["video_id"].clone();
+    api.delete(&format!("/api/v1/videos/{}", video.as_str().unwrap())).await.expect(204);
+    let only = al.get("/jobs?state=cancelled").await.expect(200).text();
+    assert!(only.contains("A deleted video") && !only.contains("fourth"), "{only}");
+    // Of another library nothing is seen, and a state that is none is all.
+    let bo = server.login("bo", PASSWORD).await;
+    assert!(bo.get("/jobs?state=whatever").await.expect(200).text().contains("No jobs yet"));
+    for job in &jobs[..2] {
+        al.form(&format!("/jobs/{job}/cancel"), &[]).await.expect(303);
+    }
+    no_encoder(&server).await;
 }
 
 #[tokio::test]

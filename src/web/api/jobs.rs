@@ -7,10 +7,9 @@ use uuid::Uuid;
 
 use super::{List, ListQuery, Moment, RowFields, accepted, bad_query, place, shown};
 use crate::error::{Error, Result};
-use crate::jobs::{Job, JobFilter, JobQuery, JobState, Work};
+use crate::jobs::{JobFilter, JobQuery, JobShown, JobState, Work};
 use crate::library::{Editor, Library};
 use crate::media::Profile;
-use crate::store::rows::Row;
 use crate::text::{Locale, Message};
 use crate::web::{Access, Json, Page, Query, Route};
 
@@ -48,6 +47,8 @@ pub(super) struct JobBody {
     keep_original: bool,
     /// `queued`, `running`, `done`, `failed` or `cancelled`.
     state: &'static str,
+    /// While it waits: how many of your own jobs come before it.
+    ahead: Option<usize>,
     /// From 0 to 1.
     progress: f64,
     /// Why, where there is something to say.
@@ -63,7 +64,8 @@ pub(super) struct JobBody {
 }
 
 impl JobBody {
-    fn of(row: &Row<Job>, locale: Locale) -> JobBody {
+    fn of(shown: &JobShown, locale: Locale) -> JobBody {
+        let JobShown { row, ahead, .. } = shown;
         let job = &row.value;
         let Work::Optimise(optimise) = &job.work;
         JobBody {
@@ -73,6 +75,7 @@ impl JobBody {
             profile: optimise.profile.code(),
             keep_original: optimise.keep_original,
             state: job.state.code(),
+            ahead: *ahead,
             progress: (job.progress * 1000.0).round() / 1000.0,
             reason: job.reason.as_ref().map(|reason| reason.in_locale(locale)),
             attempts: job.attempts,
@@ -113,7 +116,7 @@ async fn list(page: Page, library: Library, asked: ListQuery, filter: Query<Filt
     let (_, turned) = asked.order(&["created_at"])?;
     let place = place(&asked, asked.sort.is_none() || turned)?;
     let jobs = library.jobs(JobQuery { filter: wanted, video: filter.0.video_id, place }).await?;
-    Ok(shown(&List::of_paged(jobs, |row| JobBody::of(&row, page.locale())), None))
+    Ok(shown(&List::of_paged(jobs, |job| JobBody::of(&job, page.locale())), None))
 }
 
 /// One job
@@ -121,8 +124,8 @@ async fn list(page: Page, library: Library, asked: ListQuery, filter: Query<Filt
     (status = 200, body = JobBody), (status = 404),
 ))]
 async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
-    let row = library.job(*id).await?;
-    Ok(shown(&JobBody::of(&row, page.locale()), Some(row.version)))
+    let job = library.job(*id).await?;
+    Ok(shown(&JobBody::of(&job, page.locale()), Some(job.row.version)))
 }
 
 /// Cancel a job
@@ -132,8 +135,8 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     (status = 200, body = JobBody), (status = 404), (status = 409, description = "It is over"),
 ))]
 async fn cancel(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
-    let row = editor.cancel_job(*id).await?;
-    Ok(shown(&JobBody::of(&row, page.locale()), Some(row.version)))
+    let job = editor.cancel_job(*id).await?;
+    Ok(shown(&JobBody::of(&job, page.locale()), Some(job.row.version)))
 }
 
 /// How to optimise.
@@ -170,7 +173,7 @@ pub(in crate::web) fn profile(code: &str) -> Result<Profile> {
 ))]
 async fn optimise(page: Page, editor: Editor, id: web::Path<Uuid>, body: Json<OptimiseBody>) -> Result<HttpResponse> {
     let OptimiseBody { profile: code, keep_original } = body.0;
-    let row = editor.optimise_video(*id, profile(&code)?, keep_original, page.locale()).await?;
-    let location = format!("/api/v1/jobs/{}", row.id());
-    Ok(accepted(&location, &JobBody::of(&row, page.locale()), row.version))
+    let job = editor.optimise_video(*id, profile(&code)?, keep_original, page.locale()).await?;
+    let location = format!("/api/v1/jobs/{}", job.row.id());
+    Ok(accepted(&location, &JobBody::of(&job, page.locale()), job.row.version))
 }
