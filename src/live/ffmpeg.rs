@@ -1,4 +1,6 @@
 //! What ffmpeg is told (pure): a feed and a target become its arguments. `LIVE` facts rest in the comments.
+//!
+//! No stop time is among them: it may change while ffmpeg runs, so the keeper holds it, and ffmpeg dies with its keeper.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,8 +19,6 @@ pub struct Feed {
     pub seek: f64,
     /// Play the input again and again.
     pub repeat: bool,
-    /// End by itself after this long, whatever happens to us.
-    pub limit: Option<Duration>,
 }
 
 /// Where the pictures come from.
@@ -164,9 +164,6 @@ pub fn arguments(feed: &Feed, output: &Output, pace: Pace) -> Vec<String> {
     }
     // Titles and chapters of a file are nobody's business on the platform.
     add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
-    if let Some(limit) = feed.limit {
-        add(&["-t", &seconds(limit)]);
-    }
     add(&["-rw_timeout", &pace.rw_timeout.as_micros().to_string()]);
     for (name, value) in &output.options {
         add(&[name, value]);
@@ -222,7 +219,7 @@ mod tests {
 
     fn file() -> Feed {
         let source = Source::File { url: "file:/v/a.mp4".into(), demuxer: "mov,mp4,m4a,3gp,3g2,mj2".into() };
-        Feed { source, silent: false, seek: 0.0, repeat: false, limit: None }
+        Feed { source, silent: false, seek: 0.0, repeat: false }
     }
 
     fn output(url: &str, key: Option<&str>, address: &str) -> Output {
@@ -253,10 +250,6 @@ mod tests {
                 format!("-stream_loop -1 -f mov -i file:/v/a.mp4 {COPY} {RTMP}"),
             ),
             (Feed { silent: true, ..file() }, format!("-f mov -i file:/v/a.mp4 {SILENT} {RTMP}")),
-            (
-                Feed { limit: Some(Duration::from_millis(90_500)), ..file() },
-                format!("-f mov -i file:/v/a.mp4 {COPY} -t 90.500 {RTMP}"),
-            ),
             (
                 Feed { source: list, repeat: true, ..file() },
                 format!(

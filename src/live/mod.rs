@@ -25,6 +25,7 @@ pub mod redact;
 pub mod run;
 pub(crate) mod sample;
 pub(crate) mod start;
+mod stop_time;
 pub mod stream;
 mod supervisor;
 pub mod target;
@@ -33,6 +34,7 @@ pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
 pub(crate) use run::runs_between;
+pub(crate) use stop_time::put_stop_time;
 pub use run::{
     Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, open_runs, pinned, played_videos, streams_playing,
 };

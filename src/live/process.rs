@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::keeper::files::{End, Identity, Outcome, Stamp, Status, TargetFolder, open_lock};
+use super::keeper::files::{End, Identity, Outcome, Stamp, Status, StopTime, TargetFolder, open_lock};
 use super::keeper::plan::Plan;
 use super::keeper::{Reply, SUBCOMMAND};
 use super::pidfd::ProcessHandle;
@@ -142,6 +142,7 @@ impl Keeper {
             attempts: status.attempts,
             started_at: status.started_at,
             ended_at: status.updated_at,
+            stop_at: None,
             fence,
         };
         folder.write_outcome(&outcome)?;
@@ -186,6 +187,19 @@ impl Keeper {
     /// Tells it to end the stream; it does so by its ladder and writes the outcome. Nothing happens if it is gone.
     pub fn stop(&self) -> Result<()> {
         self.signal(Signal::TERM)
+    }
+
+    /// Whether it is known to hold this stop time, by its own word and by the last that it was told.
+    pub(super) fn holds_stop_time(&self, status: &Status, stop_at: Option<Timestamp>) -> bool {
+        let told = self.folder.stop_time().filter(|told| told.fence == self.identity.fence);
+        status.stop_at == stop_at && told.is_none_or(|told| told.stop_at == stop_at)
+    }
+
+    /// Tells it another stop time, or that there is none; what it sends goes on undisturbed. Nothing happens if it is
+    /// gone.
+    pub fn change_stop_time(&self, stop_at: Option<Timestamp>) -> Result<()> {
+        self.folder.write_stop_time(&StopTime { fence: self.identity.fence, stop_at })?;
+        self.signal(Signal::HUP)
     }
 
     /// Ends it at once, and with it its ffmpeg, without an outcome: only for a keeper that does not react to

@@ -131,7 +131,7 @@ pub struct LastRun {
     pub at: Timestamp,
 }
 
-/// When a stream that is started now ends.
+/// When a stream that is started now, or is on air, ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// When somebody stops it, or, without a loop, when the playlist is through.
@@ -145,6 +145,14 @@ pub enum End {
 impl End {
     /// Longest time ahead, in seconds.
     const MOST: u64 = 366 * 24 * 3600;
+
+    /// The field that says so.
+    pub(super) fn field(self) -> &'static str {
+        match self {
+            End::After(_) => "stop_after",
+            End::At(_) | End::Open => "stop_at",
+        }
+    }
 
     /// The instant, counted from `now`.
     ///

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::conflicts::{LOOK_AHEAD, LOOK_AT, longest, refuse_conflicts};
 use super::forecast::{Slot, Streams, troubles};
 use super::occurrence::carry;
+use super::on_air::end_with;
 use super::recurrence::{Occurrence, occurrences, stop_of};
 use super::{Passed, Schedule, ScheduleChange, ScheduleInput, Until};
 use crate::audit;
@@ -322,7 +323,8 @@ impl Editor {
         self.schedule(id).await
     }
 
-    /// Changes a schedule. What is on air by it goes on as it began.
+    /// Changes a schedule. What is on air by it goes on, and ends when the schedule now says so; one that would be over
+    /// by that keeps its end.
     ///
     /// # Errors
     /// As [`Editor::create_schedule`]; [`Error::Stale`] where `expected` is not its version.
@@ -352,6 +354,7 @@ impl Editor {
                 passed.through = passed.through.max(just_now);
                 refuse_conflicts(&library, rows.view(), Some(id), &schedule, &stream, (passed.through, None))?;
                 rows.put_value(&Passed::key(id), &passed)?;
+                end_with(rows, &actor, id, &row.value, &schedule)?;
                 audit::record(rows, &actor, "schedule.change", format!("{id} {}", stream.value.title))?;
                 rows.update(&row, schedule).map(drop)
             })

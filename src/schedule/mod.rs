@@ -11,6 +11,7 @@ mod due;
 mod forecast;
 mod input;
 mod occurrence;
+mod on_air;
 pub mod planner;
 pub mod recurrence;
 pub mod rule;

@@ -1,7 +1,7 @@
 //! One occurrence, it and those after it, or all: moved, lengthened, cancelled, put back.
 //!
 //! What has begun stays as it is: an occurrence is known by the local time that the rule names, so none that has a run
-//! gets a second one by being moved.
+//! gets a second one by being moved. Only the end of one that is on air may change, and its run follows.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::calls::{JUST_NOW, ScheduleView, delete, passed, refuse_many, stream_of};
 use super::conflicts::{refuse_clash, refuse_conflicts};
+use super::on_air::run_on_air;
 use super::recurrence::{Occurrence, instant, names, number_before, one, uncut};
 use super::rule::Rule;
 use super::{
@@ -76,6 +77,8 @@ pub struct OccurrenceView {
     pub occurrence: Option<Occurrence>,
     /// It has begun or is over, and stays as it is.
     pub over: bool,
+    /// It is on air: of that which stays, its length may change.
+    pub on_air: bool,
 }
 
 /// Takes over to a schedule what was changed by hand while it was `old`: as far as the new rule names the same local
@@ -120,7 +123,7 @@ impl OccurrenceChange {
 }
 
 /// The schedule with one occurrence changed; `now` is what it is today, where it is not cancelled.
-fn with_this(schedule: &Schedule, of: DateTime, now: Option<&Occurrence>, change: OccurrenceChange) -> Schedule {
+pub(super) fn with_this(schedule: &Schedule, of: DateTime, now: Option<&Occurrence>, change: OccurrenceChange) -> Schedule {
     let mut changed = schedule.clone();
     let (before_at, before_length) = match schedule.exception(of).map(|exception| exception.becomes) {
         Some(Becomes::Changed { starts_at, duration }) => (starts_at, duration),
@@ -321,7 +324,9 @@ impl Library {
         let occurrence = one(value, of);
         let at = occurrence.map(|occurrence| occurrence.start).or_else(|| instant(value, of));
         let over = at.is_none_or(|at| at <= schedule.through);
-        Ok(OccurrenceView { of, occurrence, over, schedule })
+        let name = occurrence_name(value, of);
+        let on_air = self.rows().read(move |rows| run_on_air(rows, id, &name)).await?.is_some();
+        Ok(OccurrenceView { of, occurrence, over, on_air, schedule })
     }
 }
 
@@ -330,8 +335,8 @@ impl Editor {
     /// `None` where none is left.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the rule does not name it; [`Error::Conflict`] where it has begun or is over, or would
-    /// be on air at the same time as another one on the same key; [`Error::Invalid`] with the field that makes no
+    /// [`Error::NotFound`] where the rule does not name it; [`Error::Conflict`] where it is over, where it is on air and
+    /// something else than its own length is to change, or would be on air at the same time as another one on the same key; [`Error::Invalid`] with the field that makes no
     /// sense, `reach` where no rule says what was asked for; [`Error::Stale`] where `expected` is not the schedule's
     /// version.
     pub async fn change_occurrence(
@@ -360,11 +365,11 @@ impl Editor {
 }
 
 /// A change of an occurrence within its batch.
-struct Act<'a> {
-    library: &'a Library,
-    actor: &'a Actor,
-    row: &'a Row<Schedule>,
-    of: DateTime,
+pub(super) struct Act<'a> {
+    pub(super) library: &'a Library,
+    pub(super) actor: &'a Actor,
+    pub(super) row: &'a Row<Schedule>,
+    pub(super) of: DateTime,
 }
 
 impl Act<'_> {
@@ -380,7 +385,7 @@ impl Act<'_> {
         if at.is_none_or(|at| at <= passed.through)
             || rows.value::<Uuid>(&occurrence_key(self.row.id(), &name))?.is_some()
         {
-            return Err(Error::Conflict(Message::new("occurrence-over")));
+            return self.on_air(rows, reach, now.as_ref(), change, passed.through);
         }
         // What was is over: a change makes nothing of the past due again.
         let through = passed.through.max(rows.now() - JUST_NOW);
@@ -407,7 +412,7 @@ impl Act<'_> {
         Ok(None)
     }
 
-    fn put(&self, rows: &mut Writer<'_>, mut schedule: Schedule, through: Timestamp) -> Result<Option<Uuid>> {
+    pub(super) fn put(&self, rows: &mut Writer<'_>, mut schedule: Schedule, through: Timestamp) -> Result<Option<Uuid>> {
         let old = through - FORGET;
         let recent = |at: DateTime| instant(&self.row.value, at).is_none_or(|at| at > old);
         schedule.exceptions.retain(|exception| match exception.becomes {

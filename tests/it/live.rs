@@ -13,22 +13,22 @@ use crate::support::nginx::Platform;
 use crate::support::server::{Client, PASSWORD, Server};
 
 /// The next whole second at least this far away.
-fn ahead(seconds: i64) -> Timestamp {
+pub fn ahead(seconds: i64) -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second() + seconds + 1).unwrap()
 }
 
-async fn until(at: Timestamp) {
+pub async fn until(at: Timestamp) {
     let left = at.duration_since(Timestamp::now());
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
 }
 
 /// Seconds since an instant; before it, negative.
-fn since(at: Timestamp) -> f64 {
+pub fn since(at: Timestamp) -> f64 {
     Timestamp::now().duration_since(at).as_secs_f64()
 }
 
 /// Plans a stream once, in Jakarta's local time; the schedule's id.
-async fn plan(api: &Client, stream: &str, at: Timestamp, seconds: u64) -> String {
+pub async fn plan(api: &Client, stream: &str, at: Timestamp, seconds: u64) -> String {
     let local = TimeZone::get("Asia/Jakarta").unwrap().to_datetime(at);
     let body = json!({"stream_id": stream, "starts_at": local.to_string(), "time_zone": "Asia/Jakarta",
                       "duration": seconds});
@@ -36,11 +36,11 @@ async fn plan(api: &Client, stream: &str, at: Timestamp, seconds: u64) -> String
     made.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn runs(api: &Client) -> Vec<Value> {
+pub async fn runs(api: &Client) -> Vec<Value> {
     api.get("/api/v1/runs").await.expect(200).json()["items"].as_array().unwrap().clone()
 }
 
-async fn state(api: &Client, stream: &str) -> Value {
+pub async fn state(api: &Client, stream: &str) -> Value {
     api.get(&format!("/api/v1/streams/{stream}")).await.expect(200).json()["state"].clone()
 }
 
@@ -57,7 +57,7 @@ pub async fn reaches(api: &Client, stream: &str, name: &str) -> Value {
 }
 
 /// Process ids whose command line holds all of these words.
-fn processes(words: &[&str]) -> Vec<i32> {
+pub fn processes(words: &[&str]) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
@@ -71,7 +71,7 @@ fn processes(words: &[&str]) -> Vec<i32> {
 }
 
 /// The ffmpegs that send a key.
-fn encoders(key: &str) -> Vec<i32> {
+pub fn encoders(key: &str) -> Vec<i32> {
     processes(&["-rtmp_playpath", key])
 }
 

@@ -19,6 +19,7 @@ mod notify;
 mod pages;
 mod routes;
 mod schedules;
+mod stop_time;
 mod streams;
 mod support;
 mod templates;

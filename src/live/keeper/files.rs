@@ -108,6 +108,15 @@ impl TargetFolder {
         }
     }
 
+    /// When a keeper has to end, where that is not what its plan said.
+    pub(crate) fn stop_time(&self) -> Option<StopTime> {
+        read(&self.path.join("stop.json"))
+    }
+
+    pub(crate) fn write_stop_time(&self, told: &StopTime) -> io::Result<()> {
+        write(&self.path, "stop.json", told, true)
+    }
+
     pub(crate) fn write_list(&self, text: &str) -> io::Result<()> {
         replace(&self.path, "list.ffconcat", text.as_bytes(), false)
     }
@@ -178,6 +187,15 @@ fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
+/// Another stop time for a keeper that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StopTime {
+    /// The keeper that is told; a later one has it in its plan.
+    pub(crate) fence: u64,
+    /// `None`: until somebody stops it.
+    pub(crate) stop_at: Option<Timestamp>,
+}
+
 /// State of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -223,6 +241,9 @@ pub struct Status {
     pub item: usize,
     /// When the first keeper of this target began.
     pub started_at: Timestamp,
+    /// When it has to end, as far as the keeper knows.
+    #[serde(default)]
+    pub stop_at: Option<Timestamp>,
     /// When this was written.
     pub updated_at: Timestamp,
     /// The last [`Status::SAMPLES`] bitrates: Unix time in milliseconds, bits a second.
@@ -247,6 +268,7 @@ impl Status {
             ffmpeg_pid: None,
             item: 0,
             started_at: now,
+            stop_at: None,
             updated_at: now,
             samples: Vec::new(),
         }
@@ -284,8 +306,19 @@ pub struct Outcome {
     pub started_at: Timestamp,
     /// When ffmpeg was gone.
     pub ended_at: Timestamp,
+    /// When it had to end, as far as the keeper knew.
+    #[serde(default)]
+    pub stop_at: Option<Timestamp>,
     /// The keeper that ended; keepers with this number or a lower one no longer start.
     pub fence: u64,
+}
+
+impl Outcome {
+    /// Its stop time came, and that is by now `planned` for later than `now`: it was put off too late to be told.
+    pub(crate) fn came_too_soon(&self, planned: Option<Timestamp>, now: Timestamp) -> bool {
+        let in_time = |stop_at: Timestamp| self.outcome == End::Completed && self.ended_at >= stop_at;
+        self.stop_at.is_some_and(|held| in_time(held) && planned.is_none_or(|planned| planned > held && planned > now))
+    }
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {

@@ -182,9 +182,9 @@ impl Session {
             .filter(|plan: &Plan| !plan.items.is_empty())
             .ok_or_else(|| Reply::Broken(Message::new("live-plan-unreadable")))?;
         drop(text);
-        let orders = Orders::listen(plan.stop_at).map_err(broken)?;
         let folder = TargetFolder::new(run_dir, plan.target);
         folder.create().map_err(broken)?;
+        let orders = Orders::listen(folder.clone(), plan.fence, plan.stop_at).map_err(broken)?;
 
         let patience = Duration::from_millis(plan.timing.lock_wait_ms);
         let lock = Lock::take_within(&folder.lock(), false, patience)
@@ -252,6 +252,7 @@ impl Session {
             attempts: self.status.attempts,
             started_at: self.status.started_at,
             ended_at: Timestamp::now(),
+            stop_at: self.orders.stop_at(),
             fence: self.plan.fence,
         };
         let begun = Instant::now();
@@ -376,14 +377,11 @@ impl Session {
                 Source::List { url, demuxers }
             }
         };
-        let belt = Duration::from_millis(self.plan.timing.belt_ms);
-        let wait = self.plan.start_at.and_then(left).unwrap_or_default();
         Ok(Feed {
             source,
             silent: items.iter().all(|item| !item.has_audio()),
             seek: step.seek,
             repeat: step.repeat,
-            limit: self.plan.stop_at.map(|at| left(at).unwrap_or_default().saturating_sub(wait) + belt),
         })
     }
 
@@ -458,6 +456,7 @@ impl Session {
     /// A disk that takes no more is no reason to go off air.
     fn publish(&mut self) {
         self.status.updated_at = Timestamp::now();
+        self.status.stop_at = self.orders.stop_at();
         let _ = self.folder.write_status(&self.status);
     }
 }

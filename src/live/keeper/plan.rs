@@ -43,7 +43,7 @@ pub struct Plan {
     /// Wait until then before the first ffmpeg starts; the past and nothing mean at once.
     #[serde(default)]
     pub start_at: Option<Timestamp>,
-    /// End exactly then.
+    /// End exactly then, unless the keeper is told another time later on.
     #[serde(default)]
     pub stop_at: Option<Timestamp>,
     /// Lock file of the stream key, absolute: see [`lock_name`](crate::live::target::lock_name).
@@ -188,8 +188,6 @@ pub struct Timing {
     pub refusals: u32,
     /// How long to wait for the stream key to be free.
     pub lock_wait_ms: u64,
-    /// Beyond the stop time, ffmpeg ends by itself, should the keeper be gone.
-    pub belt_ms: u64,
 }
 
 impl Default for Timing {
@@ -209,7 +207,6 @@ impl Default for Timing {
             knock_ms: 3_000,
             refusals: 10,
             lock_wait_ms: 2_000,
-            belt_ms: 3_000,
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Rows are read when they have changed and written when something passes from one state to another, never on a tick.
 
+mod end;
 mod plan;
 mod shown;
 
@@ -33,11 +34,6 @@ pub(super) use shown::sum_samples;
 
 /// Between two looks at the keepers' files.
 const LOOK: Duration = Duration::from_millis(500);
-/// From "stop" to asking again, and to the end without more asking. A keeper's own ladder takes 5 s.
-const ASK_AGAIN: Duration = Duration::from_secs(8);
-const END_IT: Duration = Duration::from_secs(20);
-/// A keeper that is there so long after the stop time is told.
-const OVERDUE: Duration = Duration::from_secs(5);
 /// Failures to start a keeper at all, in a row, that end the target.
 const MOST_REFUSALS: u32 = 10;
 
@@ -50,6 +46,8 @@ struct Seat {
     seen: Option<files::Stamp>,
     told: Option<Instant>,
     asked: Option<Instant>,
+    /// The stop time that its keeper was told, and when that was.
+    stop_time: Option<(Option<Timestamp>, Instant)>,
     /// Not before then.
     again: Option<Instant>,
     /// Why it is not on air yet, or not any more.
@@ -164,7 +162,7 @@ impl Supervisor {
             }
             board.show(self.editor.tenant(), stream, &view.run.stream_title, self.state(&view, seats));
             if !ended.is_empty() {
-                self.write_ends(ended).await?;
+                self.write_ends(ended, view.run.planned_stop).await?;
                 return Ok(true);
             }
             if let Some(cause) = failed {
@@ -204,14 +202,13 @@ impl Supervisor {
                     seat.setbacks = 0;
                 }
                 seat.trouble = None;
-                let overdue = view.run.planned_stop.is_some_and(|stop| now > stop + OVERDUE);
-                if !view.on || overdue {
+                if !view.on || self.is_overdue(view, seat, &keeper, now) {
                     self.tell_to_stop(seat, &keeper)?;
                 }
                 self.renew(view, target, place, seat).await;
                 return Ok(Step::Nothing);
             }
-            seat.keeper = None;
+            (seat.keeper, seat.stop_time) = (None, None);
         }
         if target.fence > 0 {
             match Keeper::settle(&self.folder, place, target.fence) {
@@ -222,8 +219,9 @@ impl Supervisor {
                 Ok(Found::Over(outcome)) => {
                     let lost = outcome.reason.as_ref().is_some_and(|reason| reason.id == "live-reason-keeper-lost");
                     let time_left = view.run.planned_stop.is_none_or(|stop| stop > now);
+                    let too_soon = outcome.came_too_soon(view.run.planned_stop, now);
                     let mut end = TargetEnd::from(outcome);
-                    if !lost || (view.on && !time_left) {
+                    if !lost && !(too_soon && view.on) || lost && view.on && !time_left {
                         return Ok(Step::Ended(end));
                     }
                     if !view.on {
@@ -231,10 +229,12 @@ impl Supervisor {
                         (end.outcome, end.reason) = (RunOutcome::Stopped, None);
                         return Ok(Step::Ended(end));
                     }
-                    if seat.again.is_none() && seat.status.take().is_some() {
-                        seat.setback(Message::new("live-reason-keeper-lost"));
+                    if lost {
+                        if seat.again.is_none() && seat.status.take().is_some() {
+                            seat.setback(Message::new("live-reason-keeper-lost"));
+                        }
+                        seat.trouble.get_or_insert(Message::new("live-reason-keeper-lost"));
                     }
-                    seat.trouble.get_or_insert(Message::new("live-reason-keeper-lost"));
                 }
                 // One is just starting.
                 Err(Error::Conflict(_)) => return Ok(Step::Nothing),
@@ -252,26 +252,6 @@ impl Supervisor {
             return Ok(Step::Nothing);
         }
         self.start(view, target, place, seat, now).await
-    }
-
-    /// The end of a target that never had a keeper.
-    fn never(&self, view: &View, outcome: RunOutcome, reason: Option<Message>, now: Timestamp) -> TargetEnd {
-        let started_at = view.run.started_at.unwrap_or(now).min(now);
-        TargetEnd { outcome, reason, started_at, ended_at: now, restarts: 0, attempts: 0, bytes: 0 }
-    }
-
-    fn tell_to_stop(&self, seat: &mut Seat, keeper: &Keeper) -> Result<()> {
-        let now = Instant::now();
-        let told = *seat.told.get_or_insert(now);
-        if now.duration_since(told) >= END_IT {
-            tracing::warn!(run = %self.run_id, "a keeper did not end when told; it is ended by force");
-            return keeper.kill();
-        }
-        if seat.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
-            seat.asked = Some(now);
-            keeper.stop()?;
-        }
-        Ok(())
     }
 
     /// Starts a keeper, or notes why not.
@@ -324,6 +304,7 @@ impl Supervisor {
             Ok(keeper) => {
                 let note = KeeperNote { pid: keeper.identity().pid, start_time: keeper.identity().start_time };
                 seat.keeper = Some(keeper);
+                seat.stop_time = Some((plan.stop_at, Instant::now()));
                 seat.again = None;
                 self.change(place, move |target| target.keeper = Some(note)).await?;
             }
@@ -384,31 +365,6 @@ impl Supervisor {
             .await
     }
 
-    /// Writes down how targets ended, and with the last one the run.
-    async fn write_ends(&self, ended: Vec<(usize, TargetEnd)>) -> Result<()> {
-        let (id, actor) = (self.run_id, self.editor.actor().clone());
-        let over = self
-            .editor
-            .rows()
-            .write(move |rows| {
-                let row = rows.need::<Run>(id, None)?;
-                let mut run = row.value.clone();
-                for (number, end) in &ended {
-                    if let Some(target) = run.targets.get_mut(*number) {
-                        target.end = Some(end.clone());
-                    }
-                }
-                let over = close(rows, &row, &mut run, &actor)?;
-                rows.update(&row, run)?;
-                Ok(over)
-            })
-            .await?;
-        tracing::debug!(run = %id, over, "targets ended");
-        if over && let Err(cause) = self.editor.free_leaving().await {
-            tracing::error!(run = %id, %cause, "a deleted video could not be removed; the next start does it");
-        }
-        Ok(())
-    }
 }
 
 impl Seat {
@@ -426,33 +382,6 @@ impl Seat {
 /// On air for a good minute.
 fn is_well(status: &Status, now: Timestamp) -> bool {
     status.state == files::State::Sending && now.duration_since(status.since).as_secs() >= 60
-}
-
-/// Ends the run in the batch if all its targets have ended; whether they have.
-fn close(rows: &mut Writer<'_>, row: &Row<Run>, run: &mut Run, actor: &crate::auth::Actor) -> Result<bool> {
-    let Some((outcome, reason)) = run.verdict() else { return Ok(false) };
-    run.total();
-    let ended_at = run.targets.iter().filter_map(|target| Some(target.end.as_ref()?.ended_at)).max();
-    run.ended_at = Some(ended_at.unwrap_or(rows.now()).max(run.started_at.unwrap_or(Timestamp::MIN)));
-    (run.outcome, run.reason) = (Some(outcome), reason.clone());
-    // What is over needs no keys.
-    run.targets.iter_mut().for_each(|target| target.key = None);
-    let key = Order::key(run.stream_id);
-    let mut order: Order = rows.value(&key)?.unwrap_or_default();
-    if order.run == Some(row.id()) {
-        let at = run.ended_at.unwrap_or(rows.now());
-        order = Order {
-            on: false,
-            stop_at: None,
-            run: None,
-            last: Some(LastRun { run_id: row.id(), outcome, reason, at }),
-            ..order
-        };
-        rows.put_value(&key, &order)?;
-    }
-    notify::run_ended(rows, row.id(), run)?;
-    audit::record(rows, actor, "run.end", format!("{} {} {}", row.id(), outcome.code(), run.stream_title))?;
-    Ok(true)
 }
 
 #[cfg(test)]

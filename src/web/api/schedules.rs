@@ -364,7 +364,7 @@ async fn show(library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
 
 /// Change, pause or resume a schedule
 ///
-/// What is on air by it goes on as it began.
+/// What is on air by it goes on, and ends when the schedule now says so; one that would be over by that keeps its end.
 #[utoipa::path(patch, path = "/api/v1/schedules/{id}", tag = "schedules", params(("id" = Uuid, Path)),
     request_body = SchedulePatch, responses(
     (status = 200, body = ScheduleBody), (status = 404), (status = 409),

@@ -1,4 +1,4 @@
-//! Streams for programs: what to put on air, start and stop, and how it goes.
+//! Streams for programs: what to put on air, start, stop and another end, and how it goes.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::runs::RunBody;
-use super::{List, ListQuery, Moment, RowFields, created, no_content, place, shown};
+use super::{List, ListQuery, Moment, RowFields, created, given, no_content, place, shown};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
@@ -28,6 +28,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "PATCH", path: "/api/v1/streams/{id}", access: Access::Write, handler: || web::to(change) },
     Route { method: "DELETE", path: "/api/v1/streams/{id}", access: Access::Write, handler: || web::to(delete) },
     Route { method: "POST", path: "/api/v1/streams/{id}/start", access: Access::Write, handler: || web::to(start) },
+    Route { method: "POST", path: "/api/v1/streams/{id}/end", access: Access::Write, handler: || web::to(end) },
     Route { method: "POST", path: "/api/v1/streams/{id}/stop", access: Access::Write, handler: || web::to(stop) },
     Route { method: "GET", path: "/api/v1/streams/{id}/runs", access: Access::Read, handler: || web::to(runs) },
     Route { method: "GET", path: "/api/v1/streams/{id}/log", access: Access::Read, handler: || web::to(log) },
@@ -36,7 +37,7 @@ pub const ROUTES: &[Route] = &[
 
 /// This resource's part of the OpenAPI document.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, create, show, change, delete, start, stop, runs, log, events))]
+#[openapi(paths(list, create, show, change, delete, start, end, stop, runs, log, events))]
 pub struct Document;
 
 /// What to put on air.
@@ -356,6 +357,43 @@ async fn start(page: Page, editor: Editor, id: web::Path<Uuid>, body: MaybeJson<
     editor.start_stream(*id, body.0.end()?).await?;
     let view = editor.stream(*id).await?;
     Ok(HttpResponse::Accepted().json(StreamBody::of(&view, page.locale())))
+}
+
+/// Another end for what is on air; exactly one of the two.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewEnd)]
+struct EndFields {
+    /// Seconds from now.
+    stop_after: Option<u64>,
+    /// Time; null: until it is stopped.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    stop_at: Option<Option<String>>,
+}
+
+impl EndFields {
+    fn end(self) -> Result<End> {
+        match (self.stop_after, self.stop_at) {
+            (None, None) => Err(Error::field("stop_at", Message::new("live-end-missing"))),
+            (Some(_), Some(None)) => Err(Error::field("stop_at", Message::new("schedule-two-ends"))),
+            (stop_after, stop_at) => StartFields { stop_after, stop_at: stop_at.flatten() }.end(),
+        }
+    }
+}
+
+/// Let what is on air end at another time
+///
+/// What is sent goes on undisturbed; of a planned stream this is the end of this time on air alone.
+#[utoipa::path(post, path = "/api/v1/streams/{id}/end", tag = "streams", params(("id" = Uuid, Path)),
+    request_body = EndFields, responses(
+    (status = 200, body = StreamBody), (status = 404),
+    (status = 409, description = "Off air, or being ended"), (status = 422, description = "The end has passed"),
+))]
+async fn end(page: Page, editor: Editor, id: web::Path<Uuid>, body: Json<EndFields>) -> Result<HttpResponse> {
+    editor.stream(*id).await?;
+    let view = editor.change_end(*id, body.0.end()?).await?;
+    Ok(answer_with(&view, page.locale()))
 }
 
 /// Take a stream off air

@@ -32,6 +32,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/streams/{id}", access: Access::Write, handler: || web::to(change) },
     Route { method: "POST", path: "/streams/{id}/delete", access: Access::Write, handler: || web::to(delete) },
     Route { method: "POST", path: "/streams/{id}/start", access: Access::Write, handler: || web::to(show::start) },
+    Route { method: "POST", path: "/streams/{id}/end", access: Access::Write, handler: || web::to(show::end) },
     Route { method: "POST", path: "/streams/{id}/stop", access: Access::Write, handler: || web::to(stop) },
     Route { method: "GET", path: "/streams/{id}/events", access: Access::Read, handler: || web::to(show::events) },
     Route { method: "GET", path: "/streams/{id}/frame.jpg", access: Access::Read, handler: || web::to(show::frame) },

@@ -1,4 +1,4 @@
-//! The page of one stream, which updates by itself: state, graph, picture, log, start and stop.
+//! The page of one stream, which updates by itself: state, graph, picture, log, start, stop and another end.
 
 use std::collections::HashMap;
 
@@ -183,15 +183,16 @@ pub(super) async fn frame(library: Library, id: web::Path<Uuid>) -> Result<HttpR
     Ok(HttpResponse::Ok().content_type("image/jpeg").body(picture))
 }
 
+/// When to end: of a start, and of a change of what is on air.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct StartForm {
+pub(super) struct EndForm {
     end: String,
     stop_after: String,
     stop_at: String,
 }
 
-impl StartForm {
+impl EndForm {
     fn parse(&self, page: &Page) -> Result<End> {
         match self.end.as_str() {
             "" | "none" => Ok(End::Open),
@@ -215,7 +216,7 @@ pub(super) async fn start(
     page: Page,
     editor: Editor,
     id: web::Path<Uuid>,
-    form: Form<StartForm>,
+    form: Form<EndForm>,
 ) -> Result<HttpResponse> {
     let view = editor.stream(*id).await?;
     let started = match form.value.parse(&page) {
@@ -230,6 +231,25 @@ pub(super) async fn start(
         }
         Err(refused @ Error::Conflict(_)) if form.back.is_some() => page.back_with(form.back.as_deref(), refused),
         Err(refused) => {
+            let context = context(&page, &editor, &view).await?;
+            page.refuse("streams", "stream/show.html", context, &form.typed, refused).await
+        }
+    }
+}
+
+pub(super) async fn end(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<EndForm>) -> Result<HttpResponse> {
+    let changed = match form.value.parse(&page) {
+        Ok(end) => editor.change_end(*id, end).await,
+        Err(refused) => Err(refused),
+    };
+    match changed {
+        Ok(view) => {
+            let path = form.back.unwrap_or_else(|| format!("/streams/{id}"));
+            let message = Message::new("stream-end-changed").with("title", view.row.value.title);
+            Ok(page.see_other(&path, "ok", Some(message)))
+        }
+        Err(refused) => {
+            let view = editor.stream(*id).await?;
             let context = context(&page, &editor, &view).await?;
             page.refuse("streams", "stream/show.html", context, &form.typed, refused).await
         }
