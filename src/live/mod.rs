@@ -34,9 +34,9 @@ pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
 pub(crate) use run::runs_between;
-pub(crate) use stop_time::put_stop_time;
 pub use run::{
     Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, open_runs, pinned, played_videos, streams_playing,
 };
+pub(crate) use stop_time::put_stop_time;
 pub use stream::{End, LiveStream, NewStream, Order, PlayOrder, StreamChange, Target, TargetInput};
 pub use target::Platform;

@@ -123,7 +123,12 @@ impl OccurrenceChange {
 }
 
 /// The schedule with one occurrence changed; `now` is what it is today, where it is not cancelled.
-pub(super) fn with_this(schedule: &Schedule, of: DateTime, now: Option<&Occurrence>, change: OccurrenceChange) -> Schedule {
+pub(super) fn with_this(
+    schedule: &Schedule,
+    of: DateTime,
+    now: Option<&Occurrence>,
+    change: OccurrenceChange,
+) -> Schedule {
     let mut changed = schedule.clone();
     let (before_at, before_length) = match schedule.exception(of).map(|exception| exception.becomes) {
         Some(Becomes::Changed { starts_at, duration }) => (starts_at, duration),
@@ -412,7 +417,12 @@ impl Act<'_> {
         Ok(None)
     }
 
-    pub(super) fn put(&self, rows: &mut Writer<'_>, mut schedule: Schedule, through: Timestamp) -> Result<Option<Uuid>> {
+    pub(super) fn put(
+        &self,
+        rows: &mut Writer<'_>,
+        mut schedule: Schedule,
+        through: Timestamp,
+    ) -> Result<Option<Uuid>> {
         let old = through - FORGET;
         let recent = |at: DateTime| instant(&self.row.value, at).is_none_or(|at| at > old);
         schedule.exceptions.retain(|exception| match exception.becomes {

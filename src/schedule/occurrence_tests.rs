@@ -118,6 +118,37 @@ async fn moving_an_occurrence_never_runs_it_twice() {
 }
 
 #[tokio::test]
+async fn one_on_air_is_stretched_alone_and_never_into_the_next() {
+    let home = home(10_000).await;
+    let id = home.schedule("2026-01-05T12:00", DAILY, Some(3600)).await;
+    home.live(121).await;
+    let stop = async || home.open().await.unwrap().value.planned_stop.unwrap().to_string();
+    assert_eq!(stop().await, "2026-01-05T13:00:00Z");
+    home.change(id, "2026-01-05T12:00", Reach::This, lasting(7200)).await.unwrap();
+    assert_eq!(stop().await, "2026-01-05T14:00:00Z");
+    for (change, status) in
+        [(lasting(25 * 3600), 409), (lasting(30), 422), (cancelled(true), 409), (to("2026-01-05T18:00"), 409)]
+    {
+        let refused = home.change(id, "2026-01-05T12:00", Reach::This, change).await.unwrap_err();
+        assert_eq!(refused.status(), status, "{refused:?}");
+    }
+    for reach in [Reach::Following, Reach::All] {
+        let refused = home.change(id, "2026-01-05T12:00", reach, lasting(600)).await.unwrap_err();
+        assert_eq!(&*refused.message().id, "occurrence-on-air");
+    }
+    // Others follow the schedule, and so does this one again when it is put back.
+    assert_eq!(home.coming(id, 2).await, ["06 12:00 60", "07 12:00 60"]);
+    let back = OccurrenceChange { duration: Some(None), ..OccurrenceChange::default() };
+    home.change(id, "2026-01-05T12:00", Reach::This, back).await.unwrap();
+    assert_eq!(stop().await, "2026-01-05T13:00:00Z");
+    let longer = ScheduleChange { duration: Some(Some(5400)), ..ScheduleChange::default() };
+    home.editor.change_schedule(id, None, longer).await.unwrap();
+    assert_eq!(stop().await, "2026-01-05T13:30:00Z");
+    home.live(24 * 60).await;
+    assert_eq!(home.aired().await, ["2026-01-05T12:00:00Z", "2026-01-06T12:00:00Z"]);
+}
+
+#[tokio::test]
 async fn this_and_following_splits_the_schedule_and_leaves_the_past() {
     let home = home(10_000).await;
     let id = home.schedule("2026-01-05T12:00", Some("FREQ=DAILY;COUNT=6"), Some(3600)).await;

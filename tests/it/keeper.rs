@@ -633,6 +633,39 @@ async fn it_waits_for_its_time_and_begins_on_the_dot() {
 }
 
 #[tokio::test]
+async fn another_stop_time_is_followed_without_a_new_ffmpeg_whatever_it_is_doing() {
+    let mut platform = Platform::start();
+    let mut run = Run::to(&platform);
+    let first = run.stop_in(4.0);
+    let keeper = run.start().await;
+    let ffmpeg = sending(&keeper).await.ffmpeg_pid;
+    assert_eq!(keeper.read_status().unwrap().stop_at, Some(first));
+    // Put off, then taken away.
+    keeper.change_stop_time(Some(first + SignedDuration::from_secs(60))).unwrap();
+    status_within(&keeper, 3.0, |status| status.stop_at > Some(first)).await.expect("it says so");
+    keeper.change_stop_time(None).unwrap();
+    let later = status_within(&keeper, 6.0, |status| status.stop_at.is_none() && status.updated_at > first).await;
+    assert_eq!((later.expect("past its first end").ffmpeg_pid, keeper.is_alive()), (ffmpeg, true));
+    // What is meant for another keeper, or cannot be read, changes nothing.
+    let told = run.folder().join("0/stop.json");
+    for text in [format!(r#"{{"fence":2,"stop_at":"{first}"}}"#), "{".into()] {
+        std::fs::write(&told, text).unwrap();
+        kill(Pid::from_raw(keeper.identity().pid), Signal::SIGHUP).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(keeper.read_status().unwrap().ffmpeg_pid, ffmpeg);
+    // Brought forward while there is nobody to send to.
+    platform.kill_sink();
+    status_within(&keeper, 5.0, |status| status.state == State::Retrying).await.expect("noticed");
+    let stop_at = Timestamp::now() + SignedDuration::from_secs(2);
+    keeper.change_stop_time(Some(stop_at)).unwrap();
+    let outcome = outcome_within(&keeper, 6.0).await;
+    assert_eq!((outcome.outcome, outcome.stop_at), (End::Completed, Some(stop_at)));
+    let late = outcome.ended_at.duration_since(stop_at).as_secs_f64();
+    assert!((0.0..1.0).contains(&late), "{late} s late");
+}
+
+#[tokio::test]
 async fn srt_arrives_with_its_stream_id() {
     let home = scratch("srt");
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

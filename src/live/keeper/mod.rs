@@ -377,12 +377,7 @@ impl Session {
                 Source::List { url, demuxers }
             }
         };
-        Ok(Feed {
-            source,
-            silent: items.iter().all(|item| !item.has_audio()),
-            seek: step.seek,
-            repeat: step.repeat,
-        })
+        Ok(Feed { source, silent: items.iter().all(|item| !item.has_audio()), seek: step.seek, repeat: step.repeat })
     }
 
     /// An address to send to, judged now, and whether it is an inner one. Of several, one that answers.

@@ -22,12 +22,9 @@ use super::keeper::files::{self, Status};
 use super::keys::{KEY_PATIENCE, LEASE};
 use super::process::{Found, Keeper, OWN_PROGRAM};
 use super::run::{KeeperNote, Run, RunOutcome, RunTarget, TargetEnd};
-use super::stream::{LastRun, Order};
-use crate::audit;
+use super::stream::Order;
 use crate::error::{Error, Result};
 use crate::library::Editor;
-use crate::notify;
-use crate::store::rows::{Row, Writer};
 use crate::text::Message;
 
 pub(super) use shown::sum_samples;
@@ -364,7 +361,6 @@ impl Supervisor {
             })
             .await
     }
-
 }
 
 impl Seat {
