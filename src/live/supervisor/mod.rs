@@ -218,12 +218,12 @@ impl Supervisor {
                     let time_left = view.run.planned_stop.is_none_or(|stop| stop > now);
                     let too_soon = outcome.came_too_soon(view.run.planned_stop, now);
                     let mut end = TargetEnd::from(outcome);
-                    if !lost && !(too_soon && view.on) || lost && view.on && !time_left {
-                        return Ok(Step::Ended(end));
-                    }
-                    if !view.on {
+                    if lost && !view.on {
                         // Ended by force, on order.
                         (end.outcome, end.reason) = (RunOutcome::Stopped, None);
+                    }
+                    let goes_on = view.on && (lost && time_left || too_soon);
+                    if !goes_on {
                         return Ok(Step::Ended(end));
                     }
                     if lost {
