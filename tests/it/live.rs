@@ -70,9 +70,9 @@ pub fn processes(words: &[&str]) -> Vec<i32> {
     found
 }
 
-/// The ffmpegs that send a key.
-pub fn encoders(key: &str) -> Vec<i32> {
-    processes(&["-rtmp_playpath", key])
+/// The ffmpegs of a server's home that send a key; another run of the tests may send the same one elsewhere.
+pub fn encoders(server: &Server, key: &str) -> Vec<i32> {
+    processes(&["-rtmp_playpath", key, server.home().to_str().unwrap()])
 }
 
 /// Fails if a text stands in any file below a folder.
@@ -141,7 +141,7 @@ async fn two_users_videos_of_one_name_go_on_air_at_the_second_and_end_at_the_sec
         assert_eq!((&run["outcome"], &run["restarts"]), (&json!("completed"), &json!(0)), "{run}");
         assert!(run["bytes"].as_u64().unwrap() > 100_000, "{run}");
         assert_eq!(run["occurrence_at"].as_str().unwrap().parse::<Timestamp>().unwrap(), at);
-        assert!(encoders(key).is_empty());
+        assert!(encoders(&server, key).is_empty());
         nowhere(server.home(), key);
     }
     assert_eq!(platform.connections().iter().filter(|line| line.starts_with("PUBLISH")).count(), 2);
@@ -166,7 +166,7 @@ async fn a_stream_outlives_a_killed_server_and_is_found_again_not_doubled() {
         platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
     }
     let run = reaches(&al, &id, "sending").await["run_id"].clone();
-    let before = (encoders(key), processes(&["keep", server.home().to_str().unwrap()]));
+    let before = (encoders(&server, key), processes(&["keep", server.home().to_str().unwrap()]));
     assert_eq!((before.0.len(), before.1.len()), (1, 2));
     server.kill9();
     let bytes = platform.publisher(key).unwrap().bytes_in;
@@ -176,14 +176,14 @@ async fn a_stream_outlives_a_killed_server_and_is_found_again_not_doubled() {
     let al = server.api("al", PASSWORD).await;
     let again = reaches(&al, &id, "sending").await;
     assert_eq!((&again["run_id"], &again["restarts"]), (&run, &json!(0)));
-    assert_eq!((encoders(key), processes(&["keep", server.home().to_str().unwrap()])), before);
+    assert_eq!((encoders(&server, key), processes(&["keep", server.home().to_str().unwrap()])), before);
     // What was found again obeys.
     al.post(&format!("/api/v1/streams/{other}/stop"), &json!({})).await;
     assert!(platform.departure(second, Duration::from_secs(8)).await);
     reaches(&al, &other, "ended").await;
     // An orderly end lets streams go on too, and one that ends meanwhile ends on time.
     assert_eq!(server.stop().await, 0);
-    assert_eq!(encoders(key), before.0);
+    assert_eq!(encoders(&server, key), before.0);
     until(stop - Duration::from_secs(1)).await;
     assert!(platform.publisher(key).is_some(), "not before the stop time");
     assert!(platform.departure(key, Duration::from_secs(5)).await);
@@ -253,7 +253,7 @@ async fn started_twice_at_once_is_one_run_and_one_key_is_sent_once() {
     // The owner, too, by another stream of theirs.
     let twin = stream(&al, "Twin", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
     al.post(&format!("/api/v1/streams/{twin}/start"), &json!({})).await.expect(409);
-    assert_eq!(encoders(key).len(), 1);
+    assert_eq!(encoders(&server, key).len(), 1);
     assert_eq!((runs(&bo).await.len(), state(&bo, &theirs).await["name"].clone()), (0, json!("idle")));
     // A schedule's start is written down with the reason.
     plan(&bo, &theirs, ahead(2), 30).await;
@@ -380,7 +380,7 @@ async fn a_deleted_user_is_off_air_and_leaves_nothing() {
     let deleted = server.cli(&["user", "delete", "al", "--yes"]).await;
     assert_eq!(deleted.code, 0, "{deleted:?}");
     assert_eq!(platform.publishers(), []);
-    assert!(encoders(key).is_empty());
+    assert!(encoders(&server, key).is_empty());
     assert!(!server.home().join("data/al").exists() && !server.home().join("videos/al").exists());
     let status = server.api("admin", crate::support::server::ADMIN).await.get("/api/v1/status").await.json();
     assert_eq!(
@@ -516,7 +516,7 @@ async fn ctrl_c_at_the_terminal_ends_the_streams_too() {
     let pid = nix::unistd::Pid::from_raw(server.pid() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     assert!(platform.departure(key, Duration::from_secs(10)).await);
-    assert!(encoders(key).is_empty());
+    assert!(encoders(&server, key).is_empty());
 }
 
 #[tokio::test]
@@ -599,7 +599,7 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothi
     let stays = stream(&al, "Steady", &clip, &platform.rtmp_url("live"), steady).await;
     al.post(&format!("/api/v1/streams/{stays}/start"), &json!({})).await.expect(202);
     let run = reaches(&al, &stays, "sending").await["run_id"].clone();
-    let first = encoders(steady);
+    let first = encoders(&server, steady);
     let changing = "the-key-that-comes-and-goes";
     let other = stream(&al, "Changing", &clip, &platform.rtmp_url("live"), changing).await;
     for round in 0..kills {
@@ -620,15 +620,15 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothi
             server.kill9();
             server.restart().await;
         }
-        assert_eq!(encoders(steady), first, "round {round}: the same encoder goes on");
-        assert!(encoders(changing).len() <= 1, "round {round}: doubled");
+        assert_eq!(encoders(&server, steady), first, "round {round}: the same encoder goes on");
+        assert!(encoders(&server, changing).len() <= 1, "round {round}: doubled");
     }
     let al = server.api("al", PASSWORD).await;
     assert_eq!(reaches(&al, &stays, "sending").await["run_id"], run);
     // Whatever was ordered last has come true: an encoder if it is on, none if it is off.
     let settled = async |on: bool| {
         for _ in 0..150 {
-            if (encoders(changing).len() == 1) == on && platform.publisher(changing).is_some() == on {
+            if (encoders(&server, changing).len() == 1) == on && platform.publisher(changing).is_some() == on {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -716,5 +716,5 @@ async fn commands_see_and_end_streams_beside_no_server() {
     for id in &ids {
         reaches(&al, id, if *id == ids[0] { "scheduled" } else { "ended" }).await;
     }
-    assert!(encoders("the-key-without-a-server").is_empty());
+    assert!(encoders(&server, "the-key-without-a-server").is_empty());
 }

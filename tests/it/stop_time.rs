@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::live::{ahead, encoders, plan, reaches, runs, since, state, until};
 use crate::streams::{server, stream, video};
 use crate::support::nginx::Platform;
-use crate::support::server::{Client, PASSWORD};
+use crate::support::server::{Client, PASSWORD, Server};
 
 fn stop_of(state: &Value) -> Option<Timestamp> {
     state["stop_at"].as_str().map(|at| at.parse().unwrap())
@@ -35,10 +35,10 @@ async fn held(home: &std::path::Path, stop: Option<Timestamp>) {
 }
 
 /// It is on air until shortly before this second, by this encoder, and off shortly after.
-async fn ends_at((platform, key): (&Platform, &str), stop: Timestamp, encoder: &[i32]) {
+async fn ends_at((server, platform, key): (&Server, &Platform, &str), stop: Timestamp, encoder: &[i32]) {
     until(stop - Duration::from_millis(800)).await;
     assert!(platform.publisher(key).is_some(), "not before its stop time");
-    assert_eq!(encoders(key), encoder, "the same encoder to the end");
+    assert_eq!(encoders(server, key), encoder, "the same encoder to the end");
     assert!(platform.departure(key, Duration::from_secs(5)).await);
     assert!(since(stop) < 1.0, "it ended {} s after its stop time", since(stop));
 }
@@ -62,7 +62,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     let first = ahead(6);
     al.post(&format!("/api/v1/streams/{id}/start"), &json!({"stop_at": first.to_string()})).await.expect(202);
     platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
-    let encoder = encoders(key);
+    let encoder = encoders(&server, key);
     for (body, status) in [
         (json!({}), 422),
         (json!({"stop_at": "2020-01-01T00:00:00Z"}), 422),
@@ -77,7 +77,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     assert_eq!(view["state"]["run_id"], only_run(&al).await["id"]);
     held(server.home(), None).await;
     until(first + Duration::from_secs(4)).await;
-    assert_eq!((encoders(key), platform.publisher(key).is_some()), (encoder.clone(), true));
+    assert_eq!((encoders(&server, key), platform.publisher(key).is_some()), (encoder.clone(), true));
     assert_eq!(state(&al, &id).await["stop_at"], Value::Null);
     // By the page: in so many minutes, and then at a second that it shows.
     let page = server.login("al", PASSWORD).await;
@@ -93,7 +93,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     page.form(&path, &[("end", "at"), ("stop_at", &local)]).await.expect(303);
     assert!(page.get(&format!("/streams/{id}")).await.expect(200).text().contains(&format!("action=\"{path}\"")));
     held(server.home(), Some(last)).await;
-    ends_at((&platform, key), last, &encoder).await;
+    ends_at((&server, &platform, key), last, &encoder).await;
     reaches(&al, &id, "ended").await;
     let run = only_run(&al).await;
     assert_eq!((&run["outcome"], &run["restarts"], &run["attempts"]), (&json!("completed"), &json!(0), &json!(1)));
@@ -131,7 +131,7 @@ async fn a_server_that_is_killed_before_it_tells_the_new_end_tells_it_after_the_
     al.post(&format!("/api/v1/streams/{id}/start"), &json!({"stop_at": first.to_string()})).await.expect(202);
     platform.arrival(key, Duration::from_secs(10)).await.expect("it arrives");
     reaches(&al, &id, "sending").await;
-    let encoder = encoders(key);
+    let encoder = encoders(&server, key);
     // Put off.
     let blocked = mute(server.home());
     let later = ahead(40);
@@ -141,7 +141,11 @@ async fn a_server_that_is_killed_before_it_tells_the_new_end_tells_it_after_the_
     server.restart().await;
     held(server.home(), Some(later)).await;
     until(first + Duration::from_secs(3)).await;
-    assert_eq!((encoders(key), platform.publisher(key).is_some()), (encoder.clone(), true), "past its first end");
+    assert_eq!(
+        (encoders(&server, key), platform.publisher(key).is_some()),
+        (encoder.clone(), true),
+        "past its first end"
+    );
     // Brought forward, to before the server is back: it ends at once then, as planned.
     let al = server.api("al", PASSWORD).await;
     let blocked = mute(server.home());
@@ -150,7 +154,7 @@ async fn a_server_that_is_killed_before_it_tells_the_new_end_tells_it_after_the_
     server.kill9();
     blocked.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     until(sooner + Duration::from_secs(2)).await;
-    assert_eq!(encoders(key), encoder, "nobody told it");
+    assert_eq!(encoders(&server, key), encoder, "nobody told it");
     server.restart().await;
     assert!(platform.departure(key, Duration::from_secs(5)).await);
     let al = server.api("al", PASSWORD).await;
@@ -174,11 +178,11 @@ async fn a_server_that_is_killed_before_it_tells_the_new_end_tells_it_after_the_
     platform.arrival(key, Duration::from_secs(10)).await.expect("it goes on");
     let al = server.api("al", PASSWORD).await;
     assert_eq!(reaches(&al, &id, "sending").await["run_id"], run);
-    ends_at((&platform, key), later, &encoders(key)).await;
+    ends_at((&server, &platform, key), later, &encoders(&server, key)).await;
     reaches(&al, &id, "ended").await;
     let all = runs(&al).await;
     assert_eq!((all.len(), &all[0]["outcome"], &all[0]["restarts"]), (2, &json!("completed"), &json!(1)), "{all:?}");
-    assert!(encoders(key).is_empty());
+    assert!(encoders(&server, key).is_empty());
 }
 
 #[tokio::test]
@@ -192,7 +196,7 @@ async fn an_occurrence_on_air_is_stretched_and_the_schedule_changes_its_end() {
     let at = ahead(3);
     let schedule = plan(&al, &id, at, 15).await;
     platform.arrival(key, Duration::from_secs(15)).await.expect("it arrives");
-    let encoder = encoders(key);
+    let encoder = encoders(&server, key);
     until(at + Duration::from_secs(2)).await;
     let of = TimeZone::get("Asia/Jakarta").unwrap().to_datetime(at).to_string();
     let occurrence = format!("/api/v1/schedules/{schedule}/occurrences/{of}");
@@ -221,7 +225,7 @@ async fn an_occurrence_on_air_is_stretched_and_the_schedule_changes_its_end() {
     let length = stop.duration_since(at).as_secs();
     al.patch(&path, &json!({"duration": length})).await.expect(200);
     held(server.home(), Some(stop)).await;
-    ends_at((&platform, key), stop, &encoder).await;
+    ends_at((&server, &platform, key), stop, &encoder).await;
     reaches(&al, &id, "ended").await;
     let run = only_run(&al).await;
     assert_eq!((&run["outcome"], &run["restarts"], &run["attempts"]), (&json!("completed"), &json!(0), &json!(1)));
