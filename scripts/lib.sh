@@ -129,6 +129,6 @@ need_nginx() {
 build_release() {
   need_rust
   need_node
-  if [ -x "$target/release/jadwalstream" ]; then say "building what changed"; else say "building (the first time takes some minutes)"; fi
+  if [ -x "$target/release/jadwalstream" ]; then say "building (quick where little changed)"; else say "building (the first time takes some minutes)"; fi
   cargo build --release --locked
 }

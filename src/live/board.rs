@@ -24,9 +24,9 @@ use crate::text::Message;
 pub enum StateName {
     /// Nothing is planned.
     Idle,
-    /// Off air; the next occurrence is known.
+    /// Off air; the next occurrence is known, or its run waits for its second.
     Scheduled,
-    /// Waiting for its second, or nothing was sent yet.
+    /// Its second has come; nothing was sent yet.
     Starting,
     /// Bytes advance.
     Sending,
@@ -268,14 +268,17 @@ impl Board {
 
     /// How many streams of the tenant are on air.
     pub fn on_air_count(&self, scope: &Scope) -> usize {
-        self.shared.places.lock().states.keys().filter(|(tenant, _)| tenant == scope.tenant()).count()
+        let places = self.shared.places.lock();
+        let own = places.states.iter().filter(|((tenant, _), _)| tenant == scope.tenant());
+        own.filter(|(_, entry)| entry.state.name.is_on_air()).count()
     }
 
     /// The tenant's streams that are on air.
     pub fn on_air(&self, scope: &Scope) -> Vec<(Uuid, State)> {
         let places = self.shared.places.lock();
         let own = places.states.iter().filter(|((tenant, _), _)| tenant == scope.tenant());
-        own.map(|((_, stream), entry)| (*stream, entry.state.clone())).collect()
+        let on_air = own.filter(|(_, entry)| entry.state.name.is_on_air());
+        on_air.map(|((_, stream), entry)| (*stream, entry.state.clone())).collect()
     }
 
     /// Notices about the tenant's streams.
@@ -314,7 +317,7 @@ impl Board {
     /// What is on air, over all tenants, the longest first.
     pub(super) fn all(&self) -> Vec<OnAir> {
         let places = self.shared.places.lock();
-        let entries = places.states.iter();
+        let entries = places.states.iter().filter(|(_, entry)| entry.state.name.is_on_air());
         let mut all: Vec<OnAir> = entries
             .map(|((tenant, stream), entry)| OnAir {
                 tenant: tenant.clone(),

@@ -119,7 +119,10 @@ impl Library {
             }
             (None, None) => State::of(if next_at.is_some() { StateName::Scheduled } else { StateName::Idle }),
         };
-        state.next_at = next_at;
+        // A run that waits for its second knows it best.
+        if state.name != StateName::Scheduled || state.next_at.is_none() {
+            state.next_at = next_at;
+        }
         Ok(state)
     }
 

@@ -476,6 +476,7 @@ impl Engine {
     /// State of a run and what it sends, by its keepers' own files.
     fn found(&self, tenant: &Tenant, run: &Row<Run>) -> (StateName, u64) {
         use super::keeper::files::State as Kept;
+        let now = self.shared.foundation.clock().now();
         let folder = self.editor(tenant).bucket().kept_run_folder(run.id()).ok().flatten();
         let places = (0..run.value.targets.len()).filter_map(|number| u16::try_from(number).ok());
         let found = places.filter_map(|place| super::process::Keeper::adopt(folder.as_ref()?, place)?.read_status());
@@ -486,6 +487,7 @@ impl Engine {
             Some(Kept::Sending) => StateName::Sending,
             Some(Kept::Retrying) => StateName::Retrying,
             Some(Kept::Stopping | Kept::Ended | Kept::Failed) => StateName::Stopping,
+            Some(Kept::Starting) | None if run.value.started_at.is_some_and(|at| at > now) => StateName::Scheduled,
             Some(Kept::Starting) | None => StateName::Starting,
         };
         (state, found.iter().map(|status| status.bitrate).sum())

@@ -142,6 +142,8 @@ pub(super) struct Listing<'w, I> {
 #[derive(Serialize)]
 pub(super) struct UploadBox {
     limit: u64,
+    /// The quota would allow more than the disk has.
+    by_disk: bool,
     max_file: u64,
     errors: Vec<String>,
 }
@@ -152,7 +154,7 @@ impl UploadBox {
         let limit = library.foundation().ledger(library.scope()).limit(usage);
         let left = limit.saturating_sub(usage.used() + usage.reserved);
         let room = disk_room(library.foundation())?.unwrap_or(0);
-        Ok(UploadBox { limit: left.min(room), max_file, errors })
+        Ok(UploadBox { limit: left.min(room), by_disk: room < left, max_file, errors })
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
 /// `Sending, 2.5 Mbit/s, up 3 d 4 h, 1 restart`.
 pub(super) fn state(page: &Page, state: &State, now: Timestamp) -> String {
     let sending = |id| {
+        // The first figure comes with the second report.
+        let id = if state.bitrate == 0 { "words-measuring" } else { id };
         let up = state.started_at.or(state.since).map_or(0.0, |since| seconds_between(since, now));
         Message::new(id)
             .with("bitrate", format::bitrate(page.locale(), state.bitrate as f64))
@@ -55,6 +57,7 @@ pub(super) fn target(page: &Page, target: &TargetState, now: Timestamp) -> Strin
     }
     let sending = matches!(target.name, StateName::Sending | StateName::Live);
     page.text(&match target.name {
+        _ if sending && target.bitrate == 0 => Message::new("words-measuring"),
         _ if sending => Message::new("words-target-sending")
             .with("bitrate", format::bitrate(page.locale(), target.bitrate as f64))
             .with("uptime", format::duration(page.locale(), target.since.map_or(0.0, |at| seconds_between(at, now))))

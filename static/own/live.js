@@ -122,6 +122,8 @@
       if (!fresh) return;
       const focused = document.activeElement && document.activeElement.id;
       part.replaceWith(document.adoptNode(fresh));
+      // "Is going on air" has been overtaken by what the page now shows.
+      document.querySelectorAll('#flash .flash-ok').forEach(note => note.remove());
       if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
       read();
       document.dispatchEvent(new CustomEvent('live:loaded'));

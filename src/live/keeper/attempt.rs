@@ -203,7 +203,8 @@ impl Ladder {
             _ => (Signal::SIGKILL, 1000),
         };
         if self.rung < 3 {
-            session.log.note(&format!("{signal} to ffmpeg"));
+            let how = if signal == Signal::SIGKILL { "ending ffmpeg by force" } else { "asking ffmpeg to end" };
+            session.log.note(&format!("{how} ({signal})"));
         }
         // Not reaped, so the number is still its own.
         let _ = killpg(group, signal);

@@ -1,5 +1,7 @@
 //! What the board shows of a run.
 
+use jiff::Timestamp;
+
 use super::{Seat, Supervisor, View};
 use crate::live::board::{State, StateName, TargetState};
 use crate::live::keeper::files;
@@ -8,13 +10,15 @@ use crate::live::run::{RunOutcome, RunTarget};
 impl Supervisor {
     /// What the board shows.
     pub(super) fn state(&self, view: &View, seats: &[Seat]) -> State {
+        let now = self.editor.foundation().clock().now();
         let targets: Vec<TargetState> =
-            view.run.targets.iter().zip(seats).map(|(target, seat)| target_state(view, target, seat)).collect();
+            view.run.targets.iter().zip(seats).map(|(target, seat)| target_state(view, target, seat, now)).collect();
         let first = [
             StateName::Stopping,
             StateName::Sending,
             StateName::Retrying,
             StateName::Starting,
+            StateName::Scheduled,
             StateName::Failed,
             StateName::Ended,
         ];
@@ -32,6 +36,7 @@ impl Supervisor {
             run_id: Some(self.run_id),
             started_at: view.run.started_at,
             stop_at: view.run.planned_stop,
+            next_at: view.run.started_at.filter(|_| name == StateName::Scheduled),
             restarts: targets.iter().map(|target| target.restarts).sum(),
             bitrate: targets.iter().map(|target| target.bitrate).sum(),
             out_time: targets.iter().map(|target| target.out_time).fold(0.0, f64::max),
@@ -43,7 +48,7 @@ impl Supervisor {
     }
 }
 
-fn target_state(view: &View, target: &RunTarget, seat: &Seat) -> TargetState {
+fn target_state(view: &View, target: &RunTarget, seat: &Seat, now: Timestamp) -> TargetState {
     let mut state = TargetState {
         id: target.id,
         platform: target.platform,
@@ -73,6 +78,10 @@ fn target_state(view: &View, target: &RunTarget, seat: &Seat) -> TargetState {
     }
     if seat.keeper.is_none() && target.keeper.is_some() {
         (state.name, state.bitrate) = (StateName::Retrying, 0);
+    }
+    // Everything is made ready some seconds ahead; nobody calls that on air.
+    if state.name == StateName::Starting && view.run.started_at.is_some_and(|at| at > now) {
+        state.name = StateName::Scheduled;
     }
     if let Some(end) = &target.end {
         state.name = if end.outcome == RunOutcome::Failed { StateName::Failed } else { StateName::Ended };

@@ -122,7 +122,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             "state": {
                 "name": state.name.code(),
                 "words": words::state(page, state, now),
-                "since": state.since.map(|at| page.moment(at)),
+                // Being connected anew does not make it another run.
+                "since": state.started_at.or(state.since).map(|at| page.moment(at)),
                 "reason": state.reason.as_ref().map(|reason| page.text(reason)),
             },
             "ends": state.stop_at.filter(|_| state.name.is_on_air()).map(|at| page.moment(at)),

@@ -57,7 +57,7 @@ stream-frame = What viewers see now
 stream-next = Starts
 stream-no-end = Goes on until you stop it.
 stream-bitrate = Bitrate
-stream-no-graph = The graph begins when the stream sends.
+stream-no-graph = The graph begins some seconds after the first bytes went out.
 stream-log = Log
 stream-log-empty = Nothing written yet.
 stream-no-schedule = Not planned. It starts only when you start it.
@@ -85,6 +85,7 @@ words-sending = Sending, { $bitrate }, up { $uptime }, { $restarts ->
     [one] 1 restart
    *[other] { $restarts } restarts
   }
+words-measuring = Sending; the bitrate is being measured.
 words-live = Live, { $bitrate }, up { $uptime }, { $restarts ->
     [0] no restart
     [one] 1 restart

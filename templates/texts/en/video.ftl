@@ -1,8 +1,9 @@
 video-upload = Upload videos
 video-drop = Drop videos anywhere on this page, or choose them
 video-kinds = mp4, mov, mkv, webm, flv, ts or avi; up to { $max } each; { $left } still fit.
+video-kinds-disk = mp4, mov, mkv, webm, flv, ts or avi; up to { $max } each. Your quota allows more, but the disk of this server has room for { $left }.
 video-kinds-full = mp4, mov, mkv, webm, flv, ts or avi; up to { $max } each. No room is left: delete videos, or ask the admin for more.
-video-search = Search title, tag, file name
+video-search = Title, tag, file name
 video-filter-all = All videos
 video-filter-ready = Ready for streaming
 video-filter-trouble = With trouble

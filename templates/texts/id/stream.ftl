@@ -53,7 +53,7 @@ stream-frame = Yang sedang dilihat penonton
 stream-next = Mulai
 stream-no-end = Berjalan terus sampai Anda menghentikannya.
 stream-bitrate = Bitrate
-stream-no-graph = Grafik dimulai saat siaran mengirim.
+stream-no-graph = Grafik dimulai beberapa detik setelah data pertama terkirim.
 stream-log = Log
 stream-log-empty = Belum ada tulisan.
 stream-no-schedule = Belum dijadwalkan. Siaran mulai hanya jika Anda memulainya.
@@ -79,6 +79,7 @@ words-sending = Mengirim, { $bitrate }, sudah { $uptime }, { $restarts ->
     [0] tanpa mulai ulang
    *[other] { $restarts } kali mulai ulang
   }
+words-measuring = Mengirim; bitrate sedang diukur.
 words-live = Langsung, { $bitrate }, sudah { $uptime }, { $restarts ->
     [0] tanpa mulai ulang
    *[other] { $restarts } kali mulai ulang

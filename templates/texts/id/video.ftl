@@ -1,8 +1,9 @@
 video-upload = Unggah video
 video-drop = Jatuhkan video di mana saja di halaman ini, atau pilih berkasnya
 video-kinds = mp4, mov, mkv, webm, flv, ts, atau avi; maksimal { $max } per berkas; masih muat { $left }.
+video-kinds-disk = mp4, mov, mkv, webm, flv, ts, atau avi; maksimal { $max } per berkas. Kuota Anda masih lebih, tetapi disk server ini hanya muat { $left }.
 video-kinds-full = mp4, mov, mkv, webm, flv, ts, atau avi; maksimal { $max } per berkas. Ruang sudah habis: hapus beberapa video, atau minta ruang kepada admin.
-video-search = Cari judul, tag, nama berkas
+video-search = Judul, tag, nama berkas
 video-filter-all = Semua video
 video-filter-ready = Siap disiarkan
 video-filter-trouble = Bermasalah
