@@ -29,14 +29,17 @@ const AHEAD: i64 = 90;
 /// How long each is on air.
 const ON_AIR: u64 = 20;
 
-/// Written in shell without any other program: on a busy box each further process would be measured too. `/proc/uptime`
-/// counts hundredths of a second.
+/// Written in shell without any other program: on a busy box each further process would be measured too. As ffmpeg
+/// does, it opens its `-progress` first, and does nothing before. `/proc/uptime` counts hundredths of a second. At the
+/// end it waits for a pipe that nobody opens.
 const STAND_IN: &str = r#"#!/bin/sh
+while [ "$1" != -progress ]; do shift; done
+case "$2" in file:*) exec > "${2#file:}" ;; esac
 read -r up rest < /proc/uptime
 while [ "$1" != -rtmp_playpath ]; do shift; done
 echo "$2 $up" >> RECORD
 printf 'total_size=90000\nout_time_us=900000\nspeed=1.0x\nprogress=continue\n'
-exec sleep 60
+read -r never < NEVER
 "#;
 
 /// A thousand streams; gives back whose they are.
@@ -173,7 +176,11 @@ pub fn due() -> Vec<Figure> {
     // Reachable, and never reached: the stand-in sends nothing.
     let sink = Sink::start();
     let stand_in = home.join("stand-in");
-    std::fs::write(&stand_in, STAND_IN.replace("RECORD", home.join("record").to_str().unwrap())).unwrap();
+    let never = home.join("never");
+    nix::unistd::mkfifo(&never, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let text = STAND_IN.replace("RECORD", home.join("record").to_str().unwrap());
+    let text = text.replace("NEVER", never.to_str().unwrap());
+    std::fs::write(&stand_in, text).unwrap();
     std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
     let video = large_video(&home, 16 << 20);
     let settings = "[live]\nallow_private_targets = true\nuplink_mbit = 1000000\nmemory_mib = 1000000\n";

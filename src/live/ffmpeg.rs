@@ -137,12 +137,12 @@ pub(crate) fn srt_secrets(key: Option<&StreamKey>) -> Vec<(&'static str, &str)> 
         .collect()
 }
 
-/// Everything after the program's name. stdin must be `/dev/null`: with `-nostdin` ffmpeg 7 is deaf to signals.
-pub fn arguments(feed: &Feed, output: &Output, pace: Pace) -> Vec<String> {
+/// Everything after the program's name; progress is reported to `reports`. stdin must be `/dev/null`: with `-nostdin` ffmpeg 7 is deaf to signals.
+pub fn arguments(feed: &Feed, output: &Output, pace: Pace, reports: &str) -> Vec<String> {
     let mut line: Vec<String> = Vec::with_capacity(48);
     let mut add = |words: &[&str]| line.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["-hide_banner", "-loglevel", "level+warning", "-nostats"]);
-    add(&["-progress", "pipe:1", "-stats_period", &seconds(pace.stats_period)]);
+    add(&["-progress", reports, "-stats_period", &seconds(pace.stats_period)]);
     add(&["-protocol_whitelist", "file", "-re"]);
     if feed.repeat {
         add(&["-stream_loop", "-1"]);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn line(feed: Feed, url: &str, key: Option<&str>, address: &str) -> String {
-        let line = arguments(&feed, &output(url, key, address), PACE).join(" ");
+        let line = arguments(&feed, &output(url, key, address), PACE, "pipe:1").join(" ");
         line.strip_prefix(HEAD).unwrap().trim().to_owned()
     }
 

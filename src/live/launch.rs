@@ -8,12 +8,9 @@ use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use jiff::Timestamp;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "launch";
@@ -25,17 +22,10 @@ pub(crate) const NOT_RUNNABLE: i32 = 126;
 /// Exit code when the keeper has gone meanwhile (EX_TEMPFAIL).
 pub(crate) const KEEPER_GONE: i32 = 75;
 
-/// Until the wall clock shows this instant, in milliseconds; a clock that is set meanwhile counts.
-fn sleep_until(at: i64) {
-    let instant = TimeSpec::new(at / 1000, at % 1000 * 1_000_000);
-    let left = || at > Timestamp::now().as_millisecond();
-    while left() && clock_nanosleep(ClockId::CLOCK_REALTIME, ClockNanosleepFlags::TIMER_ABSTIME, &instant).is_err() {}
-}
-
-/// `launch KEEPER_PID AT_MS PROGRAM ARGUMENT…`: waits for the instant, then becomes the program.
+/// `launch KEEPER_PID PROGRAM ARGUMENT…`
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mut number = || arguments.next()?.to_str()?.parse::<i64>().ok();
-    let (Some(keeper), Some(at), Some(program)) = (number(), number(), arguments.next()) else {
+    let (Some(keeper), Some(program)) = (number(), arguments.next()) else {
         return ExitCode::from(2);
     };
     if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || setrlimit(Resource::RLIMIT_CORE, 0, 0).is_err() {
@@ -45,7 +35,6 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if nix::unistd::getppid().as_raw() as i64 != keeper {
         return ExitCode::from(KEEPER_GONE as u8);
     }
-    sleep_until(at);
     let error = Command::new(&program).args(arguments).exec();
     eprintln!("[fatal] cannot run ffmpeg: {error}");
     ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE } as u8)

@@ -1,17 +1,21 @@
 //! One ffmpeg from its start to its end: drained, watched, and ended by the ladder when it is time.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until};
 
 use super::Session;
 use super::files::{State, Status};
-use super::orders::Order;
+use super::orders::{Order, left, until};
 use super::playlist::Step;
 use super::policy::{Fault, Symptoms};
 use crate::live::launch;
@@ -44,6 +48,72 @@ pub(crate) struct Ran {
     pub(crate) took: Duration,
 }
 
+/// Holds an ffmpeg that was made ahead until its instant.
+///
+/// Its reports go to a named pipe, which it opens before it looks at its input or at the network; opening one for
+/// writing ends only when somebody reads. So everything that makes ffmpeg slow to start, the loading of its many
+/// libraries above all, is done when the instant comes. Until then it has no signal handlers and ends at the first
+/// SIGTERM.
+pub(crate) struct Gate {
+    path: PathBuf,
+    at: Timestamp,
+}
+
+impl Gate {
+    /// A closed one.
+    ///
+    /// # Errors
+    /// Where the file system has no named pipes, or no room.
+    pub(crate) fn new(path: PathBuf, at: Timestamp) -> io::Result<Gate> {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        Ok(Gate { path, at })
+    }
+
+    /// What `-progress` is told.
+    pub(crate) fn url(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+}
+
+/// Where reports come from.
+enum Reports {
+    /// Nowhere yet, or not any more.
+    None,
+    /// ffmpeg's standard output.
+    Stdout(tokio::process::ChildStdout),
+    /// The gate, open; ours for writing too, because without a writer it would read as ended before ffmpeg is there.
+    Opened(pipe::Receiver, PathBuf),
+    /// The gate, once ffmpeg has written to it.
+    Entered(pipe::Receiver),
+}
+
+impl Reports {
+    fn open(gate: &Gate) -> io::Result<Reports> {
+        let opened = pipe::OpenOptions::new().read_write(true).open_receiver(&gate.path)?;
+        Ok(Reports::Opened(opened, gate.path.clone()))
+    }
+
+    /// Zero at the end, and when nothing can be read any more.
+    async fn read(&mut self, buffer: &mut [u8]) -> usize {
+        match self {
+            Reports::None => std::future::pending().await,
+            Reports::Stdout(pipe) => read(pipe, buffer).await,
+            Reports::Entered(pipe) => read(pipe, buffer).await,
+            Reports::Opened(pipe, path) => {
+                let count = read(pipe, buffer).await;
+                if let Ok(entered) = pipe::OpenOptions::new().open_receiver(Path::new(path)) {
+                    *self = Reports::Entered(entered);
+                }
+                count
+            }
+        }
+    }
+}
+
 /// SIGTERM, later SIGTERM, later SIGKILL (LIVE 14): stuck in a send, ffmpeg is deaf to the first.
 struct Ladder {
     why: Ending,
@@ -69,15 +139,14 @@ struct Watch {
 #[expect(clippy::disallowed_types, reason = "live/ starts ffmpeg, on files a Bucket handed out")]
 type Program = tokio::process::Command;
 
-/// Runs ffmpeg with `arguments`; it begins at `at` if that is in the future.
-pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &Step, at: Option<Timestamp>) -> Ran {
+/// Runs ffmpeg with `arguments`; behind a `gate` it begins when that opens.
+pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &Step, mut gate: Option<Gate>) -> Ran {
     let begun = Instant::now();
     session.status.attempts += 1;
     let spawned = Program::new("/proc/self/exe")
         .arg0("jadwalstream")
         .arg(launch::SUBCOMMAND)
         .arg(std::process::id().to_string())
-        .arg(at.map_or(0, Timestamp::as_millisecond).to_string())
         .arg(&session.plan.ffmpeg)
         .args(arguments)
         .stdin(Stdio::null())
@@ -91,7 +160,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
         Ok(child) => child,
         Err(error) => return over(Ending::Fault(Fault::Crashed(error.to_string()))),
     };
-    let (Some(pid), Some(mut stdout), Some(mut stderr)) = (child.id(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(pid), Some(stdout), Some(mut stderr)) = (child.id(), child.stdout.take(), child.stderr.take()) else {
         return over(Ending::Fault(Fault::Crashed("spawn".into())));
     };
     let group = Pid::from_raw(pid as i32);
@@ -107,7 +176,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
     let timing = session.plan.timing.clone();
     let stall = Duration::from_millis(timing.stall_ms);
     // Time spent waiting for its instant is not standing still.
-    let begun = begun + at.and_then(super::orders::left).unwrap_or_default();
+    let begun = begun + gate.as_ref().and_then(|gate| left(gate.at)).unwrap_or_default();
     let mut watch = Watch {
         begun,
         watchdog: Watchdog::new(stall, Duration::from_millis(timing.behind_ms)),
@@ -119,6 +188,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
         last: None,
     };
     let (mut reports, mut report_lines, mut log_lines) = (Parser::default(), Lines::default(), Lines::default());
+    let mut incoming = if gate.is_some() { Reports::None } else { Reports::Stdout(stdout) };
     let mut out_buffer = [0u8; 2048];
     let mut err_buffer = [0u8; 8192];
     let (mut out_open, mut err_open) = (true, true);
@@ -132,6 +202,12 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
             (None, Some(ladder)) => ladder.next,
             (None, None) => watch.begun + watch.watchdog.deadline(),
         };
+        let opening = async {
+            match &gate {
+                Some(gate) => until(gate.at).await,
+                None => std::future::pending().await,
+            }
+        };
         let ordered = matches!(ladder, Some(Ladder { why: Ending::Ordered(_), .. }));
         tokio::select! {
             biased;
@@ -141,12 +217,23 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
                 let rung = ladder.map_or(0, |ladder| ladder.rung);
                 ladder = Some(Ladder { why: Ending::Ordered(order), rung, next: Instant::now() });
             }
+            () = opening, if status.is_none() && ladder.is_none() => {
+                match gate.take().map(|gate| Reports::open(&gate)) {
+                    Some(Ok(opened)) => incoming = opened,
+                    Some(Err(error)) => {
+                        let why = Ending::Fault(Fault::Crashed(error.to_string()));
+                        ladder = Some(Ladder { why, rung: 0, next: Instant::now() });
+                    }
+                    None => {}
+                }
+            }
             _ = exit.wait(), if status.is_none() => {
                 // The leader is not reaped yet, so the group's number is still its own: whatever a wrapper script
                 // left behind goes with it.
                 let _ = killpg(group, Signal::SIGKILL);
                 status = child.wait().await.ok().or(Some(ExitStatus::default()));
                 drain_until = Instant::now() + DRAIN;
+                out_open = matches!(incoming, Reports::Stdout(_) | Reports::Entered(_));
             }
             // Before the pipes: a flood of words must not hide that it is time.
             () = sleep_until(alarm), if status.is_none() => match &mut ladder {
@@ -157,7 +244,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
                 }
             },
             () = sleep_until(alarm), if status.is_some() => {}
-            count = read(&mut stdout, &mut out_buffer), if out_open => {
+            count = incoming.read(&mut out_buffer), if out_open => {
                 out_open = count > 0;
                 let mut found = Vec::new();
                 report_lines.feed(&out_buffer[..count], |line| found.extend(reports.line(line)));

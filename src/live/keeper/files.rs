@@ -58,6 +58,10 @@ impl TargetFolder {
         self.path.join("log.1")
     }
 
+    pub(crate) fn gate(&self) -> PathBuf {
+        self.path.join("gate")
+    }
+
     pub(crate) fn list(&self) -> PathBuf {
         self.path.join("list.ffconcat")
     }

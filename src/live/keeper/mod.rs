@@ -35,7 +35,7 @@ use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-use self::attempt::{Ending, Ran};
+use self::attempt::{Ending, Gate, Ran};
 use self::files::{End, Identity, Outcome, State, Status, TargetFolder, open_lock};
 use self::log::Log;
 use self::orders::{Order, Orders, left, until};
@@ -53,7 +53,7 @@ pub const SUBCOMMAND: &str = "keep";
 /// Exit code of a keeper that is not needed: the target has one, the key is in use, the run is over (EX_TEMPFAIL).
 pub const BUSY: u8 = 75;
 
-/// Before the start time, ffmpeg's process is made this early; it becomes ffmpeg at the instant itself.
+/// Before the start time, ffmpeg is started this early; it goes on at the instant itself.
 const LEAD: Duration = Duration::from_secs(2);
 /// Up to so much earlier where the plan came early, as it does when many are due at once: making a thousand processes
 /// in one moment would take longer than the moment.
@@ -359,10 +359,24 @@ impl Session {
         let destination = &self.plan.destination;
         let authorities = if private { None } else { authorities() };
         let output = Output::new(&destination.url, destination.key.as_ref(), address, authorities);
-        let arguments = ffmpeg::arguments(&feed, &output, self.plan.timing.pace());
+        let gate = self.gate().await?;
+        let reports = gate.as_ref().map_or("pipe:1".to_owned(), Gate::url);
+        let arguments = ffmpeg::arguments(&feed, &output, self.plan.timing.pace(), &reports);
         self.log.note(&format!("starting ffmpeg to {}", address.ip()));
-        let at = self.plan.start_at.filter(|_| self.status.attempts == 0);
-        Ok(attempt::run(self, arguments, step, at).await)
+        Ok(attempt::run(self, arguments, step, gate).await)
+    }
+
+    /// For the first ffmpeg, if it is early. Where no gate can be made, the wait is here.
+    async fn gate(&mut self) -> Result<Option<Gate>, Order> {
+        let at = self.plan.start_at.filter(|at| self.status.attempts == 0 && left(*at).is_some());
+        let Some(at) = at else { return Ok(None) };
+        match Gate::new(self.folder.gate(), at) {
+            Ok(gate) => Ok(Some(gate)),
+            Err(error) => {
+                self.log.note(&format!("ffmpeg cannot be made ahead: {error}"));
+                self.orders.during(until(at)).await.map(|()| None)
+            }
+        }
     }
 
     fn feed(&self, step: &Step) -> io::Result<Feed> {

@@ -29,8 +29,9 @@ use crate::text::Message;
 
 pub(super) use shown::sum_samples;
 
-/// Between two looks at the keepers' files.
+/// Between two looks at the keepers' files; where all is well, keepers report every five seconds only.
 const LOOK: Duration = Duration::from_millis(500);
+const QUIET_LOOK: Duration = Duration::from_millis(1500);
 /// Failures to start a keeper at all, in a row, that end the target.
 const MOST_REFUSALS: u32 = 10;
 
@@ -168,10 +169,12 @@ impl Supervisor {
             if written {
                 return Ok(true);
             }
+            let now = self.editor.foundation().clock().now();
+            let quiet = view.on && seats.iter().all(|seat| seat.is_quiet(now));
             tokio::select! {
                 () = end.cancelled() => return Ok(false),
                 () = wake.notified() => return Ok(true),
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(if quiet { QUIET_LOOK } else { LOOK }) => {}
             }
         }
     }
@@ -364,6 +367,12 @@ impl Supervisor {
 }
 
 impl Seat {
+    /// Sending for some time.
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        let sending = self.status.as_ref().filter(|status| status.state == files::State::Sending);
+        self.keeper.is_some() && sending.is_some_and(|status| now.duration_since(status.since).as_secs() >= 15)
+    }
+
     /// Not at once again: 1 s, doubling to a minute.
     fn setback(&mut self, reason: Message) {
         let wait = Duration::from_secs(1 << self.setbacks.min(6)).min(Duration::from_secs(60));
