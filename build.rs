@@ -17,6 +17,8 @@ const PICKED: &[(&str, &str)] = &[
     ("htmx.min.js", "htmx.org/dist/htmx.min.js"),
     ("uplot.min.css", "uplot/dist/uPlot.min.css"),
     ("uplot.min.js", "uplot/dist/uPlot.iife.min.js"),
+    ("event-calendar.min.css", "@event-calendar/build/dist/event-calendar.min.css"),
+    ("event-calendar.min.js", "@event-calendar/build/dist/event-calendar.min.js"),
     ("swagger-ui.css", "swagger-ui-dist/swagger-ui.css"),
     ("swagger-ui-bundle.js", "swagger-ui-dist/swagger-ui-bundle.js"),
 ];
@@ -29,6 +31,9 @@ const LICENCES: &[(&str, &str)] = &[
     ("Swagger UI", "swagger-ui-dist/LICENSE"),
     ("Swagger UI notice", "swagger-ui-dist/NOTICE"),
 ];
+
+/// Of packages that come without the text of their licence, it lies under `static/licences`.
+const TEXTS: &[(&str, &str)] = &[("Event Calendar", "event-calendar.txt")];
 
 /// Icons of the sprite: names of the outline set of Tabler Icons.
 const ICONS: &[&str] = &[
@@ -130,7 +135,14 @@ const ICONS: &[&str] = &[
 ];
 
 fn main() -> Result<()> {
-    for path in ["build.rs", "static/package.json", "static/package-lock.json", "static/.npmrc", "templates/texts"] {
+    for path in [
+        "build.rs",
+        "static/package.json",
+        "static/package-lock.json",
+        "static/.npmrc",
+        "static/licences",
+        "templates/texts",
+    ] {
         println!("cargo::rerun-if-changed={path}");
     }
     // Debug builds read these from disk at run time, so editing them need not build anything again.
@@ -152,7 +164,7 @@ fn main() -> Result<()> {
         place(&out, name, &without_source_map(bytes), &mut names)?;
     }
     place(&out, "icons.svg", sprite(&modules)?.as_bytes(), &mut names)?;
-    place(&out, "licences.txt", licences(&modules)?.as_bytes(), &mut names)?;
+    place(&out, "licences.txt", licences(&root, &modules)?.as_bytes(), &mut names)?;
     if release {
         for entry in fs::read_dir(root.join("static/own"))? {
             let path = entry?.path();
@@ -237,10 +249,12 @@ fn sprite(modules: &Path) -> Result<String> {
     Ok(sprite)
 }
 
-fn licences(modules: &Path) -> Result<String> {
+fn licences(root: &Path, modules: &Path) -> Result<String> {
     let mut text = String::new();
-    for (name, path) in LICENCES {
-        text.push_str(&format!("==== {name}\n\n{}\n\n", String::from_utf8(read(&modules.join(path))?)?.trim()));
+    let own = root.join("static/licences");
+    let own = TEXTS.iter().map(|(name, path)| (name, own.join(path)));
+    for (name, path) in LICENCES.iter().map(|(name, path)| (name, modules.join(path))).chain(own) {
+        text.push_str(&format!("==== {name}\n\n{}\n\n", String::from_utf8(read(&path)?)?.trim()));
     }
     Ok(text)
 }

@@ -1,6 +1,7 @@
 //! Numbers, sizes, lengths and times as people read them, in their language and zone.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -27,15 +28,20 @@ impl Moment {
         let shortened = local.strftime("%Z").to_string();
         // Zones without a name of their own are numbers in the database.
         let named = if shortened.starts_with(['+', '-']) { format!("UTC{shortened}") } else { shortened };
-        let months = &MONTHS[usize::from(locale == Locale::Id)];
-        let month = usize::try_from(local.month() - 1).ok().and_then(|month| months.get(month)).copied();
-        let day = format!("{} {} {}", local.day(), month.unwrap_or_default(), local.year());
+        let day = date(locale, local.date());
         let text = match locale {
             Locale::En => format!("{day}, {:02}:{:02} {named}", local.hour(), local.minute()),
             Locale::Id => format!("{day} {:02}.{:02} {named}", local.hour(), local.minute()),
         };
         Moment { iso: local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(), text }
     }
+}
+
+/// `4 Nov 2025`.
+pub fn date(locale: Locale, date: Date) -> String {
+    let months = &MONTHS[usize::from(locale == Locale::Id)];
+    let month = usize::try_from(date.month() - 1).ok().and_then(|month| months.get(month)).copied();
+    format!("{} {} {}", date.day(), month.unwrap_or_default(), date.year())
 }
 
 /// `12,345.5`: at most two decimals, thousands set apart.

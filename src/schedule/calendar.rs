@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::conflicts::longest;
 use super::forecast::{Slot, Streams, troubles};
 use super::recurrence::{Shift, instant, occurrences};
-use super::{Becomes, Passed, Schedule};
+use super::{Becomes, OccurrenceView, Passed, Schedule};
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::live::{Platform, RunOutcome, runs_between};
@@ -97,6 +97,23 @@ impl Library {
         }
         let (library, now) = (self.clone(), self.foundation().clock().now());
         self.rows().read(move |rows| look(&library, rows, (from, to), now)).await
+    }
+
+    /// Why an occurrence that is still to come will not go on air as planned.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn outlook(&self, view: &OccurrenceView) -> Result<Option<Message>> {
+        let Some(occurrence) = view.occurrence.filter(|_| !view.over) else { return Ok(None) };
+        let from = occurrence.start;
+        let longest = from + Duration::from_secs(MOST_DAYS * 24 * 3600);
+        let to = occurrence.stop.unwrap_or(from).clamp(from + Duration::from_secs(1), longest);
+        let id = view.schedule.row.id();
+        let found = self.calendar(from, to).await?.entries.into_iter().find_map(|entry| match entry.what {
+            Planned::Occurrence { of, trouble, .. } if entry.schedule_id == Some(id) && of == view.of => Some(trouble),
+            _ => None,
+        });
+        Ok(found.flatten())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::host::Level;
 use crate::library::Library;
 use crate::live::{State, StateName, TargetState};
 use crate::schedule::recurrence::Shift;
+use crate::schedule::rule::{Last, On, Repeat, WORKDAYS};
 use crate::schedule::{Schedule, StopTime, Until};
 use crate::text::{Locale, Message};
 
@@ -114,7 +115,8 @@ fn time_of_day(locale: Locale, time: Time) -> String {
     }
 }
 
-fn day(day: Weekday) -> Message {
+/// What a weekday is called.
+pub(super) fn day(day: Weekday) -> Message {
     Message::new(match day {
         Weekday::Monday => "day-monday",
         Weekday::Tuesday => "day-tuesday",
@@ -126,85 +128,37 @@ fn day(day: Weekday) -> Message {
     })
 }
 
-/// How often a schedule repeats, as far as the form knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// One time.
-    Once,
-    /// Every day.
-    Daily,
-    /// Monday to Friday.
-    Weekdays,
-    /// On the weekday of the first time.
-    Weekly,
-    /// A rule made through the API.
-    Custom,
+/// `Monday, Thursday`.
+fn days(page: &Page, days: &[Weekday]) -> String {
+    let days: Vec<String> = days.iter().map(|each| page.text(&day(*each))).collect();
+    days.join(", ")
 }
 
-impl Repeat {
-    pub fn code(self) -> &'static str {
-        match self {
-            Repeat::Once => "once",
-            Repeat::Daily => "daily",
-            Repeat::Weekdays => "weekdays",
-            Repeat::Weekly => "weekly",
-            Repeat::Custom => "custom",
-        }
-    }
+/// `second`, of the weekdays of a month.
+fn nth(number: i8) -> Message {
+    Message::new(match number {
+        1 => "nth-1",
+        2 => "nth-2",
+        3 => "nth-3",
+        4 => "nth-4",
+        _ => "nth-last",
+    })
+}
 
-    pub fn parse(code: &str) -> Option<Repeat> {
-        let all = [Repeat::Once, Repeat::Daily, Repeat::Weekdays, Repeat::Weekly, Repeat::Custom];
-        all.into_iter().find(|repeat| repeat.code() == code)
-    }
-
-    /// The rule that says so, up to and with a last day; `None` for once, and for a custom rule, which is its own.
-    pub fn rule(self, last_day: Option<civil::Date>) -> Option<String> {
-        let rule = match self {
-            Repeat::Once | Repeat::Custom => return None,
-            Repeat::Daily => "FREQ=DAILY",
-            Repeat::Weekdays => "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
-            Repeat::Weekly => "FREQ=WEEKLY",
-        };
-        Some(match last_day {
-            None => rule.to_owned(),
-            Some(day) => format!("{rule};UNTIL={}", day.strftime("%Y%m%d")),
-        })
-    }
-
-    /// What a stored rule is to the form, and its last day.
-    pub fn of(schedule: &Schedule) -> (Repeat, Option<civil::Date>) {
-        let Some(rule) = &schedule.rule else { return (Repeat::Once, None) };
-        let custom = (Repeat::Custom, None);
-        let (mut frequency, mut days, mut last) = ("", Vec::new(), None);
-        for part in rule.split(';') {
-            match part.split_once('=') {
-                Some(("FREQ", value)) => frequency = value,
-                Some(("INTERVAL", "1")) => {}
-                Some(("BYDAY", value)) => days = value.split(',').collect(),
-                Some(("UNTIL", value)) if value.len() == 8 => match civil::Date::strptime("%Y%m%d", value) {
-                    Ok(day) => last = Some(day),
-                    Err(_) => return custom,
-                },
-                _ => return custom,
-            }
+/// How often, at times of day that are told already.
+fn repeat(page: &Page, repeat: &Repeat, start: civil::DateTime, time: &str) -> Message {
+    let words = |id| Message::new(id).with("every", u64::from(repeat.every)).with("time", time);
+    match &repeat.on {
+        On::Days => words("schedule-words-daily"),
+        On::Weekdays(named) if named.as_slice() == WORKDAYS && repeat.every == 1 => words("schedule-words-weekdays"),
+        On::Weekdays(named) if named.is_empty() => words("schedule-words-weekly").with("day", day(start.weekday())),
+        On::Weekdays(named) => words("schedule-words-weekly").with("day", days(page, named)),
+        On::MonthDay(-1) => words("schedule-words-month-last"),
+        On::MonthDay(day) => words("schedule-words-month-day").with("day", i64::from(*day)),
+        On::MonthWeekday(number, each) => {
+            words("schedule-words-month-weekday").with("nth", nth(*number)).with("day", day(*each))
         }
-        days.sort_unstable();
-        let own_day = match schedule.starts_at.weekday() {
-            Weekday::Monday => "MO",
-            Weekday::Tuesday => "TU",
-            Weekday::Wednesday => "WE",
-            Weekday::Thursday => "TH",
-            Weekday::Friday => "FR",
-            Weekday::Saturday => "SA",
-            Weekday::Sunday => "SU",
-        };
-        match (frequency, days.as_slice()) {
-            ("DAILY", []) => (Repeat::Daily, last),
-            ("WEEKLY", ["FR", "MO", "TH", "TU", "WE"]) => (Repeat::Weekdays, last),
-            ("WEEKLY", []) => (Repeat::Weekly, last),
-            ("WEEKLY", [day]) if *day == own_day => (Repeat::Weekly, last),
-            _ => custom,
-        }
+        On::Year => words("schedule-words-yearly").with("date", format::date(page.locale(), start.date())),
     }
 }
 
@@ -212,20 +166,27 @@ impl Repeat {
 pub(super) fn schedule(page: &Page, schedule: &Schedule) -> String {
     let locale = page.locale();
     let at = schedule.starts_at;
-    let time = time_of_day(locale, at.time());
-    let words = match Repeat::of(schedule).0 {
-        Repeat::Once => {
+    let mut times = schedule.times.clone();
+    times.push(at.time());
+    times.sort_unstable();
+    let times: Vec<String> = times.into_iter().map(|time| time_of_day(locale, time)).collect();
+    let time = times.join(", ");
+    let said = schedule.rule.as_deref().map(|rule| Repeat::of(rule, at));
+    let words = match &said {
+        None if schedule.times.is_empty() => {
             let zone = jiff::tz::TimeZone::get(&schedule.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
             let instant = zone.to_ambiguous_timestamp(at).compatible().ok();
             let when = instant.map_or_else(|| at.to_string(), |at| page.moment(at).text);
             Message::new("schedule-words-once").with("when", when)
         }
-        Repeat::Daily => Message::new("schedule-words-daily").with("time", time),
-        Repeat::Weekdays => Message::new("schedule-words-weekdays").with("time", time),
-        Repeat::Weekly => Message::new("schedule-words-weekly").with("day", day(at.weekday())).with("time", time),
-        Repeat::Custom => Message::new("schedule-words-custom").with("time", time),
+        None => {
+            let when = format!("{}, {time}", format::date(locale, at.date()));
+            Message::new("schedule-words-once").with("when", when)
+        }
+        Some(None) => Message::new("schedule-words-custom").with("time", time),
+        Some(Some(said)) => repeat(page, said, at, &time),
     };
-    page.text(&match schedule.until {
+    let words = match schedule.until {
         Until::Open => words,
         Until::Duration(seconds) => Message::new("schedule-words-for")
             .with("words", words)
@@ -237,7 +198,34 @@ pub(super) fn schedule(page: &Page, schedule: &Schedule) -> String {
             };
             Message::new("schedule-words-to").with("words", words).with("time", time_of_day(locale, time))
         }
+    };
+    page.text(&match said.flatten().map(|said| said.last) {
+        Some(Last::Day(day)) => {
+            Message::new("schedule-words-last").with("words", words).with("date", format::date(locale, day))
+        }
+        Some(Last::After(count)) => {
+            Message::new("schedule-words-count").with("words", words).with("count", u64::from(count))
+        }
+        Some(Last::Never) | None => words,
     })
+}
+
+/// A local time of a zone: `4 Nov 2025, 19:00`, with the zone where it is not the reader's.
+pub(super) fn local(page: &Page, at: civil::DateTime, zone: &str) -> String {
+    let text = format!("{}, {}", format::date(page.locale(), at.date()), time_of_day(page.locale(), at.time()));
+    if zone == page.zone_name() { text } else { format!("{text} ({zone})") }
+}
+
+/// `19:00–21:00`; the day of the end is told where it is another one.
+pub(super) fn hours(page: &Page, from: civil::DateTime, to: Option<civil::DateTime>) -> String {
+    let minute = |at: civil::DateTime| at.with().second(0).build().unwrap_or(at).time();
+    let locale = page.locale();
+    let start = time_of_day(locale, minute(from));
+    match to {
+        None => start,
+        Some(to) if to.date() == from.date() => format!("{start}–{}", time_of_day(locale, minute(to))),
+        Some(to) => format!("{start} – {}, {}", format::date(locale, to.date()), time_of_day(locale, minute(to))),
+    }
 }
 
 /// A local time of one zone as the local time of another.
@@ -263,48 +251,4 @@ pub(super) fn shift(page: &Page, shift: Shift) -> String {
         Shift::Gap => "schedule-shift-gap",
         Shift::Fold => "schedule-shift-fold",
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(rule: Option<&str>) -> Schedule {
-        Schedule {
-            stream_id: uuid::Uuid::nil(),
-            // A Tuesday.
-            starts_at: civil::date(2025, 11, 4).at(19, 0, 0, 0),
-            time_zone: "Asia/Jakarta".into(),
-            rule: rule.map(str::to_owned),
-            times: Vec::new(),
-            skip_dates: Vec::new(),
-            exceptions: Vec::new(),
-            until: Until::Open,
-            grace: 0,
-            paused: false,
-        }
-    }
-
-    #[test]
-    fn what_the_form_says_comes_back_as_it_was_said() {
-        let last = Some(civil::date(2025, 12, 31));
-        for repeat in [Repeat::Once, Repeat::Daily, Repeat::Weekdays, Repeat::Weekly] {
-            let rule = repeat.rule(None);
-            assert_eq!(Repeat::of(&with(rule.as_deref())), (repeat, None));
-            if repeat != Repeat::Once {
-                assert_eq!(Repeat::of(&with(repeat.rule(last).as_deref())), (repeat, last));
-            }
-            assert_eq!(Repeat::parse(repeat.code()), Some(repeat));
-        }
-    }
-
-    #[test]
-    fn a_rule_that_the_form_cannot_say_stays_itself() {
-        assert_eq!(Repeat::of(&with(Some("FREQ=WEEKLY;BYDAY=TU"))).0, Repeat::Weekly);
-        for rule in
-            ["FREQ=DAILY;INTERVAL=2", "FREQ=WEEKLY;BYDAY=MO", "FREQ=DAILY;COUNT=3", "FREQ=DAILY;UNTIL=20251231T000000Z"]
-        {
-            assert_eq!(Repeat::of(&with(Some(rule))), (Repeat::Custom, None), "{rule}");
-        }
-    }
 }

@@ -163,6 +163,11 @@
       const chosen = part.closest('form').querySelector(`[name=${name}]:checked`);
       part.hidden = !!chosen && chosen.value === value;
     }
+    for (const part of document.querySelectorAll('[data-show-when]')) {
+      const [name, values] = part.dataset.showWhen.split('=');
+      const chosen = part.closest('form').querySelector(`[name=${name}]:checked`);
+      part.hidden = !chosen || !values.split(',').includes(chosen.value);
+    }
     for (const field of document.querySelectorAll('.end-choices .field')) {
       const radio = field.previousElementSibling && field.previousElementSibling.querySelector('input[type=radio]');
       if (radio) field.classList.toggle('is-off', !radio.checked);

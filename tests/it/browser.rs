@@ -14,29 +14,29 @@ use crate::support::clip::{clip, made};
 use crate::support::nginx::Platform;
 use crate::support::server::{ADMIN, Client, PASSWORD, Server};
 
-async fn go(browser: &Browser, server: &Server, path: &str) {
+pub async fn go(browser: &Browser, server: &Server, path: &str) {
     browser.driver.goto(server.url(path)).await.unwrap();
 }
 
-async fn fill(driver: &WebDriver, selector: &str, text: &str) {
+pub async fn fill(driver: &WebDriver, selector: &str, text: &str) {
     let field = driver.find(By::Css(selector)).await.unwrap_or_else(|_| panic!("no {selector}"));
     field.clear().await.unwrap();
     field.send_keys(text).await.unwrap();
 }
 
-async fn click(driver: &WebDriver, selector: &str) {
+pub async fn click(driver: &WebDriver, selector: &str) {
     let element = driver.find(By::Css(selector)).await.unwrap_or_else(|_| panic!("no {selector}"));
     let place = vec![element.to_json().unwrap()];
     driver.execute("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", place).await.unwrap();
     element.click().await.unwrap();
 }
 
-async fn run(driver: &WebDriver, script: &str) -> Value {
+pub async fn run(driver: &WebDriver, script: &str) -> Value {
     driver.execute(script, Vec::new()).await.unwrap().json().clone()
 }
 
 /// Waits until a script's expression is true.
-async fn until(driver: &WebDriver, patience: Duration, expression: &str) {
+pub async fn until(driver: &WebDriver, patience: Duration, expression: &str) {
     let deadline = tokio::time::Instant::now() + patience;
     while run(driver, &format!("return Boolean({expression})")).await != json!(true) {
         if tokio::time::Instant::now() > deadline {
@@ -47,7 +47,7 @@ async fn until(driver: &WebDriver, patience: Duration, expression: &str) {
     }
 }
 
-async fn log_in(browser: &Browser, server: &Server, name: &str, password: &str) {
+pub async fn log_in(browser: &Browser, server: &Server, name: &str, password: &str) {
     go(browser, server, "/login").await;
     fill(&browser.driver, "input[name=username]", name).await;
     fill(&browser.driver, "input[name=password]", password).await;
@@ -56,7 +56,7 @@ async fn log_in(browser: &Browser, server: &Server, name: &str, password: &str) 
 }
 
 /// Puts a value into a field as a person's choice in the browser's own picker does.
-async fn pick(driver: &WebDriver, selector: &str, value: &str) {
+pub async fn pick(driver: &WebDriver, selector: &str, value: &str) {
     let script = format!(
         "const field = document.querySelector({}); field.value = {};
          field.dispatchEvent(new Event('input', {{ bubbles: true }}));
@@ -163,8 +163,17 @@ async fn a_demo_user_looks_at_everything_and_is_refused_everything_else() {
     go(&browser, &server, "/login").await;
     click(driver, "form[action='/login/demo'] button[type=submit]").await;
     until(driver, SOON, "document.querySelector('#live')").await;
-    for path in ["/", "/videos", "/thumbnails", "/streams", "/streams/new", "/schedules", "/schedules/new", "/history"]
-    {
+    for path in [
+        "/",
+        "/videos",
+        "/thumbnails",
+        "/streams",
+        "/streams/new",
+        "/schedules",
+        "/schedules/new",
+        "/schedules/calendar",
+        "/history",
+    ] {
         go(&browser, &server, path).await;
         until(driver, SOON, "document.querySelector('.demo-note')").await;
         let open = "return [...document.querySelectorAll('main form[method=post] button[type=submit]')]

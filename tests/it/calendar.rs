@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::streams::{server, stream, video};
-use crate::support::server::{Client, PASSWORD};
+use crate::support::server::{Client, PASSWORD, Server};
 
 const URL: &str = "rtmp://127.0.0.1/live";
 
@@ -131,4 +131,121 @@ async fn what_makes_no_sense_of_an_occurrence_is_said() {
     ] {
         al.get(&format!("/api/v1/calendar?{asked}")).await.expect(400);
     }
+}
+
+#[tokio::test]
+async fn the_page_lists_the_days_of_the_reader_s_zone_and_its_entries_say_the_same() {
+    let server = server().await;
+    server.user("al").await;
+    let (al, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    // In Jakarta it is the morning after.
+    let late =
+        json!({"starts_at": "2099-03-01T19:00", "time_zone": "Europe/London", "rule": "FREQ=WEEKLY", "duration": 5400});
+    let id = planned(&al, "key-one", &late).await;
+    for (view, days, first) in
+        [("day", 1, "2 Mar 2099"), ("week", 1, "2 Mar 2099"), ("month", 5, "1 Mar 2099"), ("list", 5, "1 Mar 2099")]
+    {
+        let shown = page.get(&format!("/schedules/calendar?view={view}&date=2099-03-02")).await.expect(200).text();
+        assert_eq!(shown.matches("row-item").count(), days, "{view}: {shown}");
+        assert!(shown.contains("02:00–03:30") && shown.contains(first), "{view}: {shown}");
+        assert!(shown.contains(&format!("/schedules/{id}/occurrences/2099-03-01T19:00:00")), "{shown}");
+    }
+    let none = page.get("/schedules/calendar?view=day&date=2099-03-01").await.expect(200).text();
+    assert!(none.contains("Nothing on these days"), "{none}");
+    page.get("/schedules/calendar?view=sideways&date=never").await.expect(200);
+    page.get("/schedules/calendar?view=day&date=9999-12-31").await.expect(400);
+
+    let week = page.get("/schedules/calendar/entries?from=2099-03-01&to=2099-03-08").await.expect(200).json();
+    let entry = &week["entries"][0];
+    assert_eq!((&entry["start"], &entry["end"]), (&json!("2099-03-02T02:00:00"), &json!("2099-03-02T03:30:00")));
+    assert_eq!(
+        (&entry["state"], &entry["editable"], &entry["repeats"]),
+        (&json!("planned"), &json!(true), &json!(true))
+    );
+    assert_eq!((&entry["seconds"], &entry["hue"], &entry["trouble"]), (&json!(5400), &json!(0), &Value::Null));
+    for asked in ["", "from=2099-03-08&to=2099-03-01", "from=2099-03-01&to=2099-12-01", "from=soon&to=later"] {
+        page.get(&format!("/schedules/calendar/entries?{asked}")).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn an_occurrence_is_moved_cancelled_and_put_back_by_its_form() {
+    let server = server().await;
+    server.user("al").await;
+    let (al, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let id = planned(&al, "key-one", &daily()).await;
+    let path = format!("/schedules/{id}/occurrences/2099-03-02T19:00:00");
+    let api = format!("/api/v1{path}");
+    let shown = page.get(&path).await.expect(200).text();
+    assert!(shown.contains("value=\"2099-03-02T19:00\"") && shown.contains("value=\"120\""), "{shown}");
+
+    for (typed, field, kept) in [
+        ([("starts_at", "noonish"), ("duration", "120"), ("reach", "this")], "starts_at", "value=\"120\""),
+        ([("starts_at", "2099-03-02T20:30"), ("duration", "long"), ("reach", "all")], "duration", "2099-03-02T20:30"),
+        ([("starts_at", "2099-03-02T20:30"), ("duration", "120"), ("reach", "some")], "reach", "2099-03-02T20:30"),
+    ] {
+        let refused = page.form(&path, &typed).await.expect(422).text();
+        assert!(refused.contains(&format!("f-{field}-note")) && refused.contains(kept), "{field}: {refused}");
+    }
+    let onto = [("starts_at", "2099-03-03T18:30"), ("duration", "120"), ("reach", "this"), ("act", "save")];
+    let refused = page.form(&path, &onto).await.expect(409).text();
+    assert!(refused.contains("flash-bad") && refused.contains("2099-03-03T18:30"), "{refused}");
+
+    let later = [("starts_at", "2099-03-02T20:30"), ("duration", "90.5"), ("reach", "this"), ("act", "save")];
+    let done = page.form(&path, &later).await.expect(303);
+    assert!(done.header("location").starts_with("/schedules/calendar"));
+    let one = al.get(&api).await.expect(200).json();
+    assert_eq!((&one["local"], &one["ends_at"]), (&json!("2099-03-02T20:30:00"), &json!("2099-03-02T15:00:30Z")));
+    let edit = page.get(&format!("/schedules/{id}/edit")).await.expect(200).text();
+    assert!(edit.contains("2 Mar 2099, 20:30"), "the schedule tells what was changed by hand: {edit}");
+    page.form(&path, &[("reach", "this"), ("act", "cancel")]).await.expect(303);
+    al.get(&api).await.expect(404);
+    assert!(page.get(&path).await.expect(200).text().contains("Cancelled"));
+    page.form(&path, &[("reach", "this"), ("act", "restore")]).await.expect(303);
+    let one = al.get(&api).await.expect(200).json();
+    assert_eq!((&one["local"], &one["changed"]), (&json!("2099-03-02T19:00:00"), &json!(false)));
+
+    // A foreign one, one that is not there and one that is no time are all the same.
+    server.user("bo").await;
+    let bo = server.login("bo", PASSWORD).await;
+    for path in [path.clone(), path.replace("T19:00:00", "T19:30:00"), path.replace("2099-03-02T19:00:00", "soon")] {
+        bo.get(&path).await.expect(404);
+        bo.form(&path, &[("reach", "all"), ("act", "cancel")]).await.expect(404);
+    }
+    page.get(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_the_box_would_refuse_is_seen_before_its_time() {
+    let environment = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"), ("JADWAL_LIVE_MEMORY_MIB", "60")];
+    let server = Server::start_with(&environment, &["--no-demo"]).await;
+    server.user("al").await;
+    let (al, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    planned(&al, "key-one", &daily()).await;
+    let beside = json!({"starts_at": "2099-03-02T20:00", "time_zone": "Asia/Jakarta", "duration": 3600});
+    let id = planned(&al, "key-two", &beside).await;
+    let why = "There is no memory left for this stream: it needs 60 MiB.";
+    let month = page.get("/schedules/calendar?date=2099-03-02").await.expect(200).text();
+    assert_eq!(month.matches(why).count(), 1, "{month}");
+    assert!(month.contains("Will not go on air as planned"), "{month}");
+    let one = page.get(&format!("/schedules/{id}/occurrences/2099-03-02T20:00:00")).await.expect(200).text();
+    assert!(one.contains(why), "{one}");
+    let edit = page.get(&format!("/schedules/{id}/edit")).await.expect(200).text();
+    assert!(edit.contains(why), "{edit}");
+    let asked = "/schedules/calendar/entries?from=2099-03-02&to=2099-03-03";
+    let entries = page.get(asked).await.expect(200).json()["entries"].clone();
+    assert_eq!((&entries[0]["trouble"], entries[1]["trouble"].as_str().is_some()), (&Value::Null, true), "{entries}");
+}
+
+#[tokio::test]
+async fn the_demo_account_sees_the_calendar_and_changes_nothing() {
+    let server = Server::start_with(&[], &[]).await;
+    let mut demo = server.stranger();
+    demo.form("/login/demo", &[]).await.expect(303);
+    demo.read_csrf().await;
+    let shown = demo.get("/schedules/calendar").await.expect(200).text();
+    assert!(shown.contains("data-editable=\"no\""), "{shown}");
+    let of = format!("{}/occurrences/2099-03-02T19:00:00", uuid::Uuid::nil());
+    demo.form(&format!("/schedules/{of}"), &[("act", "cancel")]).await.expect(403);
+    demo.patch(&format!("/api/v1/schedules/{of}"), &json!({"cancelled": true})).await.expect(403);
 }

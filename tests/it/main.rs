@@ -5,6 +5,7 @@ mod admin;
 mod api;
 mod audit;
 mod browser;
+mod browser_calendar;
 mod calendar;
 mod cli;
 mod dashboard;

@@ -149,6 +149,15 @@ const CASES: &[Case] = &[
     ("POST", "/schedules/{id}/resume", Schedule, Nothing),
     ("POST", "/schedules/{id}/run-now", Schedule, Nothing),
     ("POST", "/schedules/{id}/delete", Schedule, Nothing),
+    ("GET", "/schedules/calendar", None, Nothing),
+    ("GET", "/schedules/calendar/entries", None, Nothing),
+    ("GET", "/schedules/{id}/occurrences/{of}", Occurrence, Nothing),
+    (
+        "POST",
+        "/schedules/{id}/occurrences/{of}",
+        Occurrence,
+        Fields("starts_at=2031-01-01T19:00&duration=3&reach=this&act=save"),
+    ),
     ("GET", "/history", None, Nothing),
     ("GET", "/history/{id}", Run, Nothing),
     ("GET", "/api/docs", None, Nothing),
@@ -332,7 +341,8 @@ impl World {
             if made_up { "01900000-0000-7000-8000-000000000000".to_owned() } else { self.ids[name].clone() }
         };
         let (name, value) = match case.2 {
-            None if case.1.ends_with("/calendar") => return format!("{}?{JANUARY}", case.1),
+            None if case.1.ends_with("/entries") => return format!("{}?from=2031-01-01&to=2031-02-01", case.1),
+            None if case.1.ends_with("v1/calendar") => return format!("{}?{JANUARY}", case.1),
             None => return case.1.to_owned(),
             Asset => return "/static/x/app.css".to_owned(),
             Video => ("{id}", id("VIDEO")),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::html;
 use crate::streams::{server, stream, video};
 use crate::support::nginx::Platform;
-use crate::support::server::{Client, PASSWORD};
+use crate::support::server::{Answer, Client, PASSWORD};
 
 const URL: &str = "rtmp://127.0.0.1/live";
 
@@ -180,6 +181,141 @@ async fn the_form_shows_what_comes_and_says_what_is_wrong() {
     page.form(&format!("/schedules/{id}/resume"), &[]).await.expect(303);
     page.form(&format!("/schedules/{id}/delete"), &[]).await.expect(303);
     assert_eq!(api.get("/api/v1/schedules").await.json()["total"], 0);
+}
+
+/// What a browser would send of the form that a page shows, if nobody touched it.
+fn untouched(page: &str) -> Vec<(String, String)> {
+    let page = html::parse(page).unwrap();
+    let form = page.iter().position(|element| element.get("id") == Some("schedule")).expect("the form is there");
+    let mut sent = Vec::new();
+    for (at, element) in page.iter().enumerate().filter(|(_, element)| element.within(form, &page)) {
+        let Some(name) = element.get("name").filter(|name| *name != "csrf") else { continue };
+        let value = element.get("value").unwrap_or("on");
+        match (element.tag.as_str(), element.get("type")) {
+            ("input", Some("radio" | "checkbox")) if element.get("checked").is_none() => {}
+            ("input", _) => sent.push((name.to_owned(), value.to_owned())),
+            ("select", _) => {
+                let options: Vec<_> = page.iter().filter(|it| it.tag == "option" && it.within(at, &page)).collect();
+                let chosen = options.iter().find(|option| option.get("selected").is_some()).or(options.first());
+                sent.push((name.to_owned(), chosen.unwrap().get("value").unwrap().to_owned()));
+            }
+            _ => {}
+        }
+    }
+    sent
+}
+
+async fn sent(page: &Client, path: &str, fields: &[(String, String)]) -> Answer {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    page.form(path, &fields).await
+}
+
+/// What a schedule says, without what every change of it changes.
+async fn said(api: &Client, id: &str) -> Value {
+    let mut schedule = api.get(&format!("/api/v1/schedules/{id}")).await.expect(200).json();
+    for name in ["version", "updated_at", "updated_by"] {
+        schedule.as_object_mut().unwrap().remove(name);
+    }
+    schedule
+}
+
+#[tokio::test]
+async fn every_kind_of_rule_is_chosen_in_the_form_and_nothing_is_lost_by_saving_it_again() {
+    let server = server().await;
+    server.user("al").await;
+    let (api, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let stream = new_stream(&api, "key-one").await;
+    let path = format!("/schedules/new?stream={stream}&at=2099-03-03T19:00");
+    let fresh = untouched(&page.get(&path).await.expect(200).text());
+    // 3 March 2099 is a Tuesday.
+    for (chosen, expected) in [
+        ("repeat=once", json!({"rule": null, "duration": 3600, "grace": 900})),
+        ("repeat=daily&every=2&last=count&count=10", json!({"rule": "FREQ=DAILY;INTERVAL=2;COUNT=10"})),
+        (
+            "repeat=weekdays&last=until&until=2099-12-31",
+            json!({"rule": "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;UNTIL=20991231"}),
+        ),
+        ("repeat=weekly&every=2&days=TU&days=SA", json!({"rule": "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SA"})),
+        ("repeat=monthly&month_by=day&month_day=last", json!({"rule": "FREQ=MONTHLY;BYMONTHDAY=-1"})),
+        ("repeat=monthly&month_by=day&month_day=3", json!({"rule": "FREQ=MONTHLY;BYMONTHDAY=3"})),
+        ("repeat=monthly&month_by=weekday&month_nth=1&month_weekday=TU", json!({"rule": "FREQ=MONTHLY;BYDAY=1TU"})),
+        ("repeat=yearly&every=4", json!({"rule": "FREQ=YEARLY;INTERVAL=4"})),
+        (
+            "repeat=daily&times=07:30&times=12:00&skip_dates=2099-03-05&skip_dates=2099-12-25&grace=5",
+            json!({"times": ["07:30:00", "12:00:00"], "skip_dates": ["2099-03-05", "2099-12-25"], "grace": 300}),
+        ),
+        ("repeat=daily&end=stop_at&stop_at=01:30", json!({"stop_at": "01:30:00", "duration": null})),
+        ("repeat=once&end=stop_at&stop_at=21:00&stop_on=2099-03-07", json!({"stop_at": "2099-03-07T21:00:00"})),
+        ("repeat=once&end=none", json!({"stop_at": null, "duration": null})),
+    ] {
+        let mut typed = fresh.clone();
+        let chosen: Vec<(&str, &str)> = chosen.split('&').map(|field| field.split_once('=').unwrap()).collect();
+        typed.retain(|(name, _)| chosen.iter().all(|(other, _)| other != name));
+        typed.extend(chosen.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        sent(&page, "/schedules", &typed).await.expect(303);
+        let id = api.get("/api/v1/schedules").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let made = said(&api, &id).await;
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&made[name], value, "{chosen:?}: {made}");
+        }
+        let edit = page.get(&format!("/schedules/{id}/edit")).await.expect(200).text();
+        sent(&page, &format!("/schedules/{id}"), &untouched(&edit)).await.expect(303);
+        assert_eq!(said(&api, &id).await, made, "{chosen:?}");
+        page.form(&format!("/schedules/{id}/delete"), &[]).await.expect(303);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_no_choice_says_is_shown_and_kept_until_another_one_is_chosen() {
+    let server = server().await;
+    server.user("al").await;
+    let (api, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let stream = new_stream(&api, "key-one").await;
+    let rule = "FREQ=MONTHLY;BYMONTHDAY=1,15;BYHOUR=9,21;UNTIL=20991231T235959";
+    let body = json!({"stream_id": stream, "starts_at": "2099-03-01T09:00", "time_zone": "Asia/Jakarta", "rule": rule,
+        "duration": 61, "grace": 20, "skip_dates": ["2099-04-15"], "paused": true});
+    let id = api.post("/api/v1/schedules", &body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let of = format!("/api/v1/schedules/{id}/occurrences/2099-05-01T09:00:00");
+    api.patch(&of, &json!({"starts_at": "2099-05-01T10:00:30", "duration": 90})).await.expect(200);
+    let made = said(&api, &id).await;
+    let path = format!("/schedules/{id}");
+    let edit = page.get(&format!("{path}/edit")).await.expect(200).text();
+    assert!(edit.contains(rule) && edit.contains("1 May 2099, 10:00"), "{edit}");
+    let fields = untouched(&edit);
+    assert!(fields.contains(&("repeat".into(), "custom".into())), "{fields:?}");
+    sent(&page, &path, &fields).await.expect(303);
+    assert_eq!(said(&api, &id).await, made);
+
+    // What was typed is kept on an error, with the complaint beside its field, and the rule can still be kept.
+    let mut wrong = untouched(&page.get(&format!("{path}/edit")).await.text());
+    for (name, value) in &mut wrong {
+        match name.as_str() {
+            "starts_at" => *value = "2099-03-01T09:15".into(),
+            "grace" => *value = "2000".into(),
+            _ => {}
+        }
+    }
+    let refused = sent(&page, &path, &wrong).await.expect(422).text();
+    assert!(refused.contains("f-grace-note") && refused.contains(rule), "{refused}");
+    let again = untouched(&refused);
+    for kept in
+        [("starts_at", "2099-03-01T09:15"), ("grace", "2000"), ("repeat", "custom"), ("skip_dates", "2099-04-15")]
+    {
+        assert!(again.contains(&(kept.0.into(), kept.1.into())), "{kept:?}: {again:?}");
+    }
+    assert_eq!(said(&api, &id).await, made);
+
+    let mut chosen = again;
+    for (name, value) in &mut chosen {
+        match name.as_str() {
+            "repeat" => *value = "weekly".into(),
+            "grace" => *value = "10".into(),
+            _ => {}
+        }
+    }
+    sent(&page, &path, &chosen).await.expect(303);
+    let changed = said(&api, &id).await;
+    assert_eq!((&changed["rule"], &changed["paused"]), (&json!("FREQ=WEEKLY"), &json!(true)));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
-//! Schedules: the list, the form with its preview, pause and run now.
+//! Schedules: the list, the form with its preview, pause and run now; the calendar and single occurrences.
 
+mod calendar;
 mod form;
+mod occurrence;
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -13,6 +15,7 @@ use super::{Access, Form, Page, Query, Route, words};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::live::RunOutcome;
+use crate::schedule::rule::Repeat;
 use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView};
 use crate::text::Message;
 use form::ScheduleForm;
@@ -22,6 +25,13 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/schedules", access: Access::Read, handler: || web::to(list) },
     Route { method: "GET", path: "/schedules/new", access: Access::Read, handler: || web::to(new) },
     Route { method: "GET", path: "/schedules/preview", access: Access::Read, handler: || web::to(preview) },
+    Route { method: "GET", path: "/schedules/calendar", access: Access::Read, handler: || web::to(calendar::show) },
+    Route {
+        method: "GET",
+        path: "/schedules/calendar/entries",
+        access: Access::Read,
+        handler: || web::to(calendar::entries),
+    },
     Route { method: "POST", path: "/schedules", access: Access::Write, handler: || web::to(create) },
     Route { method: "GET", path: "/schedules/{id}/edit", access: Access::Read, handler: || web::to(edit) },
     Route { method: "POST", path: "/schedules/{id}", access: Access::Write, handler: || web::to(change) },
@@ -29,6 +39,18 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/schedules/{id}/resume", access: Access::Write, handler: || web::to(resume) },
     Route { method: "POST", path: "/schedules/{id}/run-now", access: Access::Write, handler: || web::to(run_now) },
     Route { method: "POST", path: "/schedules/{id}/delete", access: Access::Write, handler: || web::to(delete) },
+    Route {
+        method: "GET",
+        path: "/schedules/{id}/occurrences/{of}",
+        access: Access::Read,
+        handler: || web::to(occurrence::show),
+    },
+    Route {
+        method: "POST",
+        path: "/schedules/{id}/occurrences/{of}",
+        access: Access::Write,
+        handler: || web::to(occurrence::change),
+    },
 ];
 
 /// Occurrences of the preview.
@@ -152,10 +174,16 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
             "next": view.next.map(|next| page.moment(next.start)),
         })
     });
-    let custom = view.filter(|view| words::Repeat::of(&view.row.value).0 == words::Repeat::Custom);
+    let schedule_row = view.map(|view| &view.row.value);
+    let rule = schedule_row
+        .and_then(|schedule| schedule.rule.clone().filter(|rule| Repeat::of(rule, schedule.starts_at).is_none()));
+    let exceptions: Vec<Value> = schedule_row
+        .map(|schedule| schedule.exceptions.iter().map(|one| occurrence::exception(page, schedule, one)).collect())
+        .unwrap_or_default();
     Ok(json!({
         "schedule": schedule,
-        "rule": custom.and_then(|view| view.row.value.rule.clone()).unwrap_or_default(),
+        "rule": rule.unwrap_or_default(),
+        "exceptions": exceptions,
         "stream_options": stream_options(library).await?,
         "zones": zones(page),
         "preview": preview,
@@ -168,22 +196,42 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
 struct Chosen {
     #[serde(default)]
     stream: String,
+    /// A local time of the reader's, pointed at in the calendar.
+    #[serde(default)]
+    at: String,
 }
 
 async fn new(page: Page, library: Library, chosen: Query<Chosen>) -> Result<HttpResponse> {
-    let chosen = Uuid::parse_str(&chosen.0.stream).ok();
-    let preview = preview_of(&page, &library, &ScheduleForm::default(), None).await?;
+    let stream = Uuid::parse_str(&chosen.0.stream).ok();
+    let mut form = ScheduleForm::empty(stream, page.zone_name(), chosen.0.at.parse().ok());
+    let preview = preview_of(&page, &library, &form, None).await?;
     let mut context = context(&page, &library, None, preview).await?;
     // Where there is only one, there is nothing to choose.
-    let only = match context["stream_options"].as_array().map(Vec::as_slice) {
-        Some([only]) => only["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()),
-        _ => None,
-    };
-    context["form"] = form::empty(chosen.or(only), page.zone_name());
+    if let (None, Some([only])) = (stream, context["stream_options"].as_array().map(Vec::as_slice)) {
+        form.stream_id = only["id"].as_str().unwrap_or_default().to_owned();
+    }
+    context["form"] = json!(form);
+    page.render("schedule", "schedule/form.html", context).await
+}
+
+/// The form as it is typed, with what would come: what the button for it does without script.
+async fn look(
+    page: Page,
+    library: &Library,
+    form: Form<ScheduleForm>,
+    view: Option<&ScheduleView>,
+) -> Result<HttpResponse> {
+    let preview = preview_of(&page, library, &form.value, view).await?;
+    let mut context = context(&page, library, view, preview).await?;
+    context["form"] = json!(form.value);
+    context["form"]["version"] = json!(form.row_version());
     page.render("schedule", "schedule/form.html", context).await
 }
 
 async fn create(page: Page, editor: Editor, form: Form<ScheduleForm>) -> Result<HttpResponse> {
+    if form.value.act == form::PREVIEW {
+        return look(page, &editor, form, None).await;
+    }
     let made = match form.value.parse(None) {
         Ok(input) => editor.create_schedule(input).await.map_err(|refused| form.value.beside_fields(refused)),
         Err(refused) => Err(refused),
@@ -206,12 +254,16 @@ async fn edit(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     let input = Ok(ScheduleInput::from(&view.row.value));
     let preview = previewed(&page, &library, input, Some(*id)).await?;
     let mut context = context(&page, &library, Some(&view), preview).await?;
-    context["form"] = form::filled(&view.row);
+    context["form"] = json!(ScheduleForm::filled(&view.row.value));
+    context["form"]["version"] = json!(view.row.version);
     page.render("schedule", "schedule/form.html", context).await
 }
 
 async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<ScheduleForm>) -> Result<HttpResponse> {
     let view = editor.schedule(*id).await?;
+    if form.value.act == form::PREVIEW {
+        return look(page, &editor, form, Some(&view)).await;
+    }
     let made = match form.value.parse(Some(&view.row.value)) {
         Ok(input) => {
             let changed = editor.change_schedule(*id, form.row_version(), form::change_of(input)).await;

@@ -23,3 +23,5 @@ date-expected = A date is expected, such as 2026-03-01.
 date-and-time-expected = Choose a date and a time.
 time-expected = A time of day is expected, such as 21:00.
 minutes-expected = A number of minutes is expected, at least 1.
+number-expected = A whole number is expected, at least 1.
+grace-expected = A number of minutes is expected, or 0.

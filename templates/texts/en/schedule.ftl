@@ -23,10 +23,11 @@ repeat-weekdays = Weekdays
 repeat-weekly = Weekly
 repeat-custom = As set
 schedule-until = Last day
-schedule-until-hint = Empty: without an end.
 schedule-end = How long
 schedule-stop-at = Time of day
 schedule-stop-at-hint = A time before the start means the next day.
+schedule-stop-on = On the day
+schedule-stop-on-hint = Only for what lasts several days: the day on which the first one ends.
 schedule-preview = The next five
 schedule-preview-first = Choose a date and a time to see when it will be on air.
 schedule-until-time = until
@@ -42,9 +43,15 @@ schedule-delete = Delete this schedule
 schedule-delete-loss = Nothing more is started by this schedule; an occurrence on air now runs to its end. The stream and the history stay.
 # "Daily at 19:00, for 2 h": how a schedule is told in one line.
 schedule-words-once = Once, { $when }
-schedule-words-daily = Daily at { $time }
+schedule-words-daily = { $every ->
+    [1] Daily at { $time }
+   *[other] Every { $every } days at { $time }
+  }
 schedule-words-weekdays = Monday to Friday at { $time }
-schedule-words-weekly = Every { $day } at { $time }
+schedule-words-weekly = { $every ->
+    [1] Every { $day } at { $time }
+   *[other] Every { $every } weeks on { $day } at { $time }
+  }
 schedule-words-custom = By its own rule, at { $time }
 schedule-words-for = { $words }, for { $length }
 schedule-words-to = { $words }, until { $time }
@@ -97,3 +104,113 @@ occurrence-end-past = By this length it would be over already. Choose a longer o
 occurrence-by-form = The rule names its days or times itself, so it cannot be moved like this. Change the whole schedule instead.
 occurrence-many = { $most } single dates of this schedule were changed by hand, and more are not kept. Change the schedule itself.
 calendar-range = A calendar shows up to { $days } days, from an earlier to a later time.
+repeat-monthly = Monthly
+repeat-yearly = Yearly
+weekday-mo = { day-monday }
+weekday-tu = { day-tuesday }
+weekday-we = { day-wednesday }
+weekday-th = { day-thursday }
+weekday-fr = { day-friday }
+weekday-sa = { day-saturday }
+weekday-su = { day-sunday }
+weekday-mo-short = Mo
+weekday-tu-short = Tu
+weekday-we-short = We
+weekday-th-short = Th
+weekday-fr-short = Fr
+weekday-sa-short = Sa
+weekday-su-short = Su
+nth-1 = first
+nth-2 = second
+nth-3 = third
+nth-4 = fourth
+nth-last = last
+schedule-every = Every
+schedule-every-hint = 1: each day, week, month or year. 2: every second one, and so on.
+schedule-days = On these days
+schedule-days-hint = None chosen: on the weekday of the first time.
+schedule-month = In the month
+schedule-month-by-day = On a day of the month
+schedule-month-day = Day
+schedule-month-day-own = As the first time
+schedule-month-day-hint = A month without this day is left out; “last” is in every month.
+schedule-month-by-weekday = On a weekday, such as the second Tuesday
+schedule-month-nth = Which
+schedule-month-weekday = Weekday
+schedule-last-legend = Until when
+schedule-last-never = Without an end
+schedule-last-until = Up to a day
+schedule-last-count = So many times
+schedule-count-times = Times
+schedule-times = Also at these times
+schedule-times-hint = Further times on each of the days.
+schedule-skips = Not on these dates
+schedule-skips-hint = Holidays, for example.
+schedule-grace = Minutes that it may start late
+schedule-grace-hint = If the server was down: what is later than this is marked as missed.
+schedule-preview-button = Show the next five
+schedule-exceptions = Changed by hand
+schedule-words-month-day = { $every ->
+    [1] Monthly on day { $day } at { $time }
+   *[other] Every { $every } months on day { $day } at { $time }
+  }
+schedule-words-month-last = { $every ->
+    [1] Monthly on the last day at { $time }
+   *[other] Every { $every } months on the last day at { $time }
+  }
+schedule-words-month-weekday = { $every ->
+    [1] Monthly on the { $nth } { $day } at { $time }
+   *[other] Every { $every } months on the { $nth } { $day } at { $time }
+  }
+schedule-words-yearly = { $every ->
+    [1] Yearly from { $date } at { $time }
+   *[other] Every { $every } years from { $date } at { $time }
+  }
+schedule-words-last = { $words }, up to { $date }
+schedule-words-count = { $count ->
+    [1] { $words }, once
+   *[other] { $words }, { $count } times
+  }
+calendar = Calendar
+calendar-to-list = Schedules
+calendar-nav = Other days
+calendar-today = Today
+calendar-month = Month
+calendar-week = Week
+calendar-day = Day
+calendar-list = List
+calendar-prev = Earlier
+calendar-next = Later
+calendar-none = Nothing on these days
+calendar-none-text = Plan a stream, or look at other days.
+calendar-more = { $count } more
+calendar-too-many = There is more than is shown. Look at fewer days.
+calendar-planned = Planned
+calendar-cancelled = Cancelled
+calendar-colours = Colours
+calendar-by-state = by state
+calendar-by-platform = by platform
+calendar-by-stream = by stream
+calendar-key-planned = Planned
+calendar-key-on_air = On air
+calendar-key-completed = Was on air
+calendar-key-paused = Paused or cancelled
+calendar-key-trouble = Went wrong, or is about to
+calendar-trouble = Will not go on air as planned
+occurrence-planned = Planned
+occurrence-by-rule = By the rule of the schedule: { $when }
+occurrence-trouble = As things stand it will not go on air as planned:
+occurrence-paused = The schedule is paused: nothing starts until it is resumed.
+occurrence-change = Change it
+occurrence-starts = Starts at ({ $zone })
+occurrence-minutes-hint = Empty: as the schedule says.
+occurrence-reach = What is to be changed?
+occurrence-reach-hint = What has begun stays as it is.
+occurrence-cancel = Leave out
+occurrence-restore = As the rule says
+occurrence-changed = changed by hand
+occurrence-saved = { $title }: the calendar is changed.
+occurrence-moved = The calendar is changed.
+reach-this = Only this one
+reach-following = This one and those after it
+reach-all = All that are to come

@@ -23,3 +23,5 @@ date-expected = Isi tanggal, misalnya 2026-03-01.
 date-and-time-expected = Pilih tanggal dan jam.
 time-expected = Isi jam, misalnya 21:00.
 minutes-expected = Isi lamanya dalam menit, paling sedikit 1.
+number-expected = Yang diharapkan bilangan bulat, paling sedikit 1.
+grace-expected = Yang diharapkan jumlah menit, atau 0.

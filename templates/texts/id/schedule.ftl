@@ -20,10 +20,11 @@ repeat-weekdays = Hari kerja
 repeat-weekly = Tiap minggu
 repeat-custom = Seperti diatur
 schedule-until = Hari terakhir
-schedule-until-hint = Kosong: tanpa akhir.
 schedule-end = Berapa lama
 schedule-stop-at = Jam berhenti
 schedule-stop-at-hint = Jam sebelum waktu mulai berarti hari berikutnya.
+schedule-stop-on = Tanggal berakhir
+schedule-stop-on-hint = Hanya untuk yang berhari-hari: tanggal berakhirnya tayangan pertama.
 schedule-preview = Lima yang berikutnya
 schedule-preview-first = Pilih tanggal dan jam untuk melihat kapan siaran tayang.
 schedule-until-time = sampai
@@ -38,9 +39,15 @@ schedule-last = Terakhir:
 schedule-delete = Hapus jadwal ini
 schedule-delete-loss = Jadwal ini tidak memulai apa-apa lagi; yang sedang tayang berjalan sampai selesai. Siaran dan riwayat tetap ada.
 schedule-words-once = Sekali, { $when }
-schedule-words-daily = Tiap hari pukul { $time }
+schedule-words-daily = { $every ->
+    [1] Tiap hari pukul { $time }
+   *[other] Tiap { $every } hari pukul { $time }
+  }
 schedule-words-weekdays = Senin sampai Jumat pukul { $time }
-schedule-words-weekly = Tiap { $day } pukul { $time }
+schedule-words-weekly = { $every ->
+    [1] Tiap { $day } pukul { $time }
+   *[other] Tiap { $every } minggu, { $day }, pukul { $time }
+  }
 schedule-words-custom = Menurut aturannya sendiri, pukul { $time }
 schedule-words-for = { $words }, selama { $length }
 schedule-words-to = { $words }, sampai { $time }
@@ -93,3 +100,110 @@ occurrence-end-past = Dengan durasi ini tayangannya sudah lewat. Pilih yang lebi
 occurrence-by-form = Aturannya menyebut sendiri hari atau jamnya, jadi tidak bisa dipindah seperti ini. Ubah seluruh jadwalnya.
 occurrence-many = { $most } tayangan jadwal ini sudah diubah satu per satu; lebih dari itu tidak disimpan. Ubah jadwalnya.
 calendar-range = Kalender menampilkan paling banyak { $days } hari, dari waktu yang lebih awal ke yang lebih nanti.
+repeat-monthly = Tiap bulan
+repeat-yearly = Tiap tahun
+weekday-mo = { day-monday }
+weekday-tu = { day-tuesday }
+weekday-we = { day-wednesday }
+weekday-th = { day-thursday }
+weekday-fr = { day-friday }
+weekday-sa = { day-saturday }
+weekday-su = { day-sunday }
+weekday-mo-short = Sen
+weekday-tu-short = Sel
+weekday-we-short = Rab
+weekday-th-short = Kam
+weekday-fr-short = Jum
+weekday-sa-short = Sab
+weekday-su-short = Min
+nth-1 = pertama
+nth-2 = kedua
+nth-3 = ketiga
+nth-4 = keempat
+nth-last = terakhir
+schedule-every = Setiap
+schedule-every-hint = 1: tiap hari, minggu, bulan atau tahun. 2: selang satu, dan seterusnya.
+schedule-days = Pada hari
+schedule-days-hint = Kosong: pada hari dari tayangan pertama.
+schedule-month = Dalam sebulan
+schedule-month-by-day = Pada tanggal tertentu
+schedule-month-day = Tanggal
+schedule-month-day-own = Seperti tayangan pertama
+schedule-month-day-hint = Bulan tanpa tanggal ini dilewati; “terakhir” ada di tiap bulan.
+schedule-month-by-weekday = Pada hari tertentu, misalnya Selasa kedua
+schedule-month-nth = Yang ke-
+schedule-month-weekday = Hari
+schedule-last-legend = Sampai kapan
+schedule-last-never = Tanpa akhir
+schedule-last-until = Sampai suatu tanggal
+schedule-last-count = Beberapa kali saja
+schedule-count-times = Berapa kali
+schedule-times = Juga pada jam
+schedule-times-hint = Jam tambahan pada tiap hari itu.
+schedule-skips = Kecuali tanggal
+schedule-skips-hint = Misalnya hari libur.
+schedule-grace = Boleh terlambat (menit)
+schedule-grace-hint = Kalau server sempat mati: yang lebih terlambat dari ini ditandai terlewat.
+schedule-preview-button = Lihat lima berikutnya
+schedule-exceptions = Diubah satu per satu
+schedule-words-month-day = { $every ->
+    [1] Tiap bulan tanggal { $day } pukul { $time }
+   *[other] Tiap { $every } bulan tanggal { $day } pukul { $time }
+  }
+schedule-words-month-last = { $every ->
+    [1] Tiap akhir bulan pukul { $time }
+   *[other] Tiap { $every } bulan di hari terakhir pukul { $time }
+  }
+schedule-words-month-weekday = { $every ->
+    [1] Tiap bulan, { $day } { $nth } pukul { $time }
+   *[other] Tiap { $every } bulan, { $day } { $nth } pukul { $time }
+  }
+schedule-words-yearly = { $every ->
+    [1] Tiap tahun mulai { $date } pukul { $time }
+   *[other] Tiap { $every } tahun mulai { $date } pukul { $time }
+  }
+schedule-words-last = { $words }, sampai { $date }
+schedule-words-count = { $words }, { $count } kali
+calendar = Kalender
+calendar-to-list = Jadwal
+calendar-nav = Hari lain
+calendar-today = Hari ini
+calendar-month = Bulan
+calendar-week = Minggu
+calendar-day = Hari
+calendar-list = Daftar
+calendar-prev = Sebelumnya
+calendar-next = Berikutnya
+calendar-none = Tidak ada apa-apa pada hari-hari ini
+calendar-none-text = Jadwalkan siaran, atau lihat hari lain.
+calendar-more = { $count } lagi
+calendar-too-many = Masih ada yang lain. Lihat lebih sedikit hari.
+calendar-planned = Terjadwal
+calendar-cancelled = Ditiadakan
+calendar-colours = Warna
+calendar-by-state = menurut keadaan
+calendar-by-platform = menurut platform
+calendar-by-stream = menurut siaran
+calendar-key-planned = Terjadwal
+calendar-key-on_air = Sedang tayang
+calendar-key-completed = Sudah tayang
+calendar-key-paused = Dijeda atau ditiadakan
+calendar-key-trouble = Bermasalah, atau akan bermasalah
+calendar-trouble = Tidak akan tayang sesuai rencana
+occurrence-planned = Rencana
+occurrence-by-rule = Menurut aturan jadwal: { $when }
+occurrence-trouble = Kalau begini, tayangan ini tidak akan berjalan sesuai rencana:
+occurrence-paused = Jadwalnya dijeda: tidak ada yang mulai sebelum dilanjutkan.
+occurrence-change = Ubah
+occurrence-starts = Mulai ({ $zone })
+occurrence-minutes-hint = Kosong: seperti di jadwal.
+occurrence-reach = Mana yang diubah?
+occurrence-reach-hint = Yang sudah mulai tidak berubah.
+occurrence-cancel = Tiadakan
+occurrence-restore = Sesuai aturan
+occurrence-changed = diubah sendiri
+occurrence-saved = { $title }: kalender sudah diubah.
+occurrence-moved = Kalender sudah diubah.
+reach-this = Hanya yang ini
+reach-following = Yang ini dan sesudahnya
+reach-all = Semua yang akan datang
