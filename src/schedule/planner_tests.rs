@@ -16,6 +16,8 @@ use crate::vault::{Purpose, Vault};
 
 #[path = "occurrence_tests.rs"]
 mod occurrence;
+#[path = "week_tests.rs"]
+mod week;
 
 /// A home with one tenant, a stream and a clock that stands still.
 struct Home {
@@ -47,8 +49,12 @@ fn video() -> Video {
 }
 
 fn planner(folder: &Path, clock: &Clock, memory_mib: u64) -> Planner {
+    planner_with(folder, clock, |config| config.live.memory_mib = Some(memory_mib))
+}
+
+fn planner_with(folder: &Path, clock: &Clock, set: impl FnOnce(&mut Config)) -> Planner {
     let mut config = Config { home: folder.to_owned(), ..Config::default() };
-    config.live.memory_mib = Some(memory_mib);
+    set(&mut config);
     let objects = Objects::open(folder).unwrap();
     let vault = Vault::open(&config.data().join("master.key"), true).unwrap();
     let store = Store::open_redb(config.data(), clock.clone()).unwrap();
