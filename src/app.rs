@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::audit::Refusals;
 use crate::auth::{
-    Accounts, PASSWORD_COST, Passwords, Role, SystemLicence, Throttle, UserName, WriteScope, random_token,
+    Accounts, PASSWORD_COST, Passwords, Role, Scope, SystemLicence, Throttle, UserName, WriteScope, random_token,
 };
 use crate::clock::Clock;
 use crate::config::{CONTROL_SOCKET, Config};
@@ -151,7 +151,9 @@ impl App {
         let vault = Vault::open(&config.data().join("master.key"), home_is_new)?;
         let store = Store::open_redb(config.data(), Clock::system())?;
         let secret = signing_secret(&store, &vault).await?;
-        let accounts = Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, config.limits.login_burst);
+        let (burst, proof) = (config.limits.login_burst, config.limits.proof_seconds);
+        let proof_lasts = Duration::from_secs(proof.get().into());
+        let accounts = Accounts::new(&store, Passwords::new(PASSWORD_COST)?, &secret, burst, proof_lasts);
         let (refusals, refusal_writer) = Refusals::new();
         let per_minute = NonZeroU32::new(config.limits.requests_per_minute).unwrap_or(NonZeroU32::MIN);
         let requests = Throttle::new(per_minute, Duration::from_secs(60) / per_minute.get());
@@ -389,7 +391,7 @@ impl TenantStreams for AtWork {
         Box::pin(async move { planner.stop_tenant(&tenant).await })
     }
 
-    fn on_air(&self, tenant: WriteScope) -> BoxFuture<'static, Result<usize>> {
+    fn on_air(&self, tenant: Scope) -> BoxFuture<'static, Result<usize>> {
         let planner = self.planner.clone();
         Box::pin(async move { planner.on_air(&tenant).await })
     }

@@ -109,6 +109,8 @@ pub struct Limits {
     pub runs_kept: u64,
     /// Tries to log in that are free for an address; then one a minute. A name has ten times as many.
     pub login_burst: std::num::NonZeroU32,
+    /// Seconds after which an admin's acts ask for the password again.
+    pub proof_seconds: std::num::NonZeroU32,
 }
 
 impl Default for Config {
@@ -164,6 +166,7 @@ impl Default for Limits {
             writes_per_minute: std::num::NonZeroU32::new(300).unwrap_or(std::num::NonZeroU32::MIN),
             runs_kept: 20_000,
             login_burst: std::num::NonZeroU32::new(10).unwrap_or(std::num::NonZeroU32::MIN),
+            proof_seconds: std::num::NonZeroU32::new(15 * 60).unwrap_or(std::num::NonZeroU32::MIN),
         }
     }
 }
@@ -196,6 +199,7 @@ const SETTINGS: &[&str] = &[
     "limits.writes_per_minute",
     "limits.runs_kept",
     "limits.login_burst",
+    "limits.proof_seconds",
 ];
 
 /// What the command line may say over file and environment.

@@ -43,6 +43,9 @@ pub enum Error {
     /// Logged in, but not allowed. 403.
     #[error("forbidden: {0}")]
     Forbidden(Message),
+    /// Logged in and allowed, but the password was last typed too long ago for an act of this weight. 403.
+    #[error("proof required")]
+    ProofRequired,
     /// No live session or token. 401.
     #[error("login required")]
     LoginRequired,
@@ -92,7 +95,7 @@ impl Error {
             Error::Conflict(_) => 409,
             Error::WrongMethod => 405,
             Error::Stale => 412,
-            Error::Forbidden(_) => 403,
+            Error::Forbidden(_) | Error::ProofRequired => 403,
             Error::LoginRequired | Error::LoginFailed => 401,
             Error::TooLarge(_) => 413,
             Error::WrongKind(_) => 415,
@@ -111,6 +114,7 @@ impl Error {
             Error::WrongMethod => Message::new("error-wrong-method"),
             Error::Stale => Message::new("error-stale"),
             Error::LoginRequired => Message::new("error-login-required"),
+            Error::ProofRequired => Message::new("error-proof-required"),
             Error::LoginFailed => Message::new("login-failed"),
             Error::TooMany { retry_after } => {
                 Message::new("error-too-many").with("seconds", retry_after.as_secs().max(1))

@@ -42,6 +42,8 @@ pub enum Purpose {
     TelegramToken,
     /// The secret that signs the notices of a webhook.
     WebhookSecret,
+    /// A form that waits for its sender's password.
+    HeldForm,
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Purpose::TokenSigning => "token-signing",
             Purpose::TelegramToken => "telegram-token",
             Purpose::WebhookSecret => "webhook-secret",
+            Purpose::HeldForm => "held-form",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jadwalstream::auth::{Accounts, Passwords, Role, SystemLicence, UserName, WriteScope};
+use jadwalstream::auth::{Accounts, Passwords, Role, Scope, SystemLicence, UserName, WriteScope};
 use jadwalstream::clock::Clock;
 use jadwalstream::config::{Config, Overrides};
 use jadwalstream::error::Result;
@@ -40,7 +40,7 @@ impl Streams for NothingOnAir {
         self.end(tenant)
     }
 
-    fn on_air(&self, _: WriteScope) -> futures_util::future::BoxFuture<'static, Result<usize>> {
+    fn on_air(&self, _: Scope) -> futures_util::future::BoxFuture<'static, Result<usize>> {
         Box::pin(async { Ok(0) })
     }
 }
@@ -49,7 +49,8 @@ pub fn many_tenants(home: &Path, count: usize) {
     let (foundation, licence) = open(home);
     let burst = std::num::NonZeroU32::MAX;
     // The lowest cost of bcrypt: what is measured is the start, not the hashes.
-    let accounts = Accounts::new(foundation.store(), Passwords::new(4).unwrap(), &[0; 32], burst);
+    let accounts =
+        Accounts::new(foundation.store(), Passwords::new(4).unwrap(), &[0; 32], burst, Duration::from_secs(900));
     let tenancy = Tenancy::new(&foundation, &accounts, &Tasks::new(), Arc::new(NothingOnAir));
     let console = licence.console();
     let runtime = tokio::runtime::Runtime::new().unwrap();

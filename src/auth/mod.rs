@@ -12,11 +12,12 @@ mod user;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
 pub use people::{NewUser, People, UserChange, UserOrder};
 pub(crate) use people::{is_locked, members};
-pub use scope::{Actor, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
+pub use scope::{Actor, FreshOperatorScope, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
 pub use session::{Caller, SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};
 pub use token::random_token;
@@ -39,20 +40,18 @@ pub struct Identity {
     pub session: uuid::Uuid,
     /// Form token; empty for bearer tokens, which need none.
     pub csrf: String,
-    scope: Scope,
-    write: Option<WriteScope>,
-    operator: Option<OperatorScope>,
+    proofs: scope::Proofs,
 }
 
 impl Identity {
-    fn of(user: User, session: uuid::Uuid, csrf: String, address: Option<IpAddr>) -> Identity {
-        let (scope, write, operator) = scope::prove(&user.name, &user.tenant, user.role, address);
-        Identity { user, session, csrf, scope, write, operator }
+    fn of(user: User, session: uuid::Uuid, csrf: String, address: Option<IpAddr>, fresh: bool) -> Identity {
+        let proofs = scope::prove(&user.name, &user.tenant, user.role, address, fresh);
+        Identity { user, session, csrf, proofs }
     }
 
     /// May read the library of the user's tenant.
     pub fn scope(&self) -> &Scope {
-        &self.scope
+        &self.proofs.scope
     }
 
     /// May change it.
@@ -60,15 +59,25 @@ impl Identity {
     /// # Errors
     /// [`Error::Forbidden`] for a demo user.
     pub fn write_scope(&self) -> Result<&WriteScope> {
-        self.write.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-demo")))
+        self.proofs.write.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-demo")))
+    }
+
+    /// May look at how the box is run.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody but admins.
+    pub fn operator(&self) -> Result<&OperatorScope> {
+        self.proofs.operator.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-admin-only")))
     }
 
     /// May run the box.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for everybody but admins.
-    pub fn operator(&self) -> Result<&OperatorScope> {
-        self.operator.as_ref().ok_or_else(|| Error::Forbidden(Message::new("error-admin-only")))
+    /// [`Error::Forbidden`] for everybody but admins; [`Error::ProofRequired`] where an admin last typed the password
+    /// too long ago.
+    pub fn fresh_operator(&self) -> Result<&FreshOperatorScope> {
+        self.operator()?;
+        self.proofs.fresh_operator.as_ref().ok_or(Error::ProofRequired)
     }
 }
 
@@ -90,12 +99,20 @@ pub struct Accounts {
     passwords: Passwords,
     guessing: Guessing,
     signer: token::Signer,
+    proof_lasts: Duration,
 }
 
 impl Accounts {
     /// `signing_secret` signs access tokens; it stays the same over restarts. `login_burst` tries are free for an
-    /// address, then one a minute.
-    pub fn new(store: &Store, passwords: Passwords, signing_secret: &[u8; 32], login_burst: NonZeroU32) -> Accounts {
+    /// address, then one a minute. A password that was typed proves for `proof_lasts` that it is still its user who
+    /// sits there.
+    pub fn new(
+        store: &Store,
+        passwords: Passwords,
+        signing_secret: &[u8; 32],
+        login_burst: NonZeroU32,
+        proof_lasts: Duration,
+    ) -> Accounts {
         #[allow(clippy::disallowed_methods, reason = "accounts belong to no tenant")]
         let platform = store.platform();
         Accounts {
@@ -103,6 +120,7 @@ impl Accounts {
             passwords,
             guessing: Guessing::new(login_burst, signing_secret),
             signer: token::Signer::new(signing_secret),
+            proof_lasts,
         }
     }
 
@@ -154,7 +172,7 @@ impl Accounts {
             return Err(Error::field("current_password", Message::new("password-wrong")));
         }
         let hash = self.passwords.hash(new).await?;
-        let (name, keep, actor) = (me.user.name.clone(), me.session, me.scope.actor().clone());
+        let (name, keep, actor) = (me.user.name.clone(), me.session, me.scope().actor().clone());
         self.platform
             .write(move |rows| {
                 let mut user = need_user(rows, &name)?;

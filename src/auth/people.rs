@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::user::{User, user_key};
 use super::{
-    Accounts, Actor, OperatorScope, Role, SystemLicence, Tenant, UserName, acceptable_password, need_user, session,
+    Accounts, Actor, FreshOperatorScope, OperatorScope, Role, SystemLicence, Tenant, UserName, acceptable_password,
+    need_user, session,
 };
 use crate::audit;
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ impl Accounts {
     /// [`Error::Conflict`] if the name is taken, [`Error::Invalid`] for an unusable password.
     pub(crate) async fn create(
         &self,
-        operator: &OperatorScope,
+        operator: &FreshOperatorScope,
         new: NewUser,
         mut with: impl FnMut(&mut Writer<'_>) -> Result<()> + Send + 'static,
     ) -> Result<User> {
@@ -223,7 +224,7 @@ impl Accounts {
     /// [`Error::Stale`] where `expected` names another version.
     pub async fn change(
         &self,
-        operator: &OperatorScope,
+        operator: &FreshOperatorScope,
         name: UserName,
         change: UserChange,
         expected: Option<u64>,
@@ -278,7 +279,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Conflict`] for the last admin, and for oneself.
-    pub(crate) async fn begin_removal(&self, operator: &OperatorScope, name: UserName) -> Result<User> {
+    pub(crate) async fn begin_removal(&self, operator: &FreshOperatorScope, name: UserName) -> Result<User> {
         let actor = operator.actor().clone();
         self.platform
             .write(move |rows| {

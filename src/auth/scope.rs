@@ -157,10 +157,22 @@ impl std::ops::Deref for WriteScope {
     }
 }
 
-/// May run the box: users, quotas, settings, all audit logs. Gives nobody's library.
+/// May look at how the box is run: users, quotas, what is on air, all audit logs. Gives nobody's library.
 #[derive(Debug, Clone)]
 pub struct OperatorScope {
     actor: Actor,
+}
+
+/// May run the box: what an operator's acts ask for. Whoever has it proved the password a moment ago, or sits at the
+/// console; a session that was left open never becomes one.
+#[derive(Debug, Clone)]
+pub struct FreshOperatorScope(OperatorScope);
+
+impl std::ops::Deref for FreshOperatorScope {
+    type Target = OperatorScope;
+    fn deref(&self) -> &OperatorScope {
+        &self.0
+    }
 }
 
 impl OperatorScope {
@@ -169,10 +181,17 @@ impl OperatorScope {
         &self.actor
     }
 
-    /// A tenant's ledger, runs and folders, for the acts of `tenancy` that an operator orders (quota, usage, deletion
-    /// with everything). The audit of that tenant names the operator.
+    /// A tenant's ledger, record and counts, for what `tenancy` shows an operator.
+    pub(crate) fn look_at(&self, tenant: &Tenant) -> Scope {
+        Scope { tenant: tenant.clone(), actor: self.actor.clone() }
+    }
+}
+
+impl FreshOperatorScope {
+    /// A tenant's ledger, runs and folders, for the acts of `tenancy` that an operator orders (quota, deletion with
+    /// everything). The audit of that tenant names the operator.
     pub(crate) fn on_behalf(&self, tenant: &Tenant) -> WriteScope {
-        WriteScope(Scope { tenant: tenant.clone(), actor: self.actor.clone() })
+        WriteScope(self.look_at(tenant))
     }
 }
 
@@ -193,23 +212,28 @@ impl SystemLicence {
     }
 
     /// The operator at the command line: whoever may open the home's own socket or files.
-    pub fn console(&self) -> OperatorScope {
-        OperatorScope { actor: Actor { name: "console".to_owned(), address: None } }
+    pub fn console(&self) -> FreshOperatorScope {
+        FreshOperatorScope(OperatorScope { actor: Actor { name: "console".to_owned(), address: None } })
     }
 }
 
-/// Makes the proofs of a user who just showed a live session or token.
-pub(super) fn prove(
-    user: &UserName,
-    tenant: &Tenant,
-    role: Role,
-    address: Option<IpAddr>,
-) -> (Scope, Option<WriteScope>, Option<OperatorScope>) {
+/// The proofs of a user who just showed a live session or token.
+#[derive(Debug, Clone)]
+pub(super) struct Proofs {
+    pub scope: Scope,
+    pub write: Option<WriteScope>,
+    pub operator: Option<OperatorScope>,
+    pub fresh_operator: Option<FreshOperatorScope>,
+}
+
+/// Makes them. `fresh`: the password behind the session or token was proved a moment ago.
+pub(super) fn prove(user: &UserName, tenant: &Tenant, role: Role, address: Option<IpAddr>, fresh: bool) -> Proofs {
     let actor = Actor { name: user.to_string(), address };
     let scope = Scope { tenant: tenant.clone(), actor: actor.clone() };
     let write = (role != Role::Demo).then(|| WriteScope(scope.clone()));
     let operator = (role == Role::Admin).then_some(OperatorScope { actor });
-    (scope, write, operator)
+    let fresh_operator = operator.clone().filter(|_| fresh).map(FreshOperatorScope);
+    Proofs { scope, write, operator, fresh_operator }
 }
 
 #[cfg(test)]
@@ -250,9 +274,18 @@ mod tests {
     #[test]
     fn a_demo_user_is_never_given_the_right_to_write() {
         let name = UserName::parse("demo").unwrap();
-        let (_, write, operator) = prove(&name, &name.own_tenant(), Role::Demo, None);
-        assert!(write.is_none() && operator.is_none());
-        let (_, write, operator) = prove(&name, &name.own_tenant(), Role::User, None);
-        assert!(write.is_some() && operator.is_none());
+        let of = |role, fresh| prove(&name, &name.own_tenant(), role, None, fresh);
+        let demo = of(Role::Demo, true);
+        assert!(demo.write.is_none() && demo.operator.is_none() && demo.fresh_operator.is_none());
+        let user = of(Role::User, true);
+        assert!(user.write.is_some() && user.operator.is_none() && user.fresh_operator.is_none());
+    }
+
+    #[test]
+    fn an_admin_s_old_login_looks_and_does_not_act() {
+        let name = UserName::parse("root").unwrap();
+        let of = |fresh| prove(&name, &name.own_tenant(), Role::Admin, None, fresh);
+        assert!(of(false).operator.is_some() && of(false).fresh_operator.is_none());
+        assert!(of(true).fresh_operator.is_some());
     }
 }

@@ -16,6 +16,7 @@ use crate::audit;
 use crate::error::{Error, Result};
 use crate::store::rows::{Reader, Writer};
 use crate::store::{Change, Space};
+use crate::text::Message;
 
 /// A session that is not used ends after 12 hours, any session after 30 days.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -47,6 +48,9 @@ struct Session {
     last_seen: Timestamp,
     address: Option<IpAddr>,
     agent: String,
+    /// When its user last typed the password; never in the demo account.
+    #[serde(default)]
+    proved_at: Option<Timestamp>,
 }
 
 /// Where a token leads. A used-up refresh token stays until its family ends, so that a second use is noticed.
@@ -173,6 +177,7 @@ fn begin(
     token: &str,
     address: Option<IpAddr>,
     agent: &str,
+    proved: bool,
 ) -> Result<Uuid> {
     let (now, user) = (rows.now(), &checked.name);
     let current = rows.value::<User>(&user_key(user))?.filter(User::may_log_in);
@@ -195,6 +200,7 @@ fn begin(
         last_seen: now,
         address,
         agent: agent.chars().filter(|letter| !letter.is_control()).take(200).collect(),
+        proved_at: proved.then_some(now),
     };
     rows.put_value(&token_key(&session.token), &Pointer { user: user.clone(), session: session.id })?;
     rows.put_value(&session_key(user, session.id), &session)?;
@@ -215,7 +221,7 @@ impl Accounts {
     /// [`Error::LoginFailed`] for a wrong name or password (never which), [`Error::TooMany`] after many tries.
     pub async fn log_in(&self, name: &str, password: String, caller: Caller) -> Result<(String, Identity)> {
         let user = self.check_password(name, password, &caller).await?;
-        self.begin_browser(user, caller).await
+        self.begin_browser(user, caller, true).await
     }
 
     /// What a client that is logged in may show at its next login: tries of strangers to guess the password then do not
@@ -224,21 +230,21 @@ impl Accounts {
         self.guessing.device(me.user.id, shown)
     }
 
-    async fn begin_browser(&self, user: User, caller: Caller) -> Result<(String, Identity)> {
+    async fn begin_browser(&self, user: User, caller: Caller, proved: bool) -> Result<(String, Identity)> {
         let Caller { address, agent, .. } = caller;
         let token = random_token()?;
         let (kept, shown) = (token.clone(), user.clone());
         let id = self
             .platform
             .write(move |rows| {
-                let id = begin(rows, &user, Kind::Browser, &kept, address, &agent)?;
-                let identity = Identity::of(user.clone(), id, String::new(), address);
+                let id = begin(rows, &user, Kind::Browser, &kept, address, &agent, proved)?;
+                let identity = Identity::of(user.clone(), id, String::new(), address, false);
                 audit::record(rows, identity.scope().actor(), "session.begin", user.name.as_str())?;
                 Ok(id)
             })
             .await?;
         let csrf = csrf_token(&token);
-        Ok((token, Identity::of(shown, id, csrf, address)))
+        Ok((token, Identity::of(shown, id, csrf, address, proved)))
     }
 
     /// Logs a browser into the account `demo` without a password: its role can change nothing.
@@ -250,7 +256,7 @@ impl Accounts {
             self.guessing.count(format!("demo {}", super::network(address)))?;
         }
         let user = self.demo_user().await?.ok_or(Error::NotFound)?;
-        self.begin_browser(user, caller).await
+        self.begin_browser(user, caller, false).await
     }
 
     async fn demo_user(&self) -> Result<Option<User>> {
@@ -285,11 +291,45 @@ impl Accounts {
                 })
                 .await?;
         }
-        Ok(Identity::of(user, session.id, csrf_token(token), address))
+        let fresh = self.is_fresh(&session, now);
+        Ok(Identity::of(user, session.id, csrf_token(token), address, fresh))
+    }
+
+    /// Whether the password was typed recently enough for an operator's acts.
+    fn is_fresh(&self, session: &Session, now: Timestamp) -> bool {
+        session.proved_at.is_some_and(|proved_at| now < proved_at + self.proof_lasts)
+    }
+
+    /// Proves the password of whoever is logged in once more; the login then counts as fresh, and nothing else of it
+    /// changes. The tries are those of logging in.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `password`, [`Error::TooMany`] after many tries.
+    pub async fn confirm(&self, me: &Identity, password: String, caller: &Caller) -> Result<Identity> {
+        let checked = match self.check_password(me.user.name.as_str(), password, caller).await {
+            Err(Error::LoginFailed) => return Err(Error::field("password", Message::new("password-wrong"))),
+            checked => checked?,
+        };
+        let (name, id, actor) = (me.user.name.clone(), me.session, me.scope().actor().clone());
+        let user = self
+            .platform
+            .write(move |rows| {
+                let user = rows.value::<User>(&user_key(&name))?.filter(User::may_log_in);
+                // Another person of that name, or another password, since it was checked.
+                let user = user.filter(|user| user.id == checked.id && user.epoch == checked.epoch);
+                let key = session_key(&name, id);
+                let session = rows.value::<Session>(&key)?.filter(|session| !is_over(session, rows.now()));
+                let (Some(user), Some(session)) = (user, session) else { return Err(Error::LoginRequired) };
+                rows.put_value(&key, &Session { proved_at: Some(rows.now()), ..session })?;
+                audit::record(rows, &actor, "session.confirm", name.as_str())?;
+                Ok(user)
+            })
+            .await?;
+        Ok(Identity::of(user, me.session, me.csrf.clone(), caller.address, true))
     }
 
     /// Logs the API in.
-    pub async fn log_in_api(&self, name: &str, password: String, caller: Caller) -> Result<TokenPair> {
+    pub async fn log_in_api(&self, name: &str, password: String, caller: Caller) -> Result<(TokenPair, Identity)> {
         let user = self.check_password(name, password, &caller).await?;
         let Caller { address, agent, .. } = caller;
         let refresh = random_token()?;
@@ -297,13 +337,14 @@ impl Accounts {
         let family = self
             .platform
             .write(move |rows| {
-                let id = begin(rows, &user, Kind::Api, &kept, address, &agent)?;
-                let identity = Identity::of(user.clone(), id, String::new(), address);
+                let id = begin(rows, &user, Kind::Api, &kept, address, &agent, true)?;
+                let identity = Identity::of(user.clone(), id, String::new(), address, false);
                 audit::record(rows, identity.scope().actor(), "token.begin", user.name.as_str())?;
                 Ok(id)
             })
             .await?;
-        self.pair(&shown, family, refresh)
+        let pair = self.pair(&shown, family, refresh)?;
+        Ok((pair, Identity::of(shown, family, String::new(), address, true)))
     }
 
     fn pair(&self, user: &User, family: Uuid, refresh: String) -> Result<TokenPair> {
@@ -359,20 +400,21 @@ impl Accounts {
     /// # Errors
     /// [`Error::LoginRequired`] if it is not ours, run out, or its family or user has ended.
     pub async fn by_access_token(&self, token: &str, address: Option<IpAddr>) -> Result<Identity> {
-        let claims = self.signer.check(token, self.now().as_second())?;
+        let now = self.now();
+        let claims = self.signer.check(token, now.as_second())?;
         let name = UserName::parse(&claims.sub).map_err(|_| Error::LoginRequired)?;
         let family = claims.family;
-        let user = self
+        let found = self
             .platform
             .read(move |rows| {
-                let live = rows.value::<Session>(&session_key(&name, family))?.is_some();
-                Ok(rows.value::<User>(&user_key(&name))?.filter(|_| live))
+                let session = rows.value::<Session>(&session_key(&name, family))?;
+                Ok(rows.value::<User>(&user_key(&name))?.zip(session))
             })
             .await?;
-        match user.filter(|user| user.may_log_in() && user.epoch == claims.epoch) {
-            Some(user) => Ok(Identity::of(user, claims.family, String::new(), address)),
-            None => Err(Error::LoginRequired),
-        }
+        let (user, session) =
+            found.filter(|(user, _)| user.may_log_in() && user.epoch == claims.epoch).ok_or(Error::LoginRequired)?;
+        let fresh = self.is_fresh(&session, now);
+        Ok(Identity::of(user, claims.family, String::new(), address, fresh))
     }
 
     /// Whether a commit may have changed what [`Accounts::is_live`] says of an identity.

@@ -17,7 +17,7 @@ async fn with_al() -> Box {
     let clock = Clock::held_at("2026-01-01T00:00:00Z".parse().unwrap());
     let store = Store::open_redb(home.path().to_owned(), clock.clone()).unwrap();
     let burst = std::num::NonZeroU32::new(1000).unwrap();
-    let accounts = Accounts::new(&store, Passwords::new(4).unwrap(), &[7; 32], burst);
+    let accounts = Accounts::new(&store, Passwords::new(4).unwrap(), &[7; 32], burst, Duration::from_secs(900));
     #[allow(clippy::disallowed_methods, reason = "a test of the room itself")]
     let licence = SystemLicence::new();
     for (name, role) in [("al", Role::User), ("root", Role::Admin)] {
@@ -65,7 +65,7 @@ async fn a_session_that_is_not_used_ends_after_twelve_hours() {
 async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
     let al = with_al().await;
     let (token, _) = al.log_in().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
+    let (pair, _) = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     let mut refresh = pair.refresh;
     for _ in 0..71 {
         al.wait(10);
@@ -80,7 +80,7 @@ async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
 #[tokio::test]
 async fn an_access_token_runs_out_after_a_quarter_of_an_hour() {
     let al = with_al().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
+    let (pair, _) = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     al.clock.advance(Duration::from_secs(pair.expires_in - 1));
     assert!(al.accounts.by_access_token(&pair.access, None).await.is_ok());
     al.clock.advance(Duration::from_secs(1));
@@ -92,7 +92,7 @@ async fn an_access_token_runs_out_after_a_quarter_of_an_hour() {
 async fn tokens_of_one_kind_are_nothing_to_the_other() {
     let al = with_al().await;
     let (cookie, _) = al.log_in().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
+    let (pair, _) = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     assert!(al.accounts.refresh(&cookie, None).await.is_err());
     assert!(al.accounts.by_session(&pair.refresh, None).await.is_err());
     assert!(al.accounts.by_access_token(&cookie, None).await.is_err());
@@ -109,7 +109,7 @@ async fn a_login_that_was_checked_before_a_lock_does_not_begin_after_it() {
         let change = UserChange { disabled: Some(disabled), ..UserChange::default() };
         al.accounts.change(&console, name.clone(), change, None).await.unwrap();
         // Let in again, the password must be shown again.
-        assert!(al.accounts.begin_browser(checked.clone(), Caller::default()).await.is_err());
+        assert!(al.accounts.begin_browser(checked.clone(), Caller::default(), true).await.is_err());
     }
     al.log_in().await;
 }
@@ -131,7 +131,7 @@ async fn who_logs_in_without_end_loses_the_oldest_login() {
 #[tokio::test]
 async fn a_program_that_refreshes_without_end_fills_no_disk() {
     let al = with_al().await;
-    let pair = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
+    let (pair, _) = al.accounts.log_in_api("al", "a few words".into(), Caller::default()).await.unwrap();
     let (mut refresh, mut used) = (pair.refresh, Vec::new());
     for _ in 0..SPENT + 20 {
         used.push(refresh.clone());
@@ -153,4 +153,48 @@ async fn a_program_that_refreshes_without_end_fills_no_disk() {
     refresh = al.accounts.refresh(&refresh, None).await.unwrap().refresh;
     assert!(al.accounts.refresh(&used[SPENT], None).await.is_err());
     assert!(al.accounts.refresh(&refresh, None).await.is_err());
+}
+
+#[tokio::test]
+async fn a_password_counts_for_a_quarter_of_an_hour_whatever_is_refreshed() {
+    let al = with_al().await;
+    let password = || "a few words".to_owned();
+    let (cookie, _) = al.accounts.log_in("root", password(), Caller::default()).await.unwrap();
+    let (mut pair, _) = al.accounts.log_in_api("root", password(), Caller::default()).await.unwrap();
+    let fresh = async |access: &str| {
+        let browser = al.accounts.by_session(&cookie, None).await.unwrap().fresh_operator().is_ok();
+        (browser, al.accounts.by_access_token(access, None).await.unwrap().fresh_operator().is_ok())
+    };
+    al.clock.advance(Duration::from_secs(899));
+    assert_eq!(fresh(&pair.access).await, (true, true));
+    pair = al.accounts.refresh(&pair.refresh, None).await.unwrap();
+    al.clock.advance(Duration::from_secs(1));
+    assert_eq!(fresh(&pair.access).await, (false, false));
+    let old = al.accounts.by_session(&cookie, None).await.unwrap();
+    assert!(old.operator().is_ok() && matches!(old.fresh_operator(), Err(Error::ProofRequired)));
+    let wrong = al.accounts.confirm(&old, "other words".into(), &Caller::default()).await.unwrap_err();
+    assert_eq!((wrong.status(), fresh(&pair.access).await), (422, (false, false)));
+    // Each login for itself.
+    assert!(al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap().fresh_operator().is_ok());
+    assert_eq!(fresh(&pair.access).await, (true, false));
+    let old = al.accounts.by_access_token(&pair.access, None).await.unwrap();
+    al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap();
+    assert_eq!(fresh(&pair.access).await, (true, true));
+    // A login that has ended is not brought back.
+    al.accounts.end_every_session(&old).await.unwrap();
+    assert!(matches!(al.accounts.confirm(&old, password(), &Caller::default()).await, Err(Error::LoginRequired)));
+}
+
+#[tokio::test]
+async fn the_demo_account_proves_no_password_and_a_user_s_is_no_admin_s() {
+    let al = with_al().await;
+    let name = UserName::parse("demo").unwrap();
+    let new = NewUser { tenant: name.own_tenant(), name, role: Role::Demo, password: "a few words".into() };
+    al.accounts.create(&al.licence.console(), new, |_| Ok(())).await.unwrap();
+    let (_, demo) = al.accounts.log_in_demo(Caller::default()).await.unwrap();
+    let (_, me) = al.log_in().await;
+    for identity in [demo, me] {
+        assert_eq!(identity.fresh_operator().unwrap_err().status(), 403);
+        assert!(matches!(identity.fresh_operator(), Err(Error::Forbidden(_))));
+    }
 }

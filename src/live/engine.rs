@@ -21,7 +21,7 @@ use super::run::{Run, open_runs};
 use super::start::{self, ACTIVE};
 use super::stream::Order;
 use super::supervisor::Supervisor;
-use crate::auth::{OperatorScope, Scope, SystemLicence, Tenant, WriteScope};
+use crate::auth::{FreshOperatorScope, OperatorScope, Scope, SystemLicence, Tenant, WriteScope};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
@@ -342,7 +342,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Conflict`] if something does not end in time.
-    pub async fn stop_all(&self, proof: &OperatorScope) -> Result<usize> {
+    pub async fn stop_all(&self, proof: &FreshOperatorScope) -> Result<usize> {
         let tenants = self.active().await?;
         let mut count = 0;
         for tenant in &tenants {
@@ -352,7 +352,7 @@ impl Engine {
         Ok(count)
     }
 
-    fn on_behalf(&self, proof: &OperatorScope, tenant: &Tenant) -> Editor {
+    fn on_behalf(&self, proof: &FreshOperatorScope, tenant: &Tenant) -> Editor {
         Editor::open(&self.shared.foundation, &proof.on_behalf(tenant))
     }
 
@@ -369,7 +369,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NotFound`] where no stream with this id is on air; [`Error::Conflict`] if it does not end in time.
-    pub async fn stop_stream(&self, proof: &OperatorScope, stream: Uuid) -> Result<()> {
+    pub async fn stop_stream(&self, proof: &FreshOperatorScope, stream: Uuid) -> Result<()> {
         for tenant in self.active().await? {
             if self.order_off(&self.on_behalf(proof, &tenant), Some(stream)).await? > 0 {
                 return self.wait_for(&tenant, Some(stream)).await;

@@ -84,7 +84,7 @@ impl Tenancy {
 
     fn record(&self, operator: &OperatorScope, tenant: Option<&Tenant>) -> SpaceStore {
         match tenant {
-            Some(tenant) => self.foundation.rows(&operator.on_behalf(tenant)),
+            Some(tenant) => self.foundation.rows(&operator.look_at(tenant)),
             None => self.platform(),
         }
     }

@@ -11,8 +11,8 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::{Plan, Usage, change_limit, usage};
 use crate::audit;
-use crate::auth::{Accounts, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User, UserChange, UserName};
-use crate::auth::{WriteScope, members};
+use crate::auth::{Accounts, FreshOperatorScope, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User};
+use crate::auth::{UserChange, UserName, WriteScope, members};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Editor;
@@ -28,7 +28,7 @@ pub trait Streams: Send + Sync {
     /// Takes every stream of a tenant off air, and resolves when they are; what is planned stays planned.
     fn stop(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>>;
     /// How many streams of a tenant are to be on air.
-    fn on_air(&self, tenant: WriteScope) -> BoxFuture<'static, Result<usize>>;
+    fn on_air(&self, tenant: Scope) -> BoxFuture<'static, Result<usize>>;
 }
 
 /// A tenant as the platform knows it, under `tenant/<name>`.
@@ -201,7 +201,7 @@ impl Tenancy {
     /// # Errors
     /// [`Error::Conflict`] if the name is taken or the library of that name is somebody else's, [`Error::Invalid`] for
     /// an unusable password or a tenant that does not exist.
-    pub async fn create(&self, operator: &OperatorScope, new: NewMember) -> Result<User> {
+    pub async fn create(&self, operator: &FreshOperatorScope, new: NewMember) -> Result<User> {
         let _turn = self.turn.lock().await;
         self.accounts.check_new(&new.name, &new.password).await?;
         let own = new.name.own_tenant();
@@ -242,7 +242,7 @@ impl Tenancy {
         made
     }
 
-    async fn make(&self, operator: &OperatorScope, proof: &WriteScope, new: &NewMember) -> Result<User> {
+    async fn make(&self, operator: &FreshOperatorScope, proof: &WriteScope, new: &NewMember) -> Result<User> {
         let editor = Editor::open(&self.foundation, proof);
         editor.rows().create().await?;
         let (bucket, held) = (editor.bucket(), proof.clone());
@@ -268,7 +268,7 @@ impl Tenancy {
     /// # Errors
     /// [`Error::NotFound`] where there is no such tenant.
     pub async fn account(&self, operator: &OperatorScope, tenant: &Tenant) -> Result<Account> {
-        self.own_account(&operator.on_behalf(tenant)).await
+        self.own_account(&operator.look_at(tenant)).await
     }
 
     /// The ledger of a scope's own tenant.
@@ -280,7 +280,7 @@ impl Tenancy {
 
     /// How many of a tenant's streams are to be on air.
     pub async fn on_air(&self, operator: &OperatorScope, tenant: &Tenant) -> Result<usize> {
-        self.streams.on_air(operator.on_behalf(tenant)).await
+        self.streams.on_air(operator.look_at(tenant)).await
     }
 
     /// How many rows of each kind a tenant has: what would be missed.
@@ -290,7 +290,7 @@ impl Tenancy {
         tenant: &Tenant,
         kinds: [&'static str; N],
     ) -> Result<[u64; N]> {
-        let rows = self.foundation.rows(&operator.on_behalf(tenant));
+        let rows = self.foundation.rows(&operator.look_at(tenant));
         let counted = rows.read(move |rows| {
             let mut counts = [0; N];
             for (count, kind) in counts.iter_mut().zip(kinds) {
@@ -335,7 +335,7 @@ impl Tenancy {
     /// [`Error::Stale`] also where plan and limit are others than they `was`.
     pub async fn change(
         &self,
-        operator: &OperatorScope,
+        operator: &FreshOperatorScope,
         name: UserName,
         change: MemberChange,
         expected: Option<u64>,
@@ -365,7 +365,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// [`Error::Conflict`] for the last admin and for oneself.
-    pub async fn remove(&self, operator: &OperatorScope, name: UserName) -> Result<Removed> {
+    pub async fn remove(&self, operator: &FreshOperatorScope, name: UserName) -> Result<Removed> {
         let user = self.accounts.begin_removal(operator, name).await?;
         let (this, proof) = (self.clone(), operator.on_behalf(&user.tenant));
         let (answer, wait) = oneshot::channel();

@@ -25,7 +25,7 @@ impl Streams for Stubborn {
         self.end(tenant)
     }
 
-    fn on_air(&self, _: WriteScope) -> BoxFuture<'static, Result<usize>> {
+    fn on_air(&self, _: Scope) -> BoxFuture<'static, Result<usize>> {
         Box::pin(async { Ok(0) })
     }
 }
@@ -34,7 +34,7 @@ struct Home {
     tenancy: Tenancy,
     streams: Arc<Stubborn>,
     licence: SystemLicence,
-    console: OperatorScope,
+    console: FreshOperatorScope,
     folder: tempfile::TempDir,
 }
 
@@ -45,7 +45,7 @@ fn open(folder: &Path, streams: Arc<Stubborn>) -> Tenancy {
     let vault = Vault::open(&folder.join("data/master.key"), !folder.join("data/master.key").exists()).unwrap();
     let store = Store::open_redb(folder.join("data"), clock).unwrap();
     let burst = std::num::NonZeroU32::MIN;
-    let accounts = Accounts::new(&store, Passwords::new(4).unwrap(), &[7; 32], burst);
+    let accounts = Accounts::new(&store, Passwords::new(4).unwrap(), &[7; 32], burst, Duration::from_secs(900));
     let foundation = Foundation::new(config, store, objects, vault, uuid::Uuid::now_v7());
     Tenancy::new(&foundation, &accounts, &Tasks::new(), streams)
 }

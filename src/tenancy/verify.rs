@@ -27,7 +27,7 @@ impl Tenancy {
     pub async fn verify(&self, operator: &OperatorScope, deep: bool) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         for tenant in self.all().await? {
-            let library = Library::open(&self.foundation, &operator.on_behalf(&tenant));
+            let library = Library::open(&self.foundation, &operator.look_at(&tenant));
             let findings = match library.verify(deep).await {
                 Ok(findings) => findings,
                 // Removed meanwhile.

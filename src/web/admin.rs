@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::api::audit::{ExportQuery, file};
 use super::audit_page::{self, AuditQuery, ROWS};
 use super::settings::usage;
-use super::{Access, Form, Operator, Page, Query, Route, Server};
+use super::{Access, Form, FreshOperator, Operator, Page, Query, Route, Server};
 use crate::auth::{Identity, OperatorScope, Role, User, UserChange, UserName, UserOrder};
 use crate::error::{Error, FieldError, Result};
 use crate::library::Video;
@@ -20,17 +20,22 @@ use crate::text::Message;
 /// This room's part of the surface.
 pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/admin/users", access: Access::Operator, handler: || web::to(list) },
-    Route { method: "POST", path: "/admin/users", access: Access::Operator, handler: || web::to(create) },
-    Route { method: "GET", path: "/admin/users/new", access: Access::Operator, handler: || web::to(new) },
-    Route { method: "GET", path: "/admin/users/{name}", access: Access::Operator, handler: || web::to(show) },
-    Route { method: "POST", path: "/admin/users/{name}", access: Access::Operator, handler: || web::to(change) },
+    Route { method: "POST", path: "/admin/users", access: Access::FreshOperator, handler: || web::to(create) },
+    Route { method: "GET", path: "/admin/users/new", access: Access::FreshOperator, handler: || web::to(new) },
+    Route { method: "GET", path: "/admin/users/{name}", access: Access::FreshOperator, handler: || web::to(show) },
+    Route { method: "POST", path: "/admin/users/{name}", access: Access::FreshOperator, handler: || web::to(change) },
     Route {
         method: "POST",
         path: "/admin/users/{name}/password",
-        access: Access::Operator,
+        access: Access::FreshOperator,
         handler: || web::to(password),
     },
-    Route { method: "POST", path: "/admin/users/{name}/delete", access: Access::Operator, handler: || web::to(delete) },
+    Route {
+        method: "POST",
+        path: "/admin/users/{name}/delete",
+        access: Access::FreshOperator,
+        handler: || web::to(delete),
+    },
     Route { method: "GET", path: "/admin/audit", access: Access::Operator, handler: || web::to(audit) },
     Route { method: "GET", path: "/admin/audit/export", access: Access::Operator, handler: || web::to(export) },
 ];
@@ -92,7 +97,7 @@ fn plans() -> Vec<&'static str> {
     Plan::ALL.iter().map(|plan| plan.code()).collect()
 }
 
-async fn new(page: Page, _operator: Operator) -> Result<HttpResponse> {
+async fn new(page: Page, _operator: FreshOperator) -> Result<HttpResponse> {
     let form = json!({"username": "", "role": "user", "plan": "premium", "quota": ""});
     let context = json!({"form": form, "errors": {}, "plans": plans()});
     page.render("users", "admin/user_new.html", context).await
@@ -155,7 +160,12 @@ impl New {
     }
 }
 
-async fn create(page: Page, operator: Operator, server: web::Data<Server>, form: Form<New>) -> Result<HttpResponse> {
+async fn create(
+    page: Page,
+    operator: FreshOperator,
+    server: web::Data<Server>,
+    form: Form<New>,
+) -> Result<HttpResponse> {
     let made = match form.value.read() {
         Ok(new) => server.tenancy.create(&operator.0, new).await,
         Err(error) => Err(error),
@@ -233,7 +243,7 @@ const KINDS: [&str; 3] = [Video::KIND, LiveStream::KIND, Schedule::KIND];
 
 async fn show(
     page: Page,
-    operator: Operator,
+    operator: FreshOperator,
     server: web::Data<Server>,
     name: web::Path<String>,
 ) -> Result<HttpResponse> {
@@ -280,7 +290,7 @@ struct Change {
 
 async fn change(
     page: Page,
-    operator: Operator,
+    operator: FreshOperator,
     server: web::Data<Server>,
     name: web::Path<String>,
     form: Form<Change>,
@@ -321,7 +331,7 @@ struct NewPassword {
 
 async fn password(
     page: Page,
-    operator: Operator,
+    operator: FreshOperator,
     server: web::Data<Server>,
     name: web::Path<String>,
     form: Form<NewPassword>,
@@ -342,7 +352,7 @@ struct Delete {
 
 async fn delete(
     page: Page,
-    operator: Operator,
+    operator: FreshOperator,
     server: web::Data<Server>,
     name: web::Path<String>,
     form: Form<Delete>,

@@ -170,13 +170,15 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     }
     let checked = match (access, &identity) {
         (Access::Public, _) => Ok(()),
-        (Access::Operator | Access::OperatorOrBox, Err(_)) if console => Ok(()),
+        (Access::Operator | Access::FreshOperator | Access::OperatorOrBox, Err(_)) if console => Ok(()),
         (Access::OperatorOrBox, Err(_)) if may_measure(request, &server, address) => Ok(()),
         (_, Err(Error::LoginRequired)) => Err(Error::LoginRequired),
         (_, Err(_)) => return identity.map(drop),
         (Access::Read, Ok(_)) => Ok(()),
         (Access::Write, Ok((identity, _))) => identity.write_scope().map(drop),
-        (Access::Operator | Access::OperatorOrBox, Ok((identity, _))) => identity.operator().map(drop),
+        (Access::Operator | Access::FreshOperator | Access::OperatorOrBox, Ok((identity, _))) => {
+            identity.operator().map(drop)
+        }
     };
     checked?;
     if access != Access::Public {
@@ -190,6 +192,9 @@ async fn admit(access: Option<Access>, request: &mut ServiceRequest) -> Result<(
     }
     if by_cookie && !is_safe(request.method()) {
         check_form_token(request, &identity).await?;
+    }
+    if access == Access::FreshOperator {
+        super::confirm::check(request, &identity).await?;
     }
     // Every change is on record for good, and no quota counts the record. Running the box is not counted.
     let counts = matches!(access, Access::Read | Access::Write) && !is_safe(request.method());

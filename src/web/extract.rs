@@ -12,7 +12,7 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use serde::de::DeserializeOwned;
 
 use super::Server;
-use crate::auth::{Identity, OperatorScope};
+use crate::auth::{FreshOperatorScope, Identity, OperatorScope};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::notify::{Desk, DeskEditor};
@@ -92,7 +92,7 @@ impl FromRequest for DeskEditor {
     }
 }
 
-/// May run the box.
+/// May look at how the box is run.
 pub struct Operator(pub OperatorScope);
 
 impl FromRequest for Operator {
@@ -101,7 +101,25 @@ impl FromRequest for Operator {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let prove = || match identity(request) {
             Ok(identity) => Ok(Operator(identity.operator()?.clone())),
-            Err(_) if request.conn_data::<Console>().is_some() => Ok(Operator(server(request)?.console.clone())),
+            Err(_) if request.conn_data::<Console>().is_some() => {
+                Ok(Operator(OperatorScope::clone(&server(request)?.console)))
+            }
+            Err(cause) => Err(cause),
+        };
+        ready(prove())
+    }
+}
+
+/// May run the box: an admin who typed the password a moment ago, or the console.
+pub struct FreshOperator(pub FreshOperatorScope);
+
+impl FromRequest for FreshOperator {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let prove = || match identity(request) {
+            Ok(identity) => Ok(FreshOperator(identity.fresh_operator()?.clone())),
+            Err(_) if request.conn_data::<Console>().is_some() => Ok(FreshOperator(server(request)?.console.clone())),
             Err(cause) => Err(cause),
         };
         ready(prove())

@@ -20,6 +20,9 @@ use crate::text::{Locale, Message};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// Type of the one problem whose status does not say it all: the password has to be proved again.
+pub(super) const PROOF_REQUIRED: &str = "urn:jadwalstream:proof-required";
+
 /// An answer that took longer is told in the log.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -164,6 +167,9 @@ async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {
     if matches!(error, Error::LoginRequired) && is_get && is_page && request.path() != "/login" {
         return super::session::to_login(request);
     }
+    if let Some(asked) = super::confirm::ask(request, error).await {
+        return asked;
+    }
     match Page::of(request) {
         Ok(page) => page.error(response, error).await,
         Err(_) => response.content_type("text/plain; charset=utf-8").body(error.message().to_string()),
@@ -185,7 +191,7 @@ pub(super) fn problem(mut response: HttpResponseBuilder, error: &Error, locale: 
         .map(|complaint| json!({"field": complaint.field, "message": complaint.message.in_locale(locale)}))
         .collect();
     let body = json!({
-        "type": "about:blank",
+        "type": if matches!(error, Error::ProofRequired) { PROOF_REQUIRED } else { "about:blank" },
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "detail": error.message().in_locale(locale),

@@ -6,6 +6,7 @@ mod admit;
 pub mod api;
 pub mod assets;
 mod audit_page;
+mod confirm;
 mod connections;
 mod dashboard;
 mod extract;
@@ -38,13 +39,13 @@ use serde::Serialize;
 pub use connections::Connections;
 pub(crate) use connections::KEEP_ALIVE;
 pub(crate) use extract::Console;
-pub use extract::{Address, Form, IfMatch, Json, Operator, Query};
+pub use extract::{Address, Form, FreshOperator, IfMatch, Json, Operator, Query};
 pub use failure::finish;
 pub use live_events::LiveEvents;
 pub use page::{Page, Pages};
 
 use crate::audit::Refusals;
-use crate::auth::{Accounts, OperatorScope, Throttle};
+use crate::auth::{Accounts, FreshOperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
 use crate::live::Engine;
@@ -53,7 +54,7 @@ use crate::schedule::agenda::Agenda;
 use crate::tenancy::Tenancy;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
-/// [`crate::library::Editor`], [`Operator`]) carry the proof; this is checked before its body is read.
+/// [`crate::library::Editor`], [`Operator`], [`FreshOperator`]) carry the proof; this is checked before its body is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
@@ -65,6 +66,9 @@ pub enum Access {
     Write,
     /// Admins.
     Operator,
+    /// Admins who typed their password a moment ago.
+    #[serde(rename = "operator")]
+    FreshOperator,
     /// Admins, and programs on the box itself.
     #[serde(rename = "operator")]
     OperatorOrBox,
@@ -86,6 +90,7 @@ pub struct Route {
 pub const ROUTES: &[&[Route]] = &[
     assets::ROUTES,
     session::ROUTES,
+    confirm::ROUTES,
     settings::ROUTES,
     notices::ROUTES,
     admin::ROUTES,
@@ -148,7 +153,7 @@ pub struct Server {
     /// Where people want to be told.
     pub notices: Notices,
     /// The proof of whoever comes by the home's own socket.
-    pub console: OperatorScope,
+    pub console: FreshOperatorScope,
 }
 
 /// Every route, in the order of the lists.

@@ -203,6 +203,11 @@ impl Page {
         self.identity.as_ref().is_some_and(|identity| identity.operator().is_ok())
     }
 
+    /// Where the reader is: the page's own path or, after a form, that of the page on which the form stands.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The door's parts.
     pub fn server(&self) -> &web::Data<Server> {
         &self.server

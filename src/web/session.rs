@@ -96,8 +96,7 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
         Ok((token, me)) => {
             let mut response = page.see_other(next.as_deref().unwrap_or("/"), "ok", None);
             add_cookie(&mut response, &session_cookie(&server, &token, Some(Duration::days(30))))?;
-            let device = server.accounts.device(&me, shown.as_deref())?;
-            add_cookie(&mut response, &own_cookie(&server, device_name(&server), &device, Some(Duration::days(365))))?;
+            remember_device(&mut response, &server, &me, shown.as_deref())?;
             Ok(response)
         }
         Err(error) => {
@@ -106,6 +105,17 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
             page.refuse("", "login.html", context, &form.typed, error).await
         }
     }
+}
+
+/// Gives a client that just logged in what it is known by at its next login.
+pub(super) fn remember_device(
+    response: &mut HttpResponse,
+    server: &Server,
+    me: &Identity,
+    shown: Option<&str>,
+) -> Result<()> {
+    let device = server.accounts.device(me, shown)?;
+    add_cookie(response, &own_cookie(server, device_name(server), &device, Some(Duration::days(365))))
 }
 
 fn session_cookie(server: &Server, token: &str, age: Option<Duration>) -> Cookie<'static> {

@@ -8,6 +8,7 @@ mod browser;
 mod browser_calendar;
 mod calendar;
 mod cli;
+mod confirm;
 mod dashboard;
 mod defences;
 mod html;

@@ -152,6 +152,12 @@ async fn strangers_who_guess_do_not_lock_a_user_out() {
     let device = cookies.find(|cookie| cookie.starts_with("device=")).unwrap();
     assert!(device.contains("HttpOnly") && device.contains("SameSite=Lax"), "{device}");
     let device = device.split(';').next().unwrap();
+    // A program may keep the cookie that its login brings, and send it with the next.
+    let login = json!({"username": "admin", "password": ADMIN});
+    let program = server.stranger();
+    let by_program = program.post("/api/v1/auth/login", &login).await.expect(200);
+    let programs = by_program.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(programs.starts_with("device=") && programs != device, "{programs}");
     let wrong =
         async |address: String, name: &str| log_in_from(&server, &address, "", name, "wrong words").await.status;
     let mut seen = Vec::new();
@@ -175,6 +181,10 @@ async fn strangers_who_guess_do_not_lock_a_user_out() {
         // Where the user has logged in before, all this is not felt, wherever the device is now…
         let known = log_in_from(&server, "100.5.1.1", device, name, ADMIN).await;
         assert_eq!(known.status, if name == "admin" { 303 } else { 429 });
+        let stranger = server.stranger();
+        let request = stranger.request(Method::POST, "/api/v1/auth/login").header("x-forwarded-for", "100.5.1.2");
+        let request = request.header("cookie", &programs).json(&json!({"username": name, "password": ADMIN}));
+        assert_eq!(stranger.send(request).await.status, if name == "admin" { 200 } else { 429 });
         seen.push(statuses);
     }
     assert_eq!(seen[0], seen[1], "a name that exists answers like one that does not");

@@ -12,13 +12,15 @@ use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::tenancy::{self, Plan};
 use crate::text::Locale;
-use crate::web::session::caller;
+use crate::web::confirm::prove;
+use crate::web::session::{caller, remember_device};
 use crate::web::{Access, Address, Json, Page, Route, Server};
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/api/v1/auth/login", access: Access::Public, handler: || web::to(log_in) },
     Route { method: "POST", path: "/api/v1/auth/refresh", access: Access::Public, handler: || web::to(refresh) },
+    Route { method: "POST", path: "/api/v1/auth/confirm", access: Access::Operator, handler: || web::to(confirm) },
     Route { method: "POST", path: "/api/v1/auth/logout", access: Access::Read, handler: || web::to(log_out) },
     Route { method: "GET", path: "/api/v1/auth/me", access: Access::Read, handler: || web::to(me) },
     Route { method: "PATCH", path: "/api/v1/auth/me", access: Access::Write, handler: || web::to(change_me) },
@@ -30,7 +32,7 @@ pub const ROUTES: &[Route] = &[
 
 /// This resource's part of the OpenAPI document.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(log_in, refresh, log_out, me, change_me, password, sessions, end_all, end))]
+#[openapi(paths(log_in, refresh, confirm, log_out, me, change_me, password, sessions, end_all, end))]
 pub struct Document;
 
 /// Name and password.
@@ -66,6 +68,9 @@ impl From<TokenPair> for Tokens {
 }
 
 /// Log in
+///
+/// The answer's cookie `device` is no login. A client that sends it with its next login is not kept out by strangers
+/// who guess at the same name.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", request_body = Login, responses(
     (status = 200, body = Tokens),
     (status = 401, description = "Name and password do not match"),
@@ -79,8 +84,13 @@ async fn log_in(
 ) -> Result<HttpResponse> {
     let Login { username, password } = login.0;
     let caller = caller(&server, &request, address);
+    let device = caller.device.clone();
     match server.accounts.log_in_api(&username, password, caller).await {
-        Ok(pair) => Ok(shown(&Tokens::from(pair), None)),
+        Ok((pair, me)) => {
+            let mut response = shown(&Tokens::from(pair), None);
+            remember_device(&mut response, &server, &me, device.as_deref())?;
+            Ok(response)
+        }
         Err(error) => {
             server.refusals.note(Refusal::of_login(&username, address.0, "token.begin"));
             Err(error)
@@ -103,6 +113,27 @@ struct Refresh {
 async fn refresh(server: web::Data<Server>, body: Json<Refresh>, address: Address) -> Result<HttpResponse> {
     let pair = server.accounts.refresh(&body.0.refresh_token, address.0).await?;
     Ok(shown(&Tokens::from(pair), None))
+}
+
+/// The password of whoever is logged in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Confirm {
+    password: String,
+}
+
+/// Prove the password again
+///
+/// An admin's acts ask for a password that was typed within the last 15 minutes (`limits.proof_seconds`). Logging in
+/// counts, refreshing does not. Access and refresh token stay as they are.
+#[utoipa::path(post, path = "/api/v1/auth/confirm", tag = "auth", request_body = Confirm, responses(
+    (status = 204),
+    (status = 422, description = "This is not the password"),
+    (status = 429, description = "Too many tries; `Retry-After` says when to come again"),
+))]
+async fn confirm(request: HttpRequest, me: Identity, body: Json<Confirm>) -> Result<HttpResponse> {
+    prove(&request, &me, body.0.password).await?;
+    Ok(no_content())
 }
 
 /// End this login

@@ -12,6 +12,7 @@ use utoipa::{OpenApi as _, PartialSchema as _, ToSchema as _};
 
 use super::{FieldProblem, Problem};
 use crate::error::Result;
+use crate::web::failure::PROOF_REQUIRED;
 use crate::web::{Access, Page, Route, routes};
 
 /// This file's part of the surface.
@@ -74,11 +75,13 @@ pub fn openapi() -> OpenApi {
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
     let bearer = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
     components.security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
-    let problem = Content::builder().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+    let body = Content::builder().schema(Some(Ref::from_schema_name(Problem::name()))).build();
     let problem = ResponseBuilder::new()
         .description("An error; `detail` says what happened and what to do next")
-        .content("application/problem+json", problem)
+        .content("application/problem+json", body.clone())
         .build();
+    let told = format!("Not an admin; or, with the type `{PROOF_REQUIRED}`, one who has to `POST /auth/confirm` first");
+    let unproved = ResponseBuilder::new().description(told).content("application/problem+json", body).build();
     for (path, item) in &mut document.paths.paths {
         let operations = [
             ("GET", &mut item.get),
@@ -90,10 +93,12 @@ pub fn openapi() -> OpenApi {
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
-            let is_public = routes()
-                .find(|route| route.path == path && route.method == method)
-                .is_some_and(|route| route.access == Access::Public);
-            if !is_public {
+            let route = routes().find(|route| route.path == path && route.method == method);
+            let access = route.map(|route| route.access);
+            if access == Some(Access::FreshOperator) {
+                operation.responses.responses.insert("403".to_owned(), RefOr::T(unproved.clone()));
+            }
+            if access != Some(Access::Public) {
                 operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("bearer", [])]);
             }
         }

@@ -192,7 +192,8 @@ impl<T> From<&Row<T>> for RowFields {
 /// An error, as `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// `about:blank`: the status says it all.
+    /// `about:blank`: the status says it all. `urn:jadwalstream:proof-required`: the password was last typed too long ago
+    /// for an admin's act; `POST /auth/confirm` first.
     pub r#type: String,
     /// Name of the status.
     pub title: String,

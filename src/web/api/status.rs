@@ -11,12 +11,12 @@ use crate::error::{Error, Result};
 use crate::host::Share;
 use crate::live::admission::ENCODER_MIB;
 use crate::text::Message;
-use crate::web::{Access, Json, Operator, Route, Server};
+use crate::web::{Access, FreshOperator, Json, Operator, Route, Server};
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/api/v1/status", access: Access::Operator, handler: || web::to(status) },
-    Route { method: "POST", path: "/api/v1/stop", access: Access::Operator, handler: || web::to(stop) },
+    Route { method: "POST", path: "/api/v1/stop", access: Access::FreshOperator, handler: || web::to(stop) },
 ];
 
 /// This resource's part of the OpenAPI document.
@@ -146,7 +146,7 @@ struct Stopped {
 #[utoipa::path(post, path = "/api/v1/stop", tag = "box", request_body = Stop, responses(
     (status = 200, body = Stopped), (status = 404, description = "No such stream is on air"),
 ))]
-async fn stop(server: web::Data<Server>, operator: Operator, body: Json<Stop>) -> Result<HttpResponse> {
+async fn stop(server: web::Data<Server>, operator: FreshOperator, body: Json<Stop>) -> Result<HttpResponse> {
     let stopped = match body.0 {
         Stop { all: true, stream: None } => server.engine.stop_all(&operator.0).await?,
         Stop { all: false, stream: Some(id) } => {

@@ -10,15 +10,20 @@ use crate::auth::{OperatorScope, Role, Tenant, User, UserChange, UserName, UserO
 use crate::error::{Error, Result};
 use crate::tenancy::{MemberChange, NewMember, Plan, Tenancy};
 use crate::text::Message;
-use crate::web::{Access, IfMatch, Json, Operator, Route, Server};
+use crate::web::{Access, FreshOperator, IfMatch, Json, Operator, Route, Server};
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/api/v1/users", access: Access::Operator, handler: || web::to(list) },
-    Route { method: "POST", path: "/api/v1/users", access: Access::Operator, handler: || web::to(create) },
+    Route { method: "POST", path: "/api/v1/users", access: Access::FreshOperator, handler: || web::to(create) },
     Route { method: "GET", path: "/api/v1/users/{name}", access: Access::Operator, handler: || web::to(show) },
-    Route { method: "PATCH", path: "/api/v1/users/{name}", access: Access::Operator, handler: || web::to(change) },
-    Route { method: "DELETE", path: "/api/v1/users/{name}", access: Access::Operator, handler: || web::to(remove) },
+    Route { method: "PATCH", path: "/api/v1/users/{name}", access: Access::FreshOperator, handler: || web::to(change) },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/users/{name}",
+        access: Access::FreshOperator,
+        handler: || web::to(remove),
+    },
 ];
 
 /// This resource's part of the OpenAPI document.
@@ -131,7 +136,7 @@ struct New {
     (status = 409, description = "The name is taken"),
     (status = 422, description = "The name, the password or the tenant cannot be used"),
 ))]
-async fn create(server: web::Data<Server>, operator: Operator, body: Json<New>) -> Result<HttpResponse> {
+async fn create(server: web::Data<Server>, operator: FreshOperator, body: Json<New>) -> Result<HttpResponse> {
     let new = body.0;
     let tenant = new.tenant.as_deref().map(|tenant| {
         Tenant::parse(tenant).map_err(|_| Error::field("tenant", Message::new("tenant-unknown").with("name", tenant)))
@@ -192,7 +197,7 @@ struct Change {
 ))]
 async fn change(
     server: web::Data<Server>,
-    operator: Operator,
+    operator: FreshOperator,
     name: web::Path<String>,
     expected: IfMatch,
     body: Json<Change>,
@@ -213,7 +218,7 @@ async fn change(
     (status = 404, description = "Nobody has this name"),
     (status = 409, description = "The last admin, or oneself"),
 ))]
-async fn remove(server: web::Data<Server>, operator: Operator, name: web::Path<String>) -> Result<HttpResponse> {
+async fn remove(server: web::Data<Server>, operator: FreshOperator, name: web::Path<String>) -> Result<HttpResponse> {
     server.tenancy.remove(&operator.0, named(&name)?).await?;
     Ok(no_content())
 }

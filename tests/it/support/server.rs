@@ -92,6 +92,12 @@ impl Server {
         command
     }
 
+    /// Sets a variable for the next start and the next command.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the server on its home and port; it must have ended.
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "the server still runs");
