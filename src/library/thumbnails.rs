@@ -278,12 +278,17 @@ impl Editor {
     /// # Errors
     /// [`Error::Invalid`] on `seconds` where the video has no picture then.
     pub async fn take_frame(&self, video: Uuid, seconds: f64) -> Result<Row<Thumbnail>> {
-        let (row, file) = self.video_file(video).await?;
-        let facts = &row.value.facts;
-        if !(0.0..=facts.duration).contains(&seconds) {
+        let (mut row, mut file) = self.video_file(video).await?;
+        if !(0.0..=row.value.facts.duration).contains(&seconds) {
             return Err(no_frame());
         }
-        let taken = self.foundation().tools().frame(&file, facts.container, seconds).await;
+        let tools = self.foundation().tools();
+        let mut taken = tools.frame(&file, row.value.facts.container, seconds).await;
+        if taken.is_err() && matches!(file.open(), Err(Error::NotFound)) {
+            // Its optimised form has taken its place just now.
+            (row, file) = self.video_file(video).await?;
+            taken = tools.frame(&file, row.value.facts.container, seconds).await;
+        }
         let picture = taken.map_err(|error| if matches!(error, Error::Invalid(_)) { no_frame() } else { error })?;
         let mut arrival = Arrival::begin(self.foundation(), self.proof(), Some(picture.bytes.len() as u64)).await?;
         let new = NewThumbnail::store(&mut arrival, picture, row.value.title.clone(), Some(video), 0).await?;
