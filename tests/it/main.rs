@@ -14,6 +14,7 @@ mod defences;
 mod html;
 mod jobs;
 mod keeper;
+mod kills;
 mod library;
 mod live;
 mod media;

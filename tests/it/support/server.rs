@@ -100,6 +100,18 @@ impl Server {
 
     /// Starts the server on its home and port; it must have ended.
     pub async fn restart(&mut self) {
+        let wait = self.begin();
+        let address = tokio::task::spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60))).await.unwrap();
+        self.base = address.unwrap_or_else(|_| panic!("the server does not start:\n{}", self.log()));
+    }
+
+    /// Starts the server and does not wait until it is ready; it must have had a port before.
+    pub fn start_only(&mut self) {
+        drop(self.begin());
+    }
+
+    /// Starts the process; what comes back tells its address when it is ready.
+    fn begin(&mut self) -> mpsc::Receiver<String> {
         assert!(self.process.is_none(), "the server still runs");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.command();
@@ -124,8 +136,7 @@ impl Server {
                 }
             }
         });
-        let address = tokio::task::spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60))).await.unwrap();
-        self.base = address.unwrap_or_else(|_| panic!("the server does not start:\n{}", self.log()));
+        wait
     }
 
     /// What the server printed, over all starts.
