@@ -16,6 +16,7 @@ mod jobs;
 mod keeper;
 mod kills;
 mod library;
+mod line;
 mod live;
 mod media;
 mod notify;

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod clip;
 pub mod events;
 pub mod listener;
+pub mod network;
 pub mod nginx;
 pub mod server;
 
