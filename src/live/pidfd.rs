@@ -1,9 +1,9 @@
 //! A handle to one process that never comes to mean another one.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -30,6 +30,11 @@ impl ProcessHandle {
             Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the process has open by this number, open here too.
+    pub(crate) fn copy_of(&self, number: RawFd) -> io::Result<OwnedFd> {
+        Ok(pidfd_getfd(&self.fd, number, PidfdGetfdFlags::empty())?)
     }
 
     /// Something that waits for the end of the process: before it is reaped, and for any process, not only a child.

@@ -14,6 +14,7 @@ use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until};
 
 use super::Session;
+use super::connection::Connection;
 use super::files::{State, Status};
 use super::orders::{Order, left, until};
 use super::playlist::Step;
@@ -139,8 +140,13 @@ struct Watch {
 #[expect(clippy::disallowed_types, reason = "live/ starts ffmpeg, on files a Bucket handed out")]
 type Program = tokio::process::Command;
 
-/// Runs ffmpeg with `arguments`; behind a `gate` it begins when that opens.
-pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &Step, mut gate: Option<Gate>) -> Ran {
+/// Runs ffmpeg with `arguments`, which sends to `port`; behind a `gate` it begins when that opens.
+pub(crate) async fn run(
+    session: &mut Session,
+    arguments: Vec<String>,
+    step: &Step,
+    (mut gate, port): (Option<Gate>, u16),
+) -> Ran {
     let begun = Instant::now();
     session.status.attempts += 1;
     let spawned = Program::new("/proc/self/exe")
@@ -195,6 +201,7 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
     let mut status: Option<ExitStatus> = None;
     let mut ladder: Option<Ladder> = None;
     let mut drain_until = Instant::now();
+    let (mut connection, mut looked) = (None, false);
 
     while status.is_none() || (out_open || err_open) && Instant::now() < drain_until {
         let alarm = match (&status, &ladder) {
@@ -255,6 +262,13 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
                         ladder = Some(Ladder { why: Ending::Fault(fault), rung: 0, next: Instant::now() });
                     }
                 }
+                if watch.sending_since.is_some() && !looked {
+                    looked = true;
+                    connection = Connection::of(pid, port);
+                    if let Some(connection) = &connection {
+                        connection.give_up_after(Duration::from_millis(timing.rw_timeout_ms));
+                    }
+                }
             }
             count = read(&mut stderr, &mut err_buffer), if err_open => {
                 err_open = count > 0;
@@ -272,6 +286,8 @@ pub(crate) async fn run(session: &mut Session, arguments: Vec<String>, step: &St
         Some(ladder) => ladder.why,
         None => watch.ending(status, step),
     };
+    // Dropped, it is closed as usual.
+    session.left = connection.filter(|_| matches!(ending, Ending::Fault(_))).map(Connection::break_off);
     Ran {
         ending,
         out_time: watch.out_time,

@@ -15,6 +15,8 @@ pub mod files;
 pub mod plan;
 
 mod attempt;
+mod connection;
+mod door;
 pub(crate) mod log;
 mod orders;
 mod playlist;
@@ -23,7 +25,7 @@ mod policy;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,9 +35,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 
 use self::attempt::{Ending, Gate, Ran};
+use self::connection::Ends;
 use self::files::{End, Identity, Outcome, State, Status, TargetFolder, open_lock};
 use self::log::Log;
 use self::orders::{Order, Orders, left, until};
@@ -44,7 +46,7 @@ use self::playlist::{Playlist, Step};
 use self::policy::{Fault, Next, Policy};
 use crate::error::Error;
 use crate::live::ffmpeg::{self, Feed, Output, Source};
-use crate::live::target::{AddressFault, Scheme, check_address};
+use crate::live::target::Scheme;
 use crate::text::Message;
 
 /// The hidden subcommand.
@@ -169,6 +171,8 @@ struct Session {
     policy: Policy,
     /// The address that worked last.
     preferred: Option<IpAddr>,
+    /// Of the connection that was broken off last.
+    left: Option<Ends>,
     _lock: Lock,
     key: Option<Lock>,
 }
@@ -226,6 +230,7 @@ impl Session {
             status,
             orders,
             preferred: None,
+            left: None,
             _lock: lock,
             key,
         };
@@ -363,7 +368,7 @@ impl Session {
         let reports = gate.as_ref().map_or("pipe:1".to_owned(), Gate::url);
         let arguments = ffmpeg::arguments(&feed, &output, self.plan.timing.pace(), &reports);
         self.log.note(&format!("starting ffmpeg to {}", address.ip()));
-        Ok(attempt::run(self, arguments, step, gate).await)
+        Ok(attempt::run(self, arguments, step, (gate, address.port())).await)
     }
 
     /// For the first ffmpeg, if it is early. Where no gate can be made, the wait is here.
@@ -394,65 +399,6 @@ impl Session {
         Ok(Feed { source, silent: items.iter().all(|item| !item.has_audio()), seek: step.seek, repeat: step.repeat })
     }
 
-    /// An address to send to, judged now, and whether it is an inner one. Of several, one that answers.
-    async fn address(&mut self) -> Result<Result<(SocketAddr, bool), Fault>, Order> {
-        let destination = &self.plan.destination;
-        let check = check_address(&destination.url, destination.allow_private);
-        let checked = match self.orders.during(check).await? {
-            Ok(checked) => checked,
-            Err(AddressFault::Unknown(_)) => return Ok(Err(Fault::Unreachable)),
-            Err(inner) => return Ok(Err(Fault::Inner(inner.message()))),
-        };
-        if let Some(known) = checked.addresses.iter().find(|address| self.preferred == Some(address.ip())) {
-            return Ok(Ok((*known, checked.private)));
-        }
-        if let [only] = checked.addresses.as_slice() {
-            return Ok(Ok((*only, checked.private)));
-        }
-        if destination.url.scheme() == Scheme::Srt {
-            // No door to knock at: another one at every attempt.
-            let turn = self.status.attempts as usize % checked.addresses.len();
-            return Ok(Ok((checked.addresses[turn], checked.private)));
-        }
-        let answering = first_answering(&checked.addresses, self.patience());
-        let answering = self.orders.during(answering).await?;
-        self.preferred = answering.map(|address| address.ip());
-        Ok(answering.map(|address| (address, checked.private)).ok_or(Fault::Unreachable))
-    }
-
-    /// Knocks until the far end answers.
-    async fn knock(&mut self) -> Result<(), Order> {
-        let patience = self.patience();
-        let mut pause = patience.min(Duration::from_secs(1));
-        loop {
-            let destination = &self.plan.destination;
-            let url = destination.url.clone();
-            let allow_private = destination.allow_private;
-            let look = async {
-                // A name that leads inside is for the next attempt to report.
-                let Ok(checked) = check_address(&url, allow_private).await.map_err(|fault| match fault {
-                    AddressFault::Inner(_) => true,
-                    AddressFault::Unknown(_) => false,
-                }) else {
-                    return None;
-                };
-                first_answering(&checked.addresses, patience).await
-            };
-            if let Some(address) = self.orders.during(look).await? {
-                self.preferred = Some(address.ip());
-                return Ok(());
-            }
-            if let Some(order) = self.orders.pause(pause).await {
-                return Err(order);
-            }
-            pause = (pause * 2).min(patience);
-        }
-    }
-
-    fn patience(&self) -> Duration {
-        Duration::from_millis(self.plan.timing.knock_ms.max(50))
-    }
-
     fn enter(&mut self, state: State, reason: Option<Message>) {
         if self.status.state != state {
             self.status.state = state;
@@ -475,15 +421,6 @@ fn verdict(order: Order) -> Verdict {
         Order::Stop => (End::Stopped, None),
         Order::StopTime => (End::Completed, None),
     }
-}
-
-async fn first_answering(addresses: &[SocketAddr], patience: Duration) -> Option<SocketAddr> {
-    for address in addresses {
-        if let Ok(Ok(_)) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
-            return Some(*address);
-        }
-    }
-    None
 }
 
 /// The machine's list of certificate authorities.

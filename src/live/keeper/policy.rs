@@ -126,7 +126,7 @@ impl Policy {
         self.row = self.row.saturating_add(1);
         // A door that opens for a knock and is shut again for ffmpeg is not believed twice in a row: some sinks take
         // one connection only, and the knock was it.
-        let knock = matches!(fault, Fault::Stalled) || unreachable && !self.knocked;
+        let knock = matches!(fault, Fault::Stalled | Fault::Behind) || unreachable && !self.knocked;
         self.knocked = knock && unreachable;
         let delay = if knock { delay.min(self.timing.delay_first_ms as f64) } else { delay };
         // Where there is no door to knock at (SRT), or it was not believed, still come back soon.
@@ -141,6 +141,7 @@ pub(crate) struct Symptoms {
     unreachable: bool,
     certificate: bool,
     closed: bool,
+    silent: bool,
     input: bool,
 }
 
@@ -178,6 +179,7 @@ impl Symptoms {
             "Operation not permitted",
         ]) {
             self.closed = true;
+            self.silent |= has(&["Connection timed out", "Error number -110"]);
         }
     }
 
@@ -185,6 +187,9 @@ impl Symptoms {
     /// played.
     pub(crate) fn fault(&self, sent: bool, how: String, item: usize) -> Fault {
         if sent {
+            if self.silent {
+                return Fault::Stalled;
+            }
             return if self.closed || self.unreachable { Fault::Dropped } else { Fault::Crashed(how) };
         }
         if self.input {
