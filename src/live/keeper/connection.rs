@@ -66,7 +66,7 @@ impl Connection {
 
 fn ends(socket: &OwnedFd) -> Option<Ends> {
     let local = SocketAddr::try_from(getsockname(socket).ok()?).ok()?;
-    let peer = SocketAddr::try_from(getpeername(socket).ok()?).ok()?;
+    let peer = SocketAddr::try_from(getpeername(socket).ok()??).ok()?;
     Some(Ends { local, peer })
 }
 

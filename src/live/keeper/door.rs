@@ -1,5 +1,6 @@
 //! The way to the far end: which address to send to, and whether anybody answers there.
 
+use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, ConnectionRefused};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -69,8 +70,10 @@ impl Session {
             };
             let (again, answering) = self.orders.during(async { tokio::join!(again, look) }).await?;
             let cleared = matches!(again, Some(Ok(_)));
-            if matches!(again, Some(Err(_))) {
-                // The far end has nothing there, or the port is somebody else's by now.
+            if let Some(Err(error)) = &again
+                && matches!(error.kind(), ConnectionRefused | AddrInUse | AddrNotAvailable)
+            {
+                // Nothing can stand there any more, or the port is somebody else's by now.
                 left = None;
             }
             if let Some(address) = answering {
