@@ -557,6 +557,24 @@ async fn a_crash_of_ffmpeg_is_mended_within_three_seconds() {
 }
 
 #[tokio::test]
+async fn an_ffmpeg_that_hangs_is_ended_by_force_and_another_goes_on() {
+    let platform = Platform::start();
+    let mut run = Run::to(&platform);
+    let keeper = run.start().await;
+    let ffmpeg = sending(&keeper).await.ffmpeg_pid.unwrap();
+    platform.arrival(NAME, Duration::from_secs(5)).await.expect("it arrives");
+    // Stopped, it takes no SIGTERM.
+    kill(Pid::from_raw(ffmpeg as i32), Signal::SIGSTOP).unwrap();
+    let lost = status_within(&keeper, 10.0, |status| status.state == State::Retrying).await.expect("noticed");
+    assert_eq!(lost.reason.unwrap().id, "live-reason-stalled");
+    assert!(!is_there(ffmpeg), "one that hangs may wake up again");
+    let back = sending(&keeper).await;
+    assert!(back.ffmpeg_pid.is_some_and(|pid| pid != ffmpeg) && back.restarts == 1);
+    assert!(platform.arrival(NAME, Duration::from_secs(5)).await.is_some());
+    assert_eq!(platform.publishers().len(), 1);
+}
+
+#[tokio::test]
 async fn a_wrapper_around_ffmpeg_is_ended_with_all_it_started() {
     let platform = Platform::start();
     let mut run = Run::to(&platform).stand_in("/usr/bin/ffmpeg \"$@\"; exit $?");
