@@ -94,6 +94,10 @@ impl Library {
         let order: Order = rows.value(&Order::key(stream))?.unwrap_or_default();
         let next_at = schedule::next_of_stream(rows, stream, now)?;
         let mut state = match (self.foundation().board().state(self.scope(), stream), &order.last) {
+            // Another end is wanted before the engine has shown it.
+            (Some(shown), _) if order.run.is_some() && shown.run_id == order.run => {
+                State { stop_at: order.stop_at, ..shown }
+            }
             (Some(shown), _) => shown,
             (None, _) if order.on => State {
                 since: order.since,

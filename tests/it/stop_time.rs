@@ -75,6 +75,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     // None at all.
     let view = al.post(&end, &json!({"stop_at": null})).await.expect(200).json();
     assert_eq!(view["state"]["run_id"], only_run(&al).await["id"]);
+    assert_eq!(view["state"]["stop_at"], Value::Null, "the answer knows it");
     held(server.home(), None).await;
     until(first + Duration::from_secs(4)).await;
     assert_eq!((encoders(&server, key), platform.publisher(key).is_some()), (encoder.clone(), true));
@@ -83,7 +84,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     let page = server.login("al", PASSWORD).await;
     let path = format!("/streams/{id}/end");
     page.form(&path, &[("end", "after"), ("stop_after", "3")]).await.expect(303);
-    let later = stop_of(&reaches(&al, &id, "sending").await).unwrap();
+    let later = stop_of(&state(&al, &id).await).unwrap();
     assert!((170.0..181.0).contains(&-since(later)), "{later}");
     let refused = page.form(&path, &[("end", "after"), ("stop_after", "")]).await.expect(422).text();
     assert!(refused.contains("id=\"f-stop_after-note\""), "{refused}");
