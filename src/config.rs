@@ -69,6 +69,8 @@ pub struct Live {
     pub uplink_mbit: f64,
     /// Memory that streams may use together, in MiB; what the box has less 512 MiB where absent.
     pub memory_mib: Option<u64>,
+    /// Of all processor cores together, what streams with an overlay may take, in percent.
+    pub cpu_percent: u8,
 }
 
 /// Settings of notices.
@@ -135,7 +137,7 @@ impl Default for Config {
 
 impl Default for Live {
     fn default() -> Self {
-        Live { allow_private_targets: false, uplink_mbit: 100.0, memory_mib: None }
+        Live { allow_private_targets: false, uplink_mbit: 100.0, memory_mib: None, cpu_percent: 75 }
     }
 }
 
@@ -185,6 +187,7 @@ const SETTINGS: &[&str] = &[
     "live.allow_private_targets",
     "live.uplink_mbit",
     "live.memory_mib",
+    "live.cpu_percent",
     "notices.telegram_url",
     "notices.allow_private_targets",
     "notices.disk_low_mib",
@@ -259,6 +262,9 @@ impl Config {
         }
         if self.metrics_token.as_ref().is_some_and(|token| token.expose_secret().len() < 16) {
             return complain("metrics_token: at least 16 characters that nobody guesses are expected".into());
+        }
+        if self.live.cpu_percent > 100 {
+            return complain("live.cpu_percent: 0 to 100 is expected".into());
         }
         if let Some(bots) = &self.notices.telegram_url
             && (!matches!(bots.scheme(), "http" | "https") || bots.host().is_none() || bots.query().is_some())

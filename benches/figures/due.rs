@@ -69,7 +69,8 @@ fn streams(home: &Path, sink: &Sink) -> Vec<(Tenant, Uuid)> {
                 let url = Some(sink.rtmp_url("live"));
                 let target = TargetInput { id: None, platform: Platform::Custom, url, key: Some(key.clone()) };
                 let order = PlayOrder::Listed;
-                let new = NewStream { title: key, videos: vec![video], order, repeat: true, targets: vec![target] };
+                let (overlay, targets) = (None, vec![target]);
+                let new = NewStream { title: key, videos: vec![video], order, repeat: true, overlay, targets };
                 streams.push((tenant.clone(), editor.create_stream(new).await.unwrap().row.id()));
             }
         }

@@ -19,7 +19,8 @@ pub use reconcile::{Reconciled, reconcile_all};
 pub use removal::{Deleted, Despite};
 pub use replace::Original;
 pub use thumbnails::{
-    LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, need_thumbnail, page_of_thumbnails, used_by,
+    LONGEST_SIDE, Thumbnail, ThumbnailCard, ThumbnailFilter, choices, gallery, need_thumbnail, page_of_thumbnails,
+    used_by,
 };
 pub use videos::{
     Served, Video, VideoCard, VideoChange, VideoFilter, VideoState, count_videos, need_video, need_video_to_change,

@@ -163,13 +163,14 @@ impl Editor {
     }
 }
 
-/// The frame that was made of a video goes with it, unless another video shows it; its id, if it goes.
+/// The frame that was made of a video goes with it, unless another video or a stream shows it; its id, if it goes.
 fn drop_frame(rows: &mut Writer<'_>, frame: Uuid, video: Uuid) -> Result<Option<Uuid>> {
     let Some(row) = rows.get::<Thumbnail>(frame)?.filter(|row| row.value.automatic && !row.value.going) else {
         return Ok(None);
     };
     let shown = rows.view().ids_at::<Video>("thumbnail", frame.as_bytes())?;
-    if shown.iter().any(|other| *other != video) {
+    let is_logo = !uses::shown_by(rows.view(), frame)?.is_empty();
+    if is_logo || shown.iter().any(|other| *other != video) {
         rows.update(&row, Thumbnail { automatic: false, ..row.value.clone() })?;
         return Ok(None);
     }

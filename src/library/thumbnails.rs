@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::arrivals::Keeping;
 use super::listing::{self, Ask, Facets, Found, Listed};
 use super::names;
+use super::uses;
 use super::videos::{Served, Video, need_video, need_video_to_change};
 use super::{Editor, Library};
 use crate::audit;
@@ -343,12 +344,18 @@ impl Editor {
     /// Deletes a thumbnail; videos that show it show the frame made from them again.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Stale`] where `expected` is another version.
+    /// [`Error::Conflict`] names the streams that have it as their logo; [`Error::NotFound`];
+    /// [`Error::Stale`] where `expected` is another version.
     pub async fn delete_thumbnail(&self, id: Uuid, expected: Option<u64>) -> Result<()> {
         let actor = self.actor().clone();
         self.rows()
             .write(move |rows| {
                 let old = rows.need::<Thumbnail>(id, expected).and_then(present)?;
+                let shown = uses::shown_by(rows.view(), id)?;
+                if !shown.is_empty() {
+                    let message = Message::new("library-thumbnail-logo").with("streams", shown.join(", "));
+                    return Err(Error::Conflict(message));
+                }
                 forget_thumbnail(rows, &old)?;
                 audit::record(rows, &actor, "thumbnail.delete", format!("{id} {}", old.value.title))
             })
@@ -398,9 +405,14 @@ pub(super) fn forget_thumbnail(rows: &mut Writer<'_>, old: &Row<Thumbnail>) -> R
 /// The newest thumbnails of the gallery and the ones of a video, to choose from.
 pub fn choices(rows: &Reader<'_>, video: Uuid) -> Result<Vec<(Uuid, String)>> {
     let row = need_video(rows, video)?;
+    gallery(rows, [row.value.frame_id, row.value.thumbnail_id].into_iter().flatten())
+}
+
+/// The newest thumbnails of the gallery, and certain others where they are not among them, to choose from.
+pub fn gallery(rows: &Reader<'_>, others: impl IntoIterator<Item = Uuid>) -> Result<Vec<(Uuid, String)>> {
     let page = page_of_thumbnails(rows, &Ask::default(), ThumbnailFilter::Gallery)?;
     let mut choices: Vec<(Uuid, String)> = page.items.into_iter().map(|(id, card)| (id, card.title)).collect();
-    for own in [row.value.frame_id, row.value.thumbnail_id].into_iter().flatten() {
+    for own in others {
         if !choices.iter().any(|(id, _)| *id == own)
             && let Some(card) = listing::card::<Thumbnail>(rows, own)?
         {

@@ -49,6 +49,11 @@ pub fn used_by(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Use>> {
     Ok(uses)
 }
 
+/// Titles of the streams that lay a thumbnail over their picture.
+pub fn shown_by(rows: &Reader<'_>, thumbnail: Uuid) -> Result<Vec<String>> {
+    Ok(live::streams_showing(rows, thumbnail)?.into_iter().map(|stream| stream.value.title).collect())
+}
+
 /// Every video that some stream plays.
 pub fn used_videos(rows: &Reader<'_>) -> Result<HashSet<Uuid>> {
     live::played_videos(rows)

@@ -190,12 +190,31 @@ pub struct Load {
     pub encoders: u64,
     /// Bits per second.
     pub bitrate: u64,
+    /// Thousandths of a processor core, for pictures that are encoded again.
+    pub cpu: u64,
+    /// Memory besides what each encoder takes, in MiB.
+    pub extra_mib: u64,
 }
 
 impl Load {
+    /// So many times.
+    pub(crate) fn times(self, count: u64) -> Load {
+        Load {
+            encoders: self.encoders * count,
+            bitrate: self.bitrate * count,
+            cpu: self.cpu * count,
+            extra_mib: self.extra_mib * count,
+        }
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Load) -> Load {
-        Load { encoders: self.encoders + other.encoders, bitrate: self.bitrate + other.bitrate }
+        Load {
+            encoders: self.encoders + other.encoders,
+            bitrate: self.bitrate + other.bitrate,
+            cpu: self.cpu + other.cpu,
+            extra_mib: self.extra_mib + other.extra_mib,
+        }
     }
 }
 

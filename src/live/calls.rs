@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::board::{State, StateName};
 use super::keeper::files::TargetFolder;
 use super::keys;
+use super::overlay::check_logo;
 use super::run::{Run, RunOutcome, RunQuery, open_runs};
 use super::start::{self, Begun, Start};
 use super::stream::{
@@ -323,6 +324,7 @@ impl Editor {
         let mut errors = Vec::new();
         let title = check_title(&new.title, &mut errors);
         check_playlist(&new.videos, &mut errors);
+        let overlay = self.checked_overlay(new.overlay.as_ref(), None, &mut errors).await;
         let allow_private = self.foundation().config().live.allow_private_targets;
         let targets = check_targets(&new.targets, &[], allow_private, &mut errors).await;
         let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
@@ -332,6 +334,7 @@ impl Editor {
             .write(move |rows| {
                 let mut errors = errors.clone();
                 start::check_videos(rows, &new.videos, &[], &mut errors)?;
+                check_logo(rows, overlay.as_ref(), &mut errors)?;
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
@@ -343,6 +346,7 @@ impl Editor {
                     videos: new.videos.clone(),
                     order: new.order,
                     repeat: new.repeat,
+                    overlay: overlay.clone(),
                     targets: targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?,
                 };
                 audit::record(rows, &actor, "stream.create", format!("{id} {title}"))?;
@@ -362,7 +366,12 @@ impl Editor {
         if let Some(videos) = &change.videos {
             check_playlist(videos, &mut errors);
         }
-        let old = self.rows().read(move |rows| rows.need::<LiveStream>(id)).await?.value.targets;
+        let before = self.rows().read(move |rows| rows.need::<LiveStream>(id)).await?.value;
+        let overlay = match &change.overlay {
+            Some(wanted) => Some(self.checked_overlay(wanted.as_ref(), before.overlay.as_ref(), &mut errors).await),
+            None => None,
+        };
+        let old = before.targets;
         let allow_private = self.foundation().config().live.allow_private_targets;
         let targets = match &change.targets {
             Some(inputs) => Some(check_targets(inputs, &old, allow_private, &mut errors).await),
@@ -378,6 +387,10 @@ impl Editor {
                 if let Some(videos) = &change.videos {
                     start::check_videos(rows, videos, &stream.videos, &mut errors)?;
                     stream.videos = videos.clone();
+                }
+                if let Some(overlay) = &overlay {
+                    check_logo(rows, overlay.as_ref(), &mut errors)?;
+                    stream.overlay.clone_from(overlay);
                 }
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));

@@ -250,7 +250,7 @@ impl Engine {
     pub(super) async fn watched(&self, editor: &Editor, id: Uuid, run: &Run) -> Result<()> {
         start::mark(&self.shared.foundation, editor.tenant()).await?;
         let encoders = run.targets.iter().filter(|target| target.end.is_none()).count() as u64;
-        let load = Load { encoders, bitrate: run.bitrate * encoders };
+        let load = run.load(encoders);
         // What is on air is on air; only what comes is refused.
         let booked: Result<(), std::convert::Infallible> = self.shared.foundation.board().book(id, load, |_| Ok(()));
         let _ = booked;

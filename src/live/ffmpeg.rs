@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::paint::Painting;
 use super::target::{Scheme, StreamKey, TargetUrl};
 
 /// What is played by one ffmpeg.
@@ -19,6 +20,8 @@ pub struct Feed {
     pub seek: f64,
     /// Play the input again and again.
     pub repeat: bool,
+    /// What is laid over the picture, which is then encoded again instead of copied.
+    pub painting: Option<Painting>,
 }
 
 /// Where the pictures come from.
@@ -155,7 +158,18 @@ pub fn arguments(feed: &Feed, output: &Output, pace: Pace, reports: &str) -> Vec
             add(&["-format_whitelist", &whitelist(demuxers), "-f", "concat", "-safe", "0", "-i", url]);
         }
     }
-    if feed.silent {
+    if let Some(painting) = &feed.painting {
+        if feed.silent {
+            add(&["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo"]);
+        }
+        let (sound, logo) = (usize::from(feed.silent), 1 + usize::from(feed.silent));
+        for word in painting.inputs().into_iter().chain(painting.encoding(logo, sound)) {
+            add(&[&word]);
+        }
+        if feed.silent {
+            add(&["-shortest"]);
+        }
+    } else if feed.silent {
         // Without -shortest the silence would go on after the last picture.
         add(&["-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo", "-map", "0:v:0", "-map", "1:a:0"]);
         add(&["-c:v", "copy", "-c:a", "aac", "-b:a", "128k", "-shortest"]);
@@ -219,7 +233,7 @@ mod tests {
 
     fn file() -> Feed {
         let source = Source::File { url: "file:/v/a.mp4".into(), demuxer: "mov,mp4,m4a,3gp,3g2,mj2".into() };
-        Feed { source, silent: false, seek: 0.0, repeat: false }
+        Feed { source, silent: false, seek: 0.0, repeat: false, painting: None }
     }
 
     fn output(url: &str, key: Option<&str>, address: &str) -> Output {
@@ -260,6 +274,26 @@ mod tests {
         for (feed, expected) in table {
             assert_eq!(line(feed, "rtmp://host/live", Some("key"), "8.8.8.8:1935"), expected);
         }
+    }
+
+    #[test]
+    fn a_feed_with_something_over_it_is_encoded_again() {
+        let painting = super::super::paint::tests::everything();
+        let encoded = |logo: usize, sound: usize| painting.encoding(logo, sound).join(" ");
+        let logo = "-protocol_whitelist file -f png_pipe -i file:/t/a:b's.png";
+        let plain = "-map_metadata -1 -map_chapters -1";
+        let feed = Feed { painting: Some(painting.clone()), repeat: true, ..file() };
+        assert_eq!(
+            line(feed.clone(), "rtmp://host/live", Some("key"), "8.8.8.8:1935"),
+            format!("-stream_loop -1 -f mov -i file:/v/a.mp4 {logo} {} {plain} {RTMP}", encoded(1, 0))
+        );
+        let silence = "-f lavfi -i anullsrc=r=48000:cl=stereo";
+        assert_eq!(
+            line(Feed { silent: true, repeat: false, ..feed }, "rtmp://host/live", Some("key"), "8.8.8.8:1935"),
+            format!("-f mov -i file:/v/a.mp4 {silence} {logo} {} -shortest {plain} {RTMP}", encoded(2, 1))
+        );
+        assert!(encoded(2, 1).contains("-map [painted] -map 1:a:0 -c:v libx264"));
+        assert!(encoded(2, 1).contains("-g 60 -keyint_min 60 -sc_threshold 0 -b:v 2750000 -maxrate 2750000"));
     }
 
     #[test]

@@ -13,11 +13,14 @@ pub mod board;
 mod calls;
 pub mod engine;
 pub mod ffmpeg;
+mod fit;
 mod frame;
 mod history;
 pub mod keeper;
 mod keys;
 pub mod launch;
+pub mod overlay;
+pub mod paint;
 mod pidfd;
 pub mod process;
 pub mod progress;
@@ -33,9 +36,12 @@ pub mod target;
 pub use board::{Board, Load, OnAir, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
+pub use fit::{Fit, Odd};
+pub use overlay::Overlay;
 pub(crate) use run::runs_between;
 pub use run::{
     Run, RunFilter, RunOutcome, RunQuery, RunSort, RunTarget, open_runs, pinned, played_videos, streams_playing,
+    streams_showing,
 };
 pub(crate) use stop_time::put_stop_time;
 pub use stream::{End, LiveStream, NewStream, Order, PlayOrder, StreamChange, Target, TargetInput};

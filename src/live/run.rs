@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::board::Load;
 use super::keeper::files;
+use super::overlay::Overlay;
 use super::stream::{LiveStream, PlayOrder};
 use super::target::{Platform, TargetUrl};
 use crate::error::Result;
@@ -106,8 +108,17 @@ pub struct Run {
     /// As it was then.
     #[serde(rename = "loop")]
     pub repeat: bool,
-    /// Of the videos, the highest, in bits per second, for admission.
+    /// What is laid over the picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
+    /// Of the videos, or of what they are encoded to, the highest, in bits per second, for admission.
     pub bitrate: u64,
+    /// What one encoder of it takes: see [`Load`].
+    #[serde(default)]
+    pub cpu: u64,
+    /// Likewise.
+    #[serde(default)]
+    pub extra_mib: u64,
     /// Starts of ffmpeg after something went wrong.
     pub restarts: u32,
     /// All starts of ffmpeg.
@@ -185,6 +196,12 @@ impl Run {
     /// On air, or about to be.
     pub fn is_open(&self) -> bool {
         self.ended_at.is_none()
+    }
+
+    /// What so many encoders of it take.
+    pub(crate) fn load(&self, encoders: u64) -> Load {
+        let each = Load { encoders: 1, bitrate: self.bitrate, cpu: self.cpu, extra_mib: self.extra_mib };
+        each.times(encoders)
     }
 
     /// Seconds from start to end; `None` while it is on or where it was missed.
@@ -356,6 +373,19 @@ pub fn streams_playing(rows: &Reader<'_>, video: Uuid) -> Result<Vec<Row<LiveStr
     let mut found = Vec::new();
     rows.each::<LiveStream>(false, |row| {
         if row.value.videos.contains(&video) {
+            found.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// The streams that lay a picture of the gallery over theirs.
+pub fn streams_showing(rows: &Reader<'_>, thumbnail: Uuid) -> Result<Vec<Row<LiveStream>>> {
+    let mut found = Vec::new();
+    rows.each::<LiveStream>(false, |row| {
+        let logo = row.value.overlay.as_ref().and_then(|overlay| overlay.logo.as_ref());
+        if logo.is_some_and(|logo| logo.thumbnail == thumbnail) {
             found.push(row);
         }
         ControlFlow::Continue(())

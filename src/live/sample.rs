@@ -79,6 +79,7 @@ impl Editor {
                         videos: videos.iter().map(|(id, _)| *id).collect(),
                         order: PlayOrder::Listed,
                         repeat: true,
+                        overlay: None,
                         targets: platforms.iter().map(target).collect::<Result<_>>()?,
                     };
                     let row = rows.insert(&tenant, &actor, stream)?;
@@ -181,7 +182,10 @@ fn ended(
         videos: stream.value.videos.clone(),
         order: stream.value.order,
         repeat: stream.value.repeat,
+        overlay: None,
         bitrate: rate,
+        cpu: 0,
+        extra_mib: 0,
         restarts: 0,
         attempts: 0,
         bytes: 0,

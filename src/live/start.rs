@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::admission::Capacity;
+use super::admission::{Capacity, Weight};
 use super::board::Load;
 use super::run::{Run, RunOutcome, RunTarget, open_runs};
 use super::stream::{LastRun, LiveStream, Order};
@@ -145,26 +145,28 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
         return Err(Error::Conflict(Message::new("live-run-over")));
     }
     let mut videos = Vec::with_capacity(stream.value.videos.len());
-    let mut bitrate = 0;
+    let mut weight = Weight::default();
     let mut known = std::collections::HashMap::new();
     for id in &stream.value.videos {
         let rate = match known.get(id) {
             Some(rate) => *rate,
             None => {
                 let found = rows.get::<Video>(*id)?.filter(|row| row.value.state == VideoState::Ready);
-                *known.entry(*id).or_insert(found.map(|row| row.value.facts.bitrate))
+                *known.entry(*id).or_insert(found.map(|row| Weight::of(&row.value.facts)))
             }
         };
         if let Some(rate) = rate {
             videos.push(*id);
-            bitrate = bitrate.max(rate);
+            weight = weight.most(rate);
         }
     }
     if videos.is_empty() {
         return Ok(Begun::Refused(Message::new("live-no-video-left")));
     }
     let encoders = stream.value.targets.len() as u64;
-    let load = Load { encoders, bitrate: bitrate * encoders };
+    let overlay = stream.value.overlay.clone();
+    let each = Load::of_one(overlay.as_ref(), weight);
+    let load = each.times(encoders);
     let capacity = Capacity::of(library.foundation().config());
     if let Err(refused) = library.foundation().board().book(start.run, load, |booked| capacity.admit(booked, load)) {
         return Ok(Begun::Refused(refused.message()));
@@ -184,7 +186,10 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
         videos,
         order: stream.value.order,
         repeat: stream.value.repeat,
-        bitrate,
+        bitrate: each.bitrate,
+        cpu: each.cpu,
+        extra_mib: each.extra_mib,
+        overlay,
         restarts: 0,
         attempts: 0,
         bytes: 0,
@@ -256,7 +261,10 @@ pub(crate) fn miss(
         videos: Vec::new(),
         order: stream.value.order,
         repeat: stream.value.repeat,
+        overlay: stream.value.overlay.clone(),
         bitrate: 0,
+        cpu: 0,
+        extra_mib: 0,
         restarts: 0,
         attempts: 0,
         bytes: 0,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::overlay::Overlay;
 use super::run::RunOutcome;
 use super::target::{AddressFault, Platform, StreamKey, TargetUrl, check_address};
 use crate::auth::Tenant;
@@ -39,6 +40,9 @@ pub struct LiveStream {
     /// Begin again when the playlist is through.
     #[serde(rename = "loop")]
     pub repeat: bool,
+    /// What is laid over the picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
     /// Where it goes, 1 to 4 places.
     pub targets: Vec<Target>,
 }
@@ -199,6 +203,8 @@ pub struct NewStream {
     pub order: PlayOrder,
     /// Begin again at the end.
     pub repeat: bool,
+    /// Laid over the picture.
+    pub overlay: Option<Overlay>,
     /// 1 to 4.
     pub targets: Vec<TargetInput>,
 }
@@ -214,6 +220,8 @@ pub struct StreamChange {
     pub order: Option<PlayOrder>,
     /// See [`NewStream`].
     pub repeat: Option<bool>,
+    /// See [`NewStream`]; `Some(None)` takes it away.
+    pub overlay: Option<Option<Overlay>>,
     /// See [`NewStream`].
     pub targets: Option<Vec<TargetInput>>,
 }

@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
+use super::walls;
 
 /// The hidden subcommand that [`enter`] serves.
 pub const SUBCOMMAND: &str = "caged";
@@ -31,31 +32,6 @@ const NOT_FOUND: u8 = 127;
 
 /// Where programs are looked for; the server's own environment does not reach the cage.
 const SEARCH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// What a program needs of the system: code, libraries, fonts and data, none of it anyone's.
-const SYSTEM: [&str; 17] = [
-    "/bin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/lib32",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/share",
-    "/usr/local/bin",
-    "/usr/local/lib",
-    "/usr/local/lib64",
-    "/usr/local/share",
-    "/etc/ld.so.cache",
-    "/etc/fonts",
-    "/var/cache/fontconfig",
-];
-const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
-
-/// The newest rules we know; on older kernels what they lack is left out.
-const RULES: ABI = ABI::V9;
 
 /// What a boxed-in program may touch and use up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -386,7 +362,7 @@ impl Cage {
         let _ = unshare(CloneFlags::CLONE_NEWNET)
             .or_else(|_| unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET));
 
-        self.confine(program).map_err(|cause| format!("landlock: {cause}"))?;
+        walls::close(program, &self.read, &self.write).map_err(|cause| format!("landlock: {cause}"))?;
         nix::sys::prctl::set_no_new_privs().map_err(|cause| format!("no_new_privs: {cause}"))?;
 
         // After the change of namespace, which would take it back; the signal stays over exec.
@@ -404,41 +380,14 @@ impl Cage {
         // Last, because this process itself may already be larger.
         limit(Resource::RLIMIT_AS, self.memory_mib.saturating_mul(1 << 20))
     }
-
-    fn confine(&self, program: Option<&Path>) -> Result<(), landlock::RulesetError> {
-        let look = AccessFs::ReadFile | AccessFs::ReadDir;
-        let change = look | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
-        let mut rules = Ruleset::default()
-            .handle_access(AccessFs::from_all(RULES))?
-            .handle_access(AccessNet::from_all(RULES))?
-            .scope(Scope::from_all(RULES))?
-            .create()?
-            .add_rules(path_beneath_rules(&self.read, look))?
-            .add_rules(path_beneath_rules(&self.write, change))?;
-        if let Some(program) = program {
-            rules = rules
-                .add_rules(path_beneath_rules(SYSTEM, look | AccessFs::Execute))?
-                .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
-                .add_rules(path_beneath_rules(own_parts(program), look | AccessFs::Execute))?;
-        }
-        rules.restrict_self()?;
-        Ok(())
-    }
-}
-
-/// The program itself and, if it was installed under a prefix of its own (`/opt/ffmpeg/bin/ffmpeg`), its libraries.
-fn own_parts(program: &Path) -> Vec<PathBuf> {
-    let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
-    let prefix = program.parent().filter(|folder| folder.ends_with("bin")).and_then(Path::parent);
-    let libraries = prefix.map(|prefix| prefix.join("lib"));
-    [Some(program), libraries].into_iter().flatten().collect()
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), String> {
     setrlimit(resource, most, most).map_err(|cause| format!("{resource:?}: {cause}"))
 }
 
-fn find(program: &OsStr) -> Option<PathBuf> {
+/// Where a program lies.
+pub(super) fn find(program: &OsStr) -> Option<PathBuf> {
     let path = Path::new(program);
     if path.components().count() > 1 {
         return Some(path.to_owned());

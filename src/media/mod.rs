@@ -4,10 +4,12 @@
 //! [`cage`], and judged in plain words ([`verdict`](verdict::verdict)). Pictures are decoded in such a cage too and
 //! written anew ([`picture`]); the bytes that came in are never the bytes that are served.
 
+mod alike;
 pub mod cage;
 mod decode;
 mod encode;
 pub mod house;
+mod letters;
 pub mod picture;
 mod probe;
 mod rhythm;
@@ -15,21 +17,24 @@ pub mod sample;
 pub mod sniff;
 pub(crate) mod turns;
 pub mod verdict;
+pub(crate) mod walls;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::objects::LocalFile;
 use crate::text::Message;
 
+pub use alike::{compatible, differences};
 pub use cage::Launcher;
 use cage::{Cage, Failure, Job, Output, Program};
 pub use encode::Told;
 pub use house::{Profile, Stretch};
 pub use picture::Picture;
-pub use probe::{AudioFacts, Facts, VideoFacts, compatible};
+pub use probe::{AudioFacts, Facts, VideoFacts};
 pub use sniff::{Container, PictureKind, sniff, sniff_picture};
 use turns::Turns;
 pub use verdict::{Code, Finding, Severity, Verdict, verdict};
@@ -49,6 +54,8 @@ pub struct Tools {
     launcher: Launcher,
     places: Turns,
     pictures: Turns,
+    /// Set once letters were drawn.
+    writes: Arc<OnceLock<()>>,
 }
 
 /// What [`Tools::check`] found.
@@ -70,6 +77,7 @@ impl Tools {
             places: Turns::new(AT_ONCE),
             // A large picture takes a few hundred MiB.
             pictures: Turns::new(1),
+            writes: Arc::default(),
         }
     }
 

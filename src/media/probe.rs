@@ -98,30 +98,6 @@ pub struct AudioFacts {
     pub extradata: Option<String>,
 }
 
-/// Whether one may follow the other in a playlist that is sent by copy.
-pub fn compatible(one: &Facts, other: &Facts) -> bool {
-    let (a, b) = (&one.video, &other.video);
-    let picture = a.codec == b.codec
-        && a.profile == b.profile
-        && a.pixel_format == b.pixel_format
-        && (a.width, a.height, a.rotation, a.interlaced) == (b.width, b.height, b.rotation, b.interlaced)
-        && (a.frame_rate - b.frame_rate).abs() < 0.01
-        && a.time_base == b.time_base
-        && a.extradata == b.extradata;
-    let sound = match (&one.audio, &other.audio) {
-        (None, None) => true,
-        (Some(a), Some(b)) => {
-            a.codec == b.codec
-                && a.profile == b.profile
-                && (a.sample_rate, a.channels) == (b.sample_rate, b.channels)
-                && a.time_base == b.time_base
-                && a.extradata == b.extradata
-        }
-        _ => false,
-    };
-    one.container.demuxer() == other.container.demuxer() && picture && sound
-}
-
 impl Tools {
     /// The facts of a video, found by ffprobe in its cage with the one demuxer that `container` names.
     ///

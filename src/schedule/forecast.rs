@@ -1,5 +1,5 @@
 //! What of the planned will not go on air, and why, seen before its time: two on one stream key, more at once than the
-//! box can carry, nothing left to play.
+//! box can carry in memory, uplink and processor, nothing left to play.
 //!
 //! Only what the tenant itself has on air and planned is counted: from the rest one could compute what others send.
 //! Whether there is room beside them is found out when the time comes.
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::conflicts::key_names;
 use crate::error::Result;
 use crate::library::{Library, Video, VideoState};
-use crate::live::admission::Capacity;
+use crate::live::admission::{Capacity, Lack, Weight};
 use crate::live::{LiveStream, Load, Platform, Run, open_runs};
 use crate::store::rows::{Reader, Row};
 use crate::text::Message;
@@ -42,12 +42,12 @@ pub(super) struct Streams<'a> {
     library: &'a Library,
     rows: &'a Reader<'a>,
     known: HashMap<Uuid, Option<Known>>,
-    rates: HashMap<Uuid, Option<u64>>,
+    weights: HashMap<Uuid, Option<Weight>>,
 }
 
 impl<'a> Streams<'a> {
     pub(super) fn new(library: &'a Library, rows: &'a Reader<'a>) -> Streams<'a> {
-        Streams { library, rows, known: HashMap::new(), rates: HashMap::new() }
+        Streams { library, rows, known: HashMap::new(), weights: HashMap::new() }
     }
 
     /// `None` where the stream is gone.
@@ -56,7 +56,7 @@ impl<'a> Streams<'a> {
             let known = match self.rows.get::<LiveStream>(stream)? {
                 Some(row) => Some(Known {
                     keys: key_names(self.library, &row.value)?,
-                    load: load_of(self.rows, &row.value, &mut self.rates)?,
+                    load: load_of(self.rows, &row.value, &mut self.weights)?,
                     platforms: row.value.targets.iter().map(|target| target.platform).collect(),
                     title: row.value.title,
                 }),
@@ -73,27 +73,57 @@ impl<'a> Streams<'a> {
 }
 
 /// What a stream will take of the box.
-fn load_of(rows: &Reader<'_>, stream: &LiveStream, rates: &mut HashMap<Uuid, Option<u64>>) -> Result<Option<Load>> {
-    let mut bitrate = None;
+fn load_of(
+    rows: &Reader<'_>,
+    stream: &LiveStream,
+    weights: &mut HashMap<Uuid, Option<Weight>>,
+) -> Result<Option<Load>> {
+    let mut heaviest: Option<Weight> = None;
     for video in &stream.videos {
-        let rate = match rates.entry(*video) {
+        let weight = match weights.entry(*video) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => {
                 let found = rows.get::<Video>(*video)?.filter(|row| row.value.state == VideoState::Ready);
-                *place.insert(found.map(|row| row.value.facts.bitrate))
+                *place.insert(found.map(|row| Weight::of(&row.value.facts)))
             }
         };
-        bitrate = bitrate.max(rate);
+        if let Some(weight) = weight {
+            heaviest = Some(heaviest.unwrap_or_default().most(weight));
+        }
     }
     let encoders = stream.targets.len() as u64;
-    Ok(bitrate.map(|bitrate| Load { encoders, bitrate: bitrate * encoders }))
+    Ok(heaviest.map(|weight| Load::of_one(stream.overlay.as_ref(), weight).times(encoders)))
 }
 
 /// What takes room of the box at some time.
 struct Taken {
     of: Uuid,
+    title: String,
     load: Load,
     until: Timestamp,
+}
+
+/// Titles that are named of those which are in the way.
+const NAMED: usize = 3;
+
+/// Why something does not go beside what is taken already, all of it the reader's own.
+fn crowded(capacity: Capacity, taken: &[Taken], load: Load) -> Option<Message> {
+    let booked = taken.iter().fold(Load::default(), |sum, other| sum.and(other.load));
+    let what = capacity.lack(booked, load)?;
+    if let Err(never) = capacity.admit(Load::default(), load) {
+        return Some(never.message());
+    }
+    let others: Vec<&Taken> = taken.iter().filter(|other| what.of(other.load) > 0).collect();
+    let mut titles: Vec<String> = others.iter().take(NAMED).map(|other| format!("“{}”", other.title)).collect();
+    if others.len() > NAMED {
+        titles.push("…".to_owned());
+    }
+    let message = match what {
+        Lack::Memory => Message::new("schedule-crowded-memory"),
+        Lack::Cpu => Message::new("schedule-crowded-cpu"),
+        Lack::Uplink => Message::new("schedule-crowded-uplink"),
+    };
+    Some(message.with("titles", titles.join(", ")).with("needed", what.told(booked.and(load))))
 }
 
 /// Why each of the slots, which come in order of time, will not go on air as planned; `None` where it will. Beside
@@ -107,8 +137,12 @@ pub(super) fn troubles(slots: &[Slot], streams: &mut Streams<'_>) -> Result<Vec<
     let capacity = Capacity::of(streams.library.foundation().config());
     let on = runs.iter().map(|run| {
         let encoders = run.value.targets.len() as u64;
-        let load = Load { encoders, bitrate: run.value.bitrate * encoders };
-        Taken { of: run.value.stream_id, load, until: run.value.planned_stop.unwrap_or(Timestamp::MAX) }
+        Taken {
+            of: run.value.stream_id,
+            title: run.value.stream_title.clone(),
+            load: run.value.load(encoders),
+            until: run.value.planned_stop.unwrap_or(Timestamp::MAX),
+        }
     });
     let mut taken: Vec<Taken> = on.collect();
     for (slot, trouble) in slots.iter().zip(&mut troubles) {
@@ -121,10 +155,10 @@ pub(super) fn troubles(slots: &[Slot], streams: &mut Streams<'_>) -> Result<Vec<
         if trouble.is_some() || taken.iter().any(|other| other.of == slot.stream) {
             continue;
         }
-        let booked = taken.iter().fold(Load::default(), |sum, other| sum.and(other.load));
-        match capacity.admit(booked, load) {
-            Ok(()) => taken.push(Taken { of: slot.stream, load, until: slot.stop.unwrap_or(Timestamp::MAX) }),
-            Err(refused) => *trouble = Some(refused.message()),
+        *trouble = crowded(capacity, &taken, load);
+        if trouble.is_none() {
+            let until = slot.stop.unwrap_or(Timestamp::MAX);
+            taken.push(Taken { of: slot.stream, title: known.title.clone(), load, until });
         }
     }
     Ok(troubles)

@@ -319,7 +319,7 @@ async fn the_calendar_shows_what_was_what_is_and_what_will_go_wrong() {
             "06 11:00 planned",
             "06 11:30 paused",
             "06 11:30 planned",
-            "06 11:30 live-no-memory",
+            "06 11:30 schedule-crowded-memory",
             "07 11:00 cancelled",
             "08 11:00 planned",
         ]

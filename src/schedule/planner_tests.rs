@@ -91,6 +91,7 @@ async fn add_stream(editor: &Editor, title: &'static str, key: &'static str) -> 
                 videos: vec![video.id()],
                 order: PlayOrder::Listed,
                 repeat: true,
+                overlay: None,
                 targets: vec![target],
             };
             Ok(rows.insert(&tenant, &actor, stream)?.id())

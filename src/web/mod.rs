@@ -107,6 +107,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::users::ROUTES,
     api::verify::ROUTES,
     api::streams::ROUTES,
+    api::overlay::ROUTES,
     api::schedules::ROUTES,
     api::calendar::ROUTES,
     api::runs::ROUTES,

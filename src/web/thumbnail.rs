@@ -126,7 +126,9 @@ async fn rename(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Titl
 }
 
 async fn delete(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Nothing>) -> Result<HttpResponse> {
-    editor.delete_thumbnail(*id, None).await?;
+    if let Err(refused) = editor.delete_thumbnail(*id, None).await {
+        return page.back_with(form.back.as_deref(), refused);
+    }
     let back = form.back.as_deref().unwrap_or("/thumbnails");
     Ok(page.see_other(back, "ok", Some(Message::new("library-thumbnail-deleted"))))
 }

@@ -224,7 +224,7 @@ async fn what_the_box_would_refuse_is_seen_before_its_time() {
     planned(&al, "key-one", &daily()).await;
     let beside = json!({"starts_at": "2099-03-02T20:00", "time_zone": "Asia/Jakarta", "duration": 3600});
     let id = planned(&al, "key-two", &beside).await;
-    let why = "There is no memory left for this stream: it needs 60 MiB.";
+    let why = "At the same time as “Rain”: together 120 MiB, more memory than this server gives to streams";
     let month = page.get("/schedules/calendar?date=2099-03-02").await.expect(200).text();
     assert_eq!(month.matches(why).count(), 1, "{month}");
     assert!(month.contains("Will not go on air as planned"), "{month}");

@@ -627,19 +627,26 @@ async fn a_purged_run_does_not_come_back_to_disk() {
 #[tokio::test]
 async fn it_waits_for_its_time_and_begins_on_the_dot() {
     let platform = Platform::start();
-    let mut run = Run::to(&platform);
-    let start_at = Timestamp::now() + SignedDuration::from_secs(4);
-    run.plan["start_at"] = json!(start_at);
-    run.stop_in(8.0);
-    let keeper = run.start().await;
-    assert_eq!(keeper.read_status().unwrap().state, State::Starting);
-    let waiting = status_within(&keeper, 3.0, |status| status.ffmpeg_pid.is_some()).await.expect("it is made early");
-    assert!(Timestamp::now() < start_at && platform.publishers().is_empty());
-    assert_eq!(waiting.state, State::Starting);
-    platform.arrival(NAME, Duration::from_secs(8)).await.expect("it arrives");
-    let late = Timestamp::now().duration_since(start_at).as_secs_f64();
-    assert!((0.0..2.0).contains(&late), "{late} s late");
-    assert_eq!(outcome_within(&keeper, 8.0).await.outcome, End::Completed);
+    // One that encodes is kept off the disk, and gets through the gate all the same.
+    let painting = json!({"width": 320, "height": 180, "bits": 500_000, "caption": ["Rain", "top"]});
+    for painting in [Value::Null, painting] {
+        let mut run = Run::to(&platform);
+        run.plan["painting"] = painting;
+        let start_at = Timestamp::now() + SignedDuration::from_secs(4);
+        run.plan["start_at"] = json!(start_at);
+        run.stop_in(8.0);
+        let keeper = run.start().await;
+        assert_eq!(keeper.read_status().unwrap().state, State::Starting);
+        let waiting =
+            status_within(&keeper, 3.0, |status| status.ffmpeg_pid.is_some()).await.expect("it is made early");
+        assert!(Timestamp::now() < start_at && platform.publishers().is_empty());
+        assert_eq!(waiting.state, State::Starting);
+        platform.arrival(NAME, Duration::from_secs(8)).await.expect("it arrives");
+        let late = Timestamp::now().duration_since(start_at).as_secs_f64();
+        assert!((0.0..2.0).contains(&late), "{late} s late");
+        let outcome = outcome_within(&keeper, 8.0).await;
+        assert_eq!((outcome.outcome, outcome.attempts), (End::Completed, 1));
+    }
 
     // Stopped before its time: nothing was sent.
     let mut early = Run::to(&platform);

@@ -20,6 +20,7 @@ mod line;
 mod live;
 mod media;
 mod notify;
+mod overlay;
 mod pages;
 mod routes;
 mod schedules;

@@ -22,7 +22,7 @@ fn text(output: &Output) -> String {
 }
 
 /// Whether this kernel knows Landlock; without it some of the cage's walls are missing, and tests of them say nothing.
-fn landlock() -> bool {
+pub fn landlock() -> bool {
     let found = std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|list| list.contains("landlock"));
     // Where securityfs is not mounted, the proof is in the walls: /etc/hostname is readable to all but the caged.
     let walled = !caged(&[], &["cat", "/etc/passwd"]).status.success();

@@ -205,6 +205,7 @@ const CASES: &[Case] = &[
     ("GET", "/api/v1/thumbnails/{id}/content", Thumbnail, Nothing),
     ("GET", "/api/v1/streams", None, Nothing),
     ("POST", "/api/v1/streams", None, Json(STREAM_JSON)),
+    ("GET", "/api/v1/streams/overlay-prices", None, Nothing),
     ("GET", "/api/v1/streams/{id}", Stream, Nothing),
     ("PATCH", "/api/v1/streams/{id}", Stream, Json(r#"{"title":"Changed"}"#)),
     ("DELETE", "/api/v1/streams/{id}", Stream, Nothing),

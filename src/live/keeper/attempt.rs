@@ -17,6 +17,7 @@ use super::Session;
 use super::connection::Connection;
 use super::files::{State, Status};
 use super::orders::{Order, left, until};
+use super::plan::Item;
 use super::playlist::Step;
 use super::policy::{Fault, Symptoms};
 use crate::live::launch;
@@ -149,10 +150,23 @@ pub(crate) async fn run(
 ) -> Ran {
     let begun = Instant::now();
     session.status.attempts += 1;
-    let spawned = Program::new("/proc/self/exe")
+    let mut program = Program::new("/proc/self/exe");
+    let mut readable = Vec::new();
+    if let Some(painting) = &session.plan.painting {
+        readable.push(session.folder.path().to_owned());
+        readable.extend(session.plan.items.iter().map(Item::path));
+        readable.extend(painting.logo.as_ref().map(|logo| PathBuf::from(logo.path())));
+        readable.extend(gate.as_ref().map(|gate| gate.path.clone()));
+        program.current_dir(session.folder.path());
+        // Its clock shows the time of this zone.
+        program.envs(painting.clock.as_ref().map(|(zone, _)| ("TZ", zone)));
+    }
+    let spawned = program
         .arg0("jadwalstream")
         .arg(launch::SUBCOMMAND)
         .arg(std::process::id().to_string())
+        .arg(readable.len().to_string())
+        .args(&readable)
         .arg(&session.plan.ffmpeg)
         .args(arguments)
         .stdin(Stdio::null())

@@ -121,6 +121,16 @@ impl TargetFolder {
         write(&self.path, "stop.json", told, true)
     }
 
+    /// Where ffmpeg finds what it is to write into the picture.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a text that ffmpeg draws.
+    pub(crate) fn write_words(&self, name: &str, text: &str) -> io::Result<()> {
+        replace(&self.path, name, text.as_bytes(), false)
+    }
+
     pub(crate) fn write_list(&self, text: &str) -> io::Result<()> {
         replace(&self.path, "list.ffconcat", text.as_bytes(), false)
     }

@@ -17,6 +17,7 @@ pub mod plan;
 mod attempt;
 mod connection;
 mod door;
+mod feed;
 pub(crate) mod log;
 mod orders;
 mod playlist;
@@ -45,7 +46,7 @@ use self::plan::Plan;
 use self::playlist::{Playlist, Step};
 use self::policy::{Fault, Next, Policy};
 use crate::error::Error;
-use crate::live::ffmpeg::{self, Feed, Output, Source};
+use crate::live::ffmpeg::{self, Output};
 use crate::live::target::Scheme;
 use crate::text::Message;
 
@@ -382,21 +383,6 @@ impl Session {
                 self.orders.during(until(at)).await.map(|()| None)
             }
         }
-    }
-
-    fn feed(&self, step: &Step) -> io::Result<Feed> {
-        let items: Vec<_> = step.items.iter().map(|item| &self.plan.items[*item]).collect();
-        let source = match items.as_slice() {
-            [only] => Source::File { url: only.url().to_owned(), demuxer: only.demuxer().to_owned() },
-            several => {
-                let list = several.iter().map(|item| (item.url(), item.demuxer(), item.duration()));
-                self.folder.write_list(&ffmpeg::list(list))?;
-                let url = format!("file:{}", self.folder.list().display());
-                let demuxers = several.iter().map(|item| item.demuxer().to_owned()).collect();
-                Source::List { url, demuxers }
-            }
-        };
-        Ok(Feed { source, silent: items.iter().all(|item| !item.has_audio()), seek: step.seek, repeat: step.repeat })
     }
 
     fn enter(&mut self, state: State, reason: Option<Message>) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::live::ffmpeg::{Pace, rtmp_names, srt_secrets};
+use crate::live::paint::Painting;
 use crate::live::target::{Scheme, StreamKey, TargetUrl};
 use crate::objects::LocalFile;
 
@@ -38,6 +39,9 @@ pub struct Plan {
     /// Begin again when the items are through.
     #[serde(default, rename = "loop")]
     pub repeat: bool,
+    /// What is laid over the picture.
+    #[serde(default)]
+    pub painting: Option<Painting>,
     /// Where to.
     pub destination: Destination,
     /// Wait until then before the first ffmpeg starts; the past and nothing mean at once.

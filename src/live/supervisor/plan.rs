@@ -2,12 +2,16 @@
 
 use super::{Supervisor, View};
 use crate::error::{Error, Result};
-use crate::library::{Video, VideoState};
+use crate::library::{Thumbnail, Video, VideoState};
 use crate::live::keeper::plan::{Destination, Item, Plan, Timing};
+use crate::live::overlay::Overlay;
+use crate::live::paint::Painting;
 use crate::live::run::RunTarget;
 use crate::live::stream::Target;
 use crate::live::target::lock_name;
 use crate::media::compatible;
+use crate::objects::Bucket;
+use crate::store::rows::Reader;
 use crate::text::Message;
 
 impl Supervisor {
@@ -25,7 +29,8 @@ impl Supervisor {
         let key = as_target(target).open_key(foundation.vault(), self.editor.tenant())?;
         let key_lock = foundation.objects().key_lock(&lock_name(&target.url, key.as_ref()))?;
         let (ids, bucket) = (view.run.videos.clone(), self.editor.bucket());
-        let (items, together) = self
+        let overlay = view.run.overlay.clone();
+        let (items, together, painting) = self
             .editor
             .rows()
             .read(move |rows| {
@@ -45,7 +50,12 @@ impl Supervisor {
                     first.get_or_insert_with(|| facts.clone());
                     items.push(Item::new(&file, facts.container.demuxer(), facts.duration, facts.audio.is_some())?);
                 }
-                Ok((items, together))
+                let upright = first.as_ref().is_some_and(|facts| {
+                    let turned = facts.video.rotation % 180 != 0;
+                    (facts.video.height > facts.video.width) != turned
+                });
+                let painting = overlay.map(|overlay| painting(rows, &bucket, &overlay, upright)).transpose()?;
+                Ok((items, together, painting))
             })
             .await?;
         Ok(Plan {
@@ -58,6 +68,7 @@ impl Supervisor {
             order: view.run.order,
             seed: self.run_id.as_u64_pair().1,
             repeat: view.run.repeat,
+            painting,
             destination: Destination {
                 url: target.url.clone(),
                 key,
@@ -69,6 +80,20 @@ impl Supervisor {
             timing: Timing::default(),
         })
     }
+}
+
+/// What a run lays over its picture. Without its logo, where that is gone.
+fn painting(rows: &Reader<'_>, bucket: &Bucket, overlay: &Overlay, upright: bool) -> Result<Painting> {
+    let mut logo = None;
+    if let Some(wanted) = &overlay.logo
+        && let Some(row) = rows.get::<Thumbnail>(wanted.thumbnail)?.filter(|row| !row.value.going)
+    {
+        logo = match bucket.local(&row.value.key(wanted.thumbnail)) {
+            Err(Error::NotFound) => None,
+            file => Some((file?, row.value.extension)),
+        };
+    }
+    Painting::new(overlay, upright, logo.as_ref().map(|(file, extension)| (file, *extension)))
 }
 
 fn as_target(target: &RunTarget) -> Target {

@@ -32,6 +32,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::users::Document::openapi,
     super::verify::Document::openapi,
     super::streams::Document::openapi,
+    super::overlay::Document::openapi,
     super::schedules::Document::openapi,
     super::calendar::Document::openapi,
     super::runs::Document::openapi,

@@ -7,6 +7,8 @@ pub mod calendar;
 mod document;
 pub mod jobs;
 pub mod notices;
+pub mod overlay;
+mod playlist;
 pub mod runs;
 pub mod schedules;
 pub mod status;

@@ -5,14 +5,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::overlay::OverlayBody;
+use super::playlist::{PlaylistBody, whole};
 use super::runs::RunBody;
 use super::{List, ListQuery, Moment, RowFields, created, given, no_content, place, shown};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::live::{
-    End, NewStream, Platform, PlayOrder, RunQuery, State, StateName, StreamChange, StreamFilter, StreamQuery,
-    StreamSort, StreamView, TargetInput,
+    End, Fit, NewStream, Overlay, Platform, PlayOrder, RunQuery, State, StateName, StreamChange, StreamFilter,
+    StreamQuery, StreamSort, StreamView, TargetInput,
 };
 use crate::text::{Locale, Message};
 use crate::web::extract::MaybeJson;
@@ -53,7 +55,11 @@ pub(super) struct StreamBody {
     order: &'static str,
     /// Begin again when the playlist is through.
     r#loop: bool,
+    /// What is laid over the picture.
+    overlay: Option<OverlayBody>,
     targets: Vec<TargetBody>,
+    /// Null in lists.
+    playlist: Option<PlaylistBody>,
     state: StateBody,
 }
 
@@ -146,7 +152,8 @@ impl StateBody {
 }
 
 impl StreamBody {
-    pub(super) fn of(view: &StreamView, locale: Locale) -> StreamBody {
+    /// `fit` is told of one stream at a time: it takes a look at every video.
+    pub(super) fn of(view: &StreamView, fit: Option<&Fit>, locale: Locale) -> StreamBody {
         let stream = &view.row.value;
         let targets = stream.targets.iter().map(|target| TargetBody {
             id: target.id,
@@ -160,14 +167,16 @@ impl StreamBody {
             videos: stream.videos.clone(),
             order: order_code(stream.order),
             r#loop: stream.repeat,
+            overlay: stream.overlay.as_ref().map(OverlayBody::from),
             targets: targets.collect(),
+            playlist: fit.map(|fit| PlaylistBody::of(fit, locale)),
             state: StateBody::of(&view.state, locale),
         }
     }
 }
 
-fn answer_with(view: &StreamView, locale: Locale) -> HttpResponse {
-    shown(&StreamBody::of(view, locale), Some(view.row.version))
+async fn answer_with(library: &Library, view: &StreamView, locale: Locale) -> Result<HttpResponse> {
+    Ok(shown(&whole(library, view, locale).await?, Some(view.row.version)))
 }
 
 /// A target to be set.
@@ -207,6 +216,8 @@ struct StreamFields {
     /// Begin again when the playlist is through; true where absent.
     #[serde(default = "yes")]
     r#loop: bool,
+    /// Laid over the picture; see `/streams/overlay-prices` for what it costs.
+    overlay: Option<OverlayBody>,
     /// 1 to 4.
     targets: Vec<TargetFields>,
 }
@@ -225,6 +236,10 @@ struct StreamPatch {
     #[schema(value_type = Option<String>)]
     order: Option<PlayOrder>,
     r#loop: Option<bool>,
+    /// Null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<OverlayBody>)]
+    overlay: Option<Option<OverlayBody>>,
     targets: Option<Vec<TargetFields>>,
 }
 
@@ -286,7 +301,7 @@ async fn list(page: Page, library: Library, asked: ListQuery, filter: Query<Filt
     };
     let place = place(&asked, turned)?;
     let streams = library.streams(StreamQuery { search: asked.q, sort, filter, place }).await?;
-    Ok(shown(&List::of_paged(streams, |view| StreamBody::of(&view, page.locale())), None))
+    Ok(shown(&List::of_paged(streams, |view| StreamBody::of(&view, None, page.locale())), None))
 }
 
 /// Make a stream
@@ -295,11 +310,12 @@ async fn list(page: Page, library: Library, asked: ListQuery, filter: Query<Filt
     (status = 422, description = "A field makes no sense; a target's fields are `targets.<n>.url` and so on"),
 ))]
 async fn create(page: Page, editor: Editor, body: Json<StreamFields>) -> Result<HttpResponse> {
-    let StreamFields { title, videos, order, r#loop, targets } = body.0;
+    let StreamFields { title, videos, order, r#loop, overlay, targets } = body.0;
     let targets = targets.into_iter().map(TargetInput::from).collect();
-    let view = editor.create_stream(NewStream { title, videos, order, repeat: r#loop, targets }).await?;
+    let overlay = overlay.map(Overlay::from);
+    let view = editor.create_stream(NewStream { title, videos, order, repeat: r#loop, overlay, targets }).await?;
     let location = format!("/api/v1/streams/{}", view.row.id());
-    Ok(created(&location, &StreamBody::of(&view, page.locale()), Some(view.row.version)))
+    Ok(created(&location, &whole(&editor, &view, page.locale()).await?, Some(view.row.version)))
 }
 
 /// One stream
@@ -307,7 +323,7 @@ async fn create(page: Page, editor: Editor, body: Json<StreamFields>) -> Result<
     (status = 200, body = StreamBody), (status = 404),
 ))]
 async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
-    Ok(answer_with(&library.stream(*id).await?, page.locale()))
+    answer_with(&library, &library.stream(*id).await?, page.locale()).await
 }
 
 /// Change a stream
@@ -325,10 +341,12 @@ async fn change(
     expected: IfMatch,
     body: Json<StreamPatch>,
 ) -> Result<HttpResponse> {
-    let StreamPatch { title, videos, order, r#loop, targets } = body.0;
+    let StreamPatch { title, videos, order, r#loop, overlay, targets } = body.0;
     let targets = targets.map(|targets| targets.into_iter().map(TargetInput::from).collect());
-    let change = StreamChange { title, videos, order, repeat: r#loop, targets };
-    Ok(answer_with(&editor.change_stream(*id, expected.0, change).await?, page.locale()))
+    let overlay = overlay.map(|overlay| overlay.map(Overlay::from));
+    let change = StreamChange { title, videos, order, repeat: r#loop, overlay, targets };
+    let view = editor.change_stream(*id, expected.0, change).await?;
+    answer_with(&editor, &view, page.locale()).await
 }
 
 /// Delete a stream with its schedules
@@ -356,7 +374,7 @@ async fn start(page: Page, editor: Editor, id: web::Path<Uuid>, body: MaybeJson<
     editor.stream(*id).await?;
     editor.start_stream(*id, body.0.end()?).await?;
     let view = editor.stream(*id).await?;
-    Ok(HttpResponse::Accepted().json(StreamBody::of(&view, page.locale())))
+    Ok(HttpResponse::Accepted().json(whole(&editor, &view, page.locale()).await?))
 }
 
 /// Another end for what is on air; exactly one of the two.
@@ -393,7 +411,7 @@ impl EndFields {
 async fn end(page: Page, editor: Editor, id: web::Path<Uuid>, body: Json<EndFields>) -> Result<HttpResponse> {
     editor.stream(*id).await?;
     let view = editor.change_end(*id, body.0.end()?).await?;
-    Ok(answer_with(&view, page.locale()))
+    answer_with(&editor, &view, page.locale()).await
 }
 
 /// Take a stream off air
@@ -405,7 +423,7 @@ async fn end(page: Page, editor: Editor, id: web::Path<Uuid>, body: Json<EndFiel
 async fn stop(page: Page, editor: Editor, id: web::Path<Uuid>, _body: MaybeJson<Nothing>) -> Result<HttpResponse> {
     editor.stop_stream(*id).await?;
     let view = editor.stream(*id).await?;
-    Ok(HttpResponse::Accepted().json(StreamBody::of(&view, page.locale())))
+    Ok(HttpResponse::Accepted().json(whole(&editor, &view, page.locale()).await?))
 }
 
 /// No fields.

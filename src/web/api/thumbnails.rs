@@ -171,6 +171,7 @@ async fn change(
 /// Videos that show it show the frame made from them again.
 #[utoipa::path(delete, path = "/api/v1/thumbnails/{id}", tag = "thumbnails", params(("id" = Uuid, Path)), responses(
     (status = 204),
+    (status = 409, description = "Streams have it as their logo; `detail` names them"),
 ))]
 async fn delete(editor: Editor, id: web::Path<Uuid>, expected: IfMatch) -> Result<HttpResponse> {
     editor.delete_thumbnail(*id, expected.0).await?;

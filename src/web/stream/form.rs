@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, FieldError, Result};
+use crate::live::overlay::{Caption, ClockFace, Logo, Overlay, Place};
 use crate::live::stream::{LiveStream, MOST_TARGETS, NewStream, PlayOrder, StreamChange, Target, TargetInput};
 use crate::live::target::Platform;
+use crate::media::Profile;
 use crate::store::rows::Row;
 use crate::text::Message;
 
@@ -20,6 +22,16 @@ pub(super) struct StreamForm {
     order: String,
     #[serde(rename = "loop")]
     repeat: Option<String>,
+    overlay: Option<String>,
+    overlay_profile: String,
+    overlay_logo: String,
+    overlay_logo_place: String,
+    overlay_logo_percent: String,
+    overlay_text: String,
+    overlay_text_place: String,
+    overlay_clock: Option<String>,
+    overlay_clock_place: String,
+    overlay_clock_zone: String,
     target1_platform: String,
     target1_url: String,
     target1_key: String,
@@ -108,10 +120,55 @@ impl StreamForm {
                 key: Some(slot.key.to_owned()),
             });
         }
+        let overlay = self.typed_overlay(&mut complain);
         if !errors.is_empty() {
             return Err(Error::Invalid(errors));
         }
-        Ok(NewStream { title: self.title.clone(), videos, order, repeat: self.repeat.is_some(), targets })
+        let (title, repeat) = (self.title.clone(), self.repeat.is_some());
+        Ok(NewStream { title, videos, order, repeat, overlay, targets })
+    }
+
+    fn typed_overlay(&self, complain: &mut impl FnMut(&str, &'static str)) -> Option<Overlay> {
+        self.overlay.as_ref()?;
+        let mut place = |field: &str, code: &str, usual: Place| match code {
+            "" => usual,
+            code => Place::parse(code).unwrap_or_else(|| {
+                complain(field, "choice-unknown");
+                usual
+            }),
+        };
+        let logo_place = place("overlay_logo_place", &self.overlay_logo_place, Place::TopRight);
+        let text_place = place("overlay_text_place", &self.overlay_text_place, Place::Bottom);
+        let clock_place = place("overlay_clock_place", &self.overlay_clock_place, Place::TopLeft);
+        let profile = match self.overlay_profile.as_str() {
+            "" => Profile::Hd,
+            code => Profile::parse(code).unwrap_or_else(|| {
+                complain("overlay_profile", "choice-unknown");
+                Profile::Hd
+            }),
+        };
+        let thumbnail = match self.overlay_logo.as_str() {
+            "" => None,
+            id => Uuid::parse_str(id).ok().or_else(|| {
+                complain("overlay_logo", "library-thumbnail-unknown");
+                None
+            }),
+        };
+        // What is no number is no width that is offered either.
+        let percent = match self.overlay_logo_percent.trim() {
+            "" => 12,
+            percent => percent.parse().unwrap_or(0),
+        };
+        let text = Some(&self.overlay_text).filter(|text| !text.trim().is_empty());
+        Some(Overlay {
+            profile,
+            logo: thumbnail.map(|thumbnail| Logo { thumbnail, place: logo_place, percent }),
+            text: text.map(|text| Caption { text: text.clone(), place: text_place }),
+            clock: self
+                .overlay_clock
+                .as_ref()
+                .map(|_| ClockFace { time_zone: self.overlay_clock_zone.trim().to_owned(), place: clock_place }),
+        })
     }
 
     /// The domain counts the targets that were typed; the form counts its places.
@@ -122,6 +179,9 @@ impl StreamForm {
         let places: Vec<usize> =
             slots.iter().enumerate().filter(|(_, slot)| typed(slot)).map(|(place, _)| place + 1).collect();
         let renamed = |name: &str| -> Option<String> {
+            if let Some(part) = name.strip_prefix("overlay.") {
+                return Some(format!("overlay_{part}"));
+            }
             let mut parts = name.strip_prefix("targets.")?.splitn(2, '.');
             let place = places.get(parts.next()?.parse::<usize>().ok()?)?;
             Some(format!("target{place}_{}", parts.next().unwrap_or("url")))
@@ -141,6 +201,7 @@ pub(super) fn change_of(new: NewStream) -> StreamChange {
         videos: Some(new.videos),
         order: Some(new.order),
         repeat: Some(new.repeat),
+        overlay: Some(new.overlay),
         targets: Some(new.targets),
     }
 }
@@ -155,14 +216,36 @@ pub(crate) fn order_code(order: PlayOrder) -> &'static str {
 
 /// The form of a stream as it is stored.
 pub(super) fn filled(row: &Row<LiveStream>) -> Value {
-    let stream = &row.value;
+    let mut form = fields(&row.value);
+    form["version"] = json!(row.version.to_string());
+    form
+}
+
+fn fields(stream: &LiveStream) -> Value {
     let mut form = json!({
-        "version": row.version.to_string(),
         "title": stream.title,
         "order": order_code(stream.order),
         "loop": stream.repeat,
         "videos": stream.videos,
     });
+    if let Some(overlay) = &stream.overlay {
+        form["overlay"] = json!(true);
+        form["overlay_profile"] = json!(overlay.profile.code());
+        if let Some(logo) = &overlay.logo {
+            form["overlay_logo"] = json!(logo.thumbnail);
+            form["overlay_logo_place"] = json!(logo.place.code());
+            form["overlay_logo_percent"] = json!(logo.percent.to_string());
+        }
+        if let Some(text) = &overlay.text {
+            form["overlay_text"] = json!(text.text);
+            form["overlay_text_place"] = json!(text.place.code());
+        }
+        if let Some(clock) = &overlay.clock {
+            form["overlay_clock"] = json!(true);
+            form["overlay_clock_place"] = json!(clock.place.code());
+            form["overlay_clock_zone"] = json!(clock.time_zone);
+        }
+    }
     for (place, target) in stream.targets.iter().enumerate() {
         let url = target.url.as_ref().map(ToString::to_string).unwrap_or_default();
         form[format!("target{}_platform", place + 1)] = json!(target.platform.code());
@@ -196,6 +279,36 @@ mod tests {
         assert_eq!(new.order, PlayOrder::Shuffled);
         assert_eq!((new.targets.len(), new.targets[0].platform), (1, Platform::Custom));
         assert_eq!(new.targets[0].key.as_deref(), Some("secret-key"));
+    }
+
+    #[test]
+    fn an_overlay_is_read_as_it_was_typed_and_comes_back() {
+        let form = "overlay_profile=1080p30&overlay_logo=0199f0a2-7c1e-7a00-8000-000000000001\
+                    &overlay_logo_place=bottom_left&overlay_logo_percent=20&overlay_text=+&overlay_text_place=top\
+                    &overlay_clock=on&overlay_clock_zone=Asia/Jakarta&overlay_clock_place=";
+        assert_eq!(read(form).parse(&[]).unwrap().overlay, None, "only if it is wanted");
+        let overlay = read(&format!("{form}&overlay=on")).parse(&[]).unwrap().overlay.unwrap();
+        assert_eq!((overlay.profile, overlay.text.clone()), (Profile::FullHd, None));
+        let logo = overlay.logo.as_ref().unwrap();
+        assert_eq!((logo.place, logo.percent), (Place::BottomLeft, 20));
+        assert_eq!(overlay.clock.as_ref().unwrap().place, Place::TopLeft);
+        let (title, order, targets) = (String::new(), PlayOrder::Listed, Vec::new());
+        let stored = LiveStream { title, videos: vec![], order, repeat: true, overlay: Some(overlay), targets };
+        let again = fields(&stored);
+        assert_eq!(
+            (&again["overlay_logo_percent"], &again["overlay_clock_zone"]),
+            (&json!("20"), &json!("Asia/Jakarta"))
+        );
+        let Err(Error::Invalid(fields)) =
+            read("overlay=on&overlay_logo=x&overlay_profile=8k&overlay_text_place=middle").parse(&[])
+        else {
+            panic!()
+        };
+        let names: Vec<_> = fields.iter().map(|complaint| complaint.field.as_str()).collect();
+        assert_eq!(names, ["overlay_text_place", "overlay_profile", "overlay_logo"]);
+        let beside = read("").beside_fields(Error::field("overlay.places", Message::new("live-overlay-places")));
+        let Error::Invalid(fields) = beside else { panic!() };
+        assert_eq!(fields[0].field, "overlay_places");
     }
 
     #[test]

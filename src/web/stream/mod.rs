@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::pager::{neighbours, place};
-use super::{Access, Form, Page, Query, Route, words};
+use super::{Access, Form, Page, Query, Route, format, words};
 use crate::error::Result;
-use crate::library::{Ask, Editor, Library, VideoFilter};
+use crate::library::{Ask, Editor, Library, VideoFilter, gallery};
+use crate::live::admission::{Capacity, ENCODER_MIB, cores};
+use crate::live::overlay::{Price, size};
 use crate::live::{RunQuery, StateName, StreamFilter, StreamQuery, StreamSort, StreamView};
+use crate::media::Profile;
 use crate::schedule::ScheduleQuery;
 use crate::store::paged::Place;
 use crate::text::Message;
@@ -96,7 +99,7 @@ async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpR
 }
 
 /// Everything of the form's page but what stands in the form; `chosen` are the videos that it names.
-async fn context(library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) -> Result<Value> {
+async fn context(page: &Page, library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) -> Result<Value> {
     let cards = library.video_cards(Ask { limit: OFFERED, ..Ask::default() }, VideoFilter::All).await?;
     let mut options: Vec<Value> = Vec::new();
     let offered: HashSet<Uuid> = cards.items.iter().map(|(id, _)| *id).collect();
@@ -122,7 +125,19 @@ async fn context(library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) 
         let (schedules, runs) = (library.schedules(schedules).await?.total, library.runs(runs).await?.total);
         used_by = json!({"schedules": schedules, "runs": runs});
     }
+    let logo = view.and_then(|view| Some(view.row.value.overlay.as_ref()?.logo.as_ref()?.thumbnail));
+    let pictures = library.rows().read(move |rows| gallery(rows, logo)).await?;
+    let logos = pictures.into_iter().map(|(id, title)| json!({"id": id, "title": title}));
+    let fit = library.playlist_fit(chosen).await?;
+    let titles = library.videos_by_id(fit.odd.iter().map(|odd| odd.video).collect()).await?;
+    let apart = fit.odd.iter().filter_map(|odd| {
+        let title = &titles.get(&odd.video)?.value.title;
+        Some(json!({"id": odd.video, "title": title, "differs": show::differs(page, &odd.reasons)}))
+    });
     Ok(json!({
+        "apart": apart.collect::<Vec<_>>(),
+        "logos": logos.collect::<Vec<_>>(),
+        "prices": prices(page, library),
         "stream": stream,
         "keys": keys,
         "video_options": options,
@@ -130,6 +145,22 @@ async fn context(library: &Library, view: Option<&StreamView>, chosen: &[Uuid]) 
         "form": form,
         "errors": {},
     }))
+}
+
+/// What an overlay costs for each target, in words.
+fn prices(page: &Page, library: &Library) -> Value {
+    let number = |cores: f64| page.locale().number(cores, 0, 1);
+    let limit = number(cores(Capacity::of(library.foundation().config()).cpu));
+    let items = Profile::ALL.map(|profile| {
+        let (price, (width, height)) = (Price::of(profile), size(profile));
+        let words = Message::new("stream-overlay-price")
+            .with("size", format!("{width}×{height}"))
+            .with("cores", number(cores(price.cpu)))
+            .with("memory", price.memory_mib + ENCODER_MIB)
+            .with("bitrate", format::bitrate(page.locale(), price.bitrate as f64));
+        json!({"profile": profile.code(), "words": page.text(&words)})
+    });
+    json!({"items": items, "limit": page.text(&Message::new("stream-overlay-limit").with("cores", limit))})
 }
 
 #[derive(Deserialize)]
@@ -140,7 +171,7 @@ struct Chosen {
 
 async fn new(page: Page, library: Library, chosen: Query<Chosen>) -> Result<HttpResponse> {
     let chosen: Vec<Uuid> = chosen.0.video.iter().filter_map(|id| Uuid::parse_str(id).ok()).collect();
-    let mut context = context(&library, None, &chosen).await?;
+    let mut context = context(&page, &library, None, &chosen).await?;
     // Where there is only one, there is nothing to choose.
     let chosen = match context["video_options"].as_array().map(Vec::as_slice) {
         Some([only]) if chosen.is_empty() => {
@@ -163,7 +194,7 @@ async fn create(page: Page, editor: Editor, form: Form<StreamForm>) -> Result<Ht
             Ok(page.see_other(&path, "ok", Some(Message::new("stream-saved").with("title", view.row.value.title))))
         }
         Err(refused) => {
-            let context = context(&editor, None, &form.value.video_ids()).await?;
+            let context = context(&page, &editor, None, &form.value.video_ids()).await?;
             page.refuse("streams", "stream/form.html", context, &form.typed, refused).await
         }
     }
@@ -171,7 +202,7 @@ async fn create(page: Page, editor: Editor, form: Form<StreamForm>) -> Result<Ht
 
 async fn edit(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let view = library.stream(*id).await?;
-    let mut context = context(&library, Some(&view), &view.row.value.videos).await?;
+    let mut context = context(&page, &library, Some(&view), &view.row.value.videos).await?;
     context["form"] = form::filled(&view.row);
     page.render("streams", "stream/form.html", context).await
 }
@@ -192,7 +223,7 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Stre
         }
         Err(refused) => {
             let view = editor.stream(*id).await?;
-            let context = context(&editor, Some(&view), &form.value.video_ids()).await?;
+            let context = context(&page, &editor, Some(&view), &form.value.video_ids()).await?;
             page.refuse("streams", "stream/form.html", context, &form.typed, refused).await
         }
     }

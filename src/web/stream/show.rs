@@ -13,7 +13,7 @@ use super::form::order_code;
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library, Video};
-use crate::live::{End, RunQuery, State, StateName, StreamView};
+use crate::live::{End, Fit, RunQuery, State, StateName, StreamView};
 use crate::schedule::ScheduleQuery;
 use crate::store::paged::Place;
 use crate::store::rows::Row;
@@ -64,7 +64,7 @@ fn targets(page: &Page, view: &StreamView, now: Timestamp) -> Vec<Value> {
     stored.collect()
 }
 
-fn video(id: Uuid, known: &HashMap<Uuid, Row<Video>>) -> Option<Value> {
+fn video(page: &Page, id: Uuid, known: &HashMap<Uuid, Row<Video>>, fit: &Fit) -> Option<Value> {
     let video = &known.get(&id)?.value;
     Some(json!({
         "id": id,
@@ -72,7 +72,15 @@ fn video(id: Uuid, known: &HashMap<Uuid, Row<Video>>) -> Option<Value> {
         "duration": video.facts.duration,
         "ready": video.verdict.ready,
         "has_thumbnail": video.thumbnail_id.is_some(),
+        "differs": differs(page, fit.reasons(id)),
     }))
+}
+
+/// What makes a video unlike the others of its playlist; nothing where it is like them.
+pub(super) fn differs(page: &Page, reasons: &[Message]) -> Option<String> {
+    let told: Vec<String> = reasons.iter().map(|reason| page.text(reason)).collect();
+    let told = (!told.is_empty()).then(|| told.join(", "))?;
+    Some(page.text(&Message::new("stream-differs").with("reasons", told)))
 }
 
 /// Everything that the page shows.
@@ -80,7 +88,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
     let now = library.foundation().clock().now();
     let (id, stream, state) = (view.row.id(), &view.row.value, &view.state);
     let known = library.videos_by_id(stream.videos.clone()).await?;
-    let videos: Vec<Value> = stream.videos.iter().filter_map(|id| video(*id, &known)).collect();
+    let fit = library.playlist_fit(&stream.videos).await?;
+    let videos: Vec<Value> = stream.videos.iter().filter_map(|id| video(page, *id, &known, &fit)).collect();
     let length: f64 = stream.videos.iter().filter_map(|id| known.get(id)).map(|row| row.value.facts.duration).sum();
     let runs = library.runs(RunQuery { stream: Some(id), limit: RUNS, ..RunQuery::default() }).await?;
     let place = Place { limit: 50, ..Place::default() };
@@ -119,6 +128,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             "on_air": state.name.is_on_air(),
             "has_frame": has_frame(state),
             "length": length,
+            "together": fit.is_together(),
+            "overlay": stream.overlay.as_ref().map(|overlay| overlay.profile.code()),
             "state": {
                 "name": state.name.code(),
                 "words": words::state(page, state, now),

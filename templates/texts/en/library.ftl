@@ -42,3 +42,4 @@ library-frame-taken = The picture is taken.
 library-thumbnail-chosen = The picture is chosen.
 library-thumbnail-deleted = The thumbnail is deleted.
 library-video-changed = The video was given another file meanwhile. Look at it again before you go on.
+library-thumbnail-logo = It is the logo of { $streams }. Take it off there first.

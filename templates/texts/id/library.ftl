@@ -41,3 +41,4 @@ library-frame-taken = Gambar sudah diambil.
 library-thumbnail-chosen = Gambar sudah dipilih.
 library-thumbnail-deleted = Thumbnail sudah dihapus.
 library-video-changed = Sementara itu berkas videonya sudah diganti. Periksa lagi sebelum melanjutkan.
+library-thumbnail-logo = Gambar ini menjadi logo siaran { $streams }. Lepas dulu di sana.
