@@ -144,6 +144,7 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
     {
         return Err(Error::Conflict(Message::new("live-run-over")));
     }
+    let by_rtmp = stream.value.targets.iter().any(|target| target.is_rtmp());
     let mut videos = Vec::with_capacity(stream.value.videos.len());
     let mut weight = Weight::default();
     let mut known = std::collections::HashMap::new();
@@ -152,6 +153,13 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
             Some(rate) => *rate,
             None => {
                 let found = rows.get::<Video>(*id)?.filter(|row| row.value.state == VideoState::Ready);
+                if let Some(row) = &found
+                    && by_rtmp
+                    && row.value.verdict.bars_rtmp(stream.value.overlay.is_some())
+                {
+                    let title = row.value.title.clone();
+                    return Ok(Begun::Refused(Message::new("live-video-unfit").with("title", title)));
+                }
                 *known.entry(*id).or_insert(found.map(|row| Weight::of(&row.value.facts)))
             }
         };

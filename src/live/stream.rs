@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::overlay::Overlay;
 use super::run::RunOutcome;
-use super::target::{AddressFault, Platform, StreamKey, TargetUrl, check_address};
+use super::target::{AddressFault, Platform, Scheme, StreamKey, TargetUrl, check_address};
 use crate::auth::Tenant;
 use crate::error::{Error, FieldError, Result};
 use crate::library::names::is_hidden;
@@ -70,6 +70,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Bytes travel by RTMP, which knows few codecs.
+    pub(super) fn is_rtmp(&self) -> bool {
+        self.address().is_ok_and(|address| address.scheme() != Scheme::Srt)
+    }
+
     /// Where it really goes, without the key.
     ///
     /// # Errors

@@ -113,6 +113,19 @@ const SUITABLE: [Suitable; 8] = [
     Suitable { side: u32::MAX, slow: (20_000, 51_000), fast: (20_000, 51_000) },
 ];
 
+impl Verdict {
+    /// Whether RTMP has no place for what is in the file, so that no attempt to send it would ever get through.
+    /// `painted`: the picture is encoded anew on the way.
+    pub fn bars_rtmp(&self, painted: bool) -> bool {
+        self.findings.iter().any(|finding| match finding.code {
+            Code::VideoCodec | Code::MissingTimes => !painted,
+            Code::AudioCodec => true,
+            Code::AudioSampleRate => finding.severity == Severity::Blocks,
+            _ => false,
+        })
+    }
+}
+
 /// Judges a video for streaming by copy.
 pub fn verdict(facts: &Facts) -> Verdict {
     let mut findings = Vec::new();

@@ -434,12 +434,15 @@ fn page_of_form(request: &HttpRequest) -> String {
     let is_page = |pattern: &str| super::routes().any(|route| route.method == "GET" && route.path == pattern);
     let pattern = request.match_pattern().unwrap_or_default();
     let (mut pattern, mut path) = (pattern.as_str(), request.path());
+    // What is sent to the address itself is typed at its form; an act on something is ordered at its page.
+    let mut pages = ["/edit", "/new", ""];
     while !pattern.is_empty() {
-        for page in ["/edit", "/new", ""] {
+        for page in pages {
             if is_page(&format!("{pattern}{page}")) {
                 return format!("{path}{page}");
             }
         }
+        pages = ["", "/edit", "/new"];
         pattern = pattern.rsplit_once('/').map_or("", |(above, _)| above);
         path = path.rsplit_once('/').map_or("", |(above, _)| above);
     }

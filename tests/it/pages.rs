@@ -84,6 +84,10 @@ async fn a_refused_form_leads_back_to_its_page() {
     let server = Server::start().await;
     server.user("al").await;
     let admin = server.login("admin", ADMIN).await;
+    let api = server.api("admin", ADMIN).await;
+    let streams = api.get("/api/v1/streams").await.expect(200).json();
+    let page_of = format!("/streams/{}", streams["items"][0]["id"].as_str().unwrap());
+    let end_of = format!("{page_of}/start");
     for (path, fields, status, page) in [
         ("/admin/users/al/delete", vec![("name", "la")], 422, "/admin/users/al"),
         ("/admin/users/al/password", vec![("password", "x")], 422, "/admin/users/al"),
@@ -96,6 +100,7 @@ async fn a_refused_form_leads_back_to_its_page() {
         ("/streams", vec![("title", "")], 422, "/streams/new"),
         ("/settings/password", vec![("current_password", "x"), ("password", "x"), ("repeat", "y")], 422, "/settings"),
         ("/videos/delete", vec![("id", "nonsense")], 400, "/videos"),
+        (&end_of, vec![("end", "after"), ("stop_after", "")], 422, &page_of),
     ] {
         let answer = admin.form(path, &fields).await.expect(status).text();
         assert!(answer.contains(&format!("data-address=\"{page}\"")), "{path}: {answer}");

@@ -80,6 +80,7 @@ impl Platform {
         match (typed.map(str::trim).filter(|typed| !typed.is_empty()), self.default_url()) {
             (Some(typed), _) => TargetUrl::parse(typed),
             (None, Some(default)) => TargetUrl::parse(default),
+            (None, None) if self == Platform::Custom => Err(refused_url("live-url-missing-own")),
             (None, None) => Err(refused_url("live-url-missing")),
         }
     }
@@ -227,8 +228,11 @@ impl TargetUrl {
         if self.scheme == Scheme::Srt {
             return None;
         }
-        let (app, name) = self.path.rsplit_once('/')?;
-        let whole = !app.is_empty() && !app.contains('?') && !name.is_empty();
+        // A query belongs to the name, whatever it holds; one that stands before the name belongs to the application.
+        let names = self.path.find('?').unwrap_or(self.path.len());
+        let cut = self.path[..names].rfind('/').or_else(|| self.path.rfind('/'))?;
+        let (app, name) = (&self.path[..cut], &self.path[cut + 1..]);
+        let whole = !app.is_empty() && !name.is_empty() && !name.starts_with('?');
         whole.then(|| (TargetUrl { path: app.to_owned(), ..self.clone() }, name.to_owned()))
     }
 }

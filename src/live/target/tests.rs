@@ -76,6 +76,26 @@ fn keys_are_printable_and_never_printed() {
 }
 
 #[test]
+fn the_name_in_a_full_address_is_found_whatever_its_query_holds() {
+    let split = |address: &str| {
+        let (place, name) = TargetUrl::parse(address).unwrap().split_stream_name()?;
+        Some(format!("{place} {name}"))
+    };
+    for (address, found) in [
+        ("rtmp://host/live/KEY", Some("rtmp://host/live KEY")),
+        ("rtmp://host/live/KEY?sig=aabb", Some("rtmp://host/live KEY?sig=aabb")),
+        ("rtmp://host/live/KEY?sig=aa/bb", Some("rtmp://host/live KEY?sig=aa/bb")),
+        ("rtmp://host/live/KEY?x=http://a/b", Some("rtmp://host/live KEY?x=http://a/b")),
+        ("rtmp://host/live/part/KEY?a=/b", Some("rtmp://host/live/part KEY?a=/b")),
+        ("rtmp://host/live?a=1/KEY", Some("rtmp://host/live?a=1 KEY")),
+        ("rtmp://host/live?a=1", None),
+        ("rtmp://host/live", None),
+    ] {
+        assert_eq!(split(address).as_deref(), found, "{address}");
+    }
+}
+
+#[test]
 fn address_and_key_are_joined_by_one_slash() {
     let url = TargetUrl::parse("rtmp://host/live/").unwrap();
     for key in ["abc", "/abc"] {
