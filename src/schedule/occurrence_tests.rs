@@ -358,7 +358,7 @@ async fn a_calendar_with_more_than_is_shown_shows_the_first_of_all_schedules_and
     let home = home(120).await;
     for _ in 0..2 {
         let times = (1..48).map(|half| jiff::civil::Time::constant(half / 2, half % 2 * 30, 0, 0)).collect();
-        let input = home.input("2026-01-06T00:00", Some(DAILY), Some(600));
+        let input = home.input("2026-01-06T00:00", DAILY, Some(600));
         home.editor.create_schedule(ScheduleInput { times, paused: true, ..input }).await.unwrap();
     }
     // 96 a day: 31 days and 24 more.
