@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rhythm::{Rhythm, packets};
+use super::rhythm::{Packet, Rhythm, Walk, packets};
 use super::{Container, Tools, input, words};
 use crate::error::{Error, Result};
 use crate::objects::LocalFile;
@@ -16,6 +16,12 @@ const MOST_PIXELS: u64 = 50_000_000;
 const BEGINNING: f64 = 60.0;
 /// So much is read once more further in, in seconds.
 const SAMPLE: f64 = 20.0;
+/// A header that claims to be longer than this is not believed, in seconds.
+const BELIEVED: f64 = 48.0 * 3600.0;
+/// No video is longer than this, in seconds.
+const LONGEST: f64 = 31.0 * 24.0 * 3600.0;
+/// A file is read through at least this fast, in bytes per second.
+const SLOWEST_READ: u64 = 50_000_000;
 
 /// What is known of a stored video. Times in seconds, sizes in bytes, rates in bits per second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +32,8 @@ pub struct Facts {
     pub size: u64,
     /// Length of the longest stream.
     pub duration: f64,
-    /// Of everything together: what the uplink has to carry.
+    /// Of everything together: what the uplink has to carry. The average, or the picture's where it was read if that
+    /// is more.
     pub bitrate: u64,
     /// The first moving picture.
     pub video: VideoFacts,
@@ -126,19 +133,25 @@ impl Tools {
             ));
         }
 
-        let duration = match positive(&report.format.duration) {
-            Some(duration) => duration,
-            None => self.measured_duration(file, container).await?,
-        };
         let frame_rate = picture.frame_rate().unwrap_or(0.0);
         let start_time = number(&picture.start_time).unwrap_or(0.0);
-        let rhythm = self.rhythm(file, container, picture.index, duration, frame_rate).await?;
+        let reading = Reading { file, container, stream: picture.index, frame_rate };
+        let beginning = self.read_packets(&reading, None, BEGINNING).await?;
+        let walk = Walk::of(&beginning);
+        let claimed = positive(&report.format.duration);
+        let duration = self.settled_duration(&reading, size, claimed, walk).await?;
+        // What a stream claims is worth no more than what the whole does.
+        let length = |stream: &Stream| {
+            stream.length().map(|told| if Some(duration) == claimed { told } else { told.min(duration) })
+        };
+        let (rhythm, read) = self.rhythm(&reading, duration, &beginning, walk).await?;
+        let average = size as f64 * 8.0 / duration;
 
         Ok(Facts {
             container,
             size,
             duration,
-            bitrate: positive(&report.format.bit_rate).unwrap_or(size as f64 * 8.0 / duration) as u64,
+            bitrate: average.max(read.rate()) as u64,
             video: VideoFacts {
                 index: picture.index,
                 codec: picture.codec_name.clone().unwrap_or_default(),
@@ -154,7 +167,7 @@ impl Tools {
                 complete_times: rhythm.complete_times,
                 interlaced: matches!(picture.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
                 rotation: picture.rotation(),
-                duration: picture.length(),
+                duration: length(picture),
                 start_time,
                 time_base: picture.time_base.clone(),
                 extradata: picture.extradata_hash.clone(),
@@ -165,7 +178,7 @@ impl Tools {
                 profile: known(&sound.profile),
                 sample_rate: positive(&sound.sample_rate).unwrap_or(0.0) as u32,
                 channels: sound.channels,
-                duration: sound.length(),
+                duration: length(sound),
                 start_time: number(&sound.start_time).unwrap_or(0.0),
                 time_base: sound.time_base.clone(),
                 extradata: sound.extradata_hash.clone(),
@@ -178,7 +191,7 @@ impl Tools {
             words(&["-hide_banner", "-loglevel", "error", "-threads", "1", "-show_data_hash", "sha256"]);
         arguments.extend(words(&[
             "-show_entries",
-            "format=duration,bit_rate:stream=index,codec_name,codec_type,profile,pix_fmt,width,height,r_frame_rate,\
+            "format=duration:stream=index,codec_name,codec_type,profile,pix_fmt,width,height,r_frame_rate,\
              avg_frame_rate,field_order,has_b_frames,bits_per_raw_sample,start_time,time_base,duration,sample_rate,channels,\
              extradata_hash:stream_disposition=attached_pic:stream_tags=DURATION,rotate:stream_side_data=rotation",
             "-of",
@@ -192,55 +205,114 @@ impl Tools {
         })
     }
 
-    /// Reads the whole file once, for those whose header does not tell the length (recordings cut short).
-    async fn measured_duration(&self, file: &LocalFile, container: Container) -> Result<f64> {
+    /// How long a video really is: what its header claims, if there are packets to show for it.
+    async fn settled_duration(
+        &self,
+        reading: &Reading<'_>,
+        size: u64,
+        claimed: Option<f64>,
+        beginning: Option<Walk>,
+    ) -> Result<f64> {
+        let (Some(claimed), Some(beginning)) = (claimed, beginning) else {
+            return self.measured_duration(reading, size).await;
+        };
+        let mut end = beginning.end;
+        if end <= beginning.start && reading.frame_rate > 0.0 {
+            // A single frame.
+            end += reading.frame_rate.recip();
+        }
+        if claimed > BEGINNING && claimed <= BELIEVED {
+            let at = beginning.start + claimed - slack(claimed) / 2.0;
+            match self.read_packets(reading, Some(at), SAMPLE).await {
+                Ok(packets) => end = Walk::of(&packets).map_or(end, |walk| walk.end.max(end)),
+                Err(Error::WrongKind(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if claimed <= BELIEVED && agree(claimed, end - beginning.start) {
+            return Ok(claimed);
+        }
+        // The sound may go on after the picture; only a look at everything tells.
+        let measured = self.measured_duration(reading, size).await?;
+        if agree(claimed, measured) {
+            return Ok(claimed);
+        }
+        tracing::info!(claimed, measured, "a header does not tell the length of its file");
+        Ok(measured)
+    }
+
+    /// Reads the whole file once, for those whose header does not tell the length (recordings cut short) or is not to
+    /// be believed.
+    async fn measured_duration(&self, reading: &Reading<'_>, size: u64) -> Result<f64> {
         let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-nostdin"]);
-        arguments.extend(input(file, container));
-        arguments.extend(words(&["-map", "0:V:0", "-c", "copy", "-progress", "pipe:1", "-nostats"]));
+        arguments.extend(input(reading.file, reading.container));
+        let picture = format!("0:{}", reading.stream);
+        arguments.extend(words(&["-map", &picture, "-map", "0:a:0?", "-c", "copy", "-progress", "pipe:1", "-nostats"]));
         arguments.extend(words(&["-stats_period", "60", "-f", "null", "-"]));
-        let output = self.read_only(&self.ffmpeg, file, arguments, 120).await?;
+        let output = self.read_only(&self.ffmpeg, reading.file, arguments, 120 + size / SLOWEST_READ).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let last = text.lines().rev().find_map(|line| line.strip_prefix("out_time_us=")?.trim().parse::<i64>().ok());
-        match last {
-            Some(microseconds) if microseconds > 0 => Ok(microseconds as f64 / 1e6),
+        match last.map(|microseconds| microseconds as f64 / 1e6) {
+            Some(seconds) if seconds > 0.0 && seconds <= LONGEST => Ok(seconds),
             _ => Err(Error::WrongKind(Message::new("media-no-length"))),
         }
     }
 
-    /// Looks at the packets of the beginning and of a part further in, without decoding any.
+    /// Looks at the packets of the beginning and of a part further in.
     async fn rhythm(
         &self,
-        file: &LocalFile,
-        container: Container,
-        stream: u32,
+        reading: &Reading<'_>,
         duration: f64,
-        frame_rate: f64,
-    ) -> Result<Rhythm> {
-        let further = (duration > 2.0 * (BEGINNING + SAMPLE)).then_some(duration * 0.6);
-        let mut windows = vec![(None, BEGINNING)];
-        windows.extend(further.map(|at| (Some(at), SAMPLE)));
-        let mut rhythm = Rhythm::default();
-        for (at, length) in windows {
-            let interval = match at {
-                None => format!("%+{length}"),
-                Some(at) => format!("{at:.3}%+{length}"),
-            };
-            let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-threads", "1", "-select_streams"]);
-            arguments.push(stream.to_string().into());
-            arguments.extend(words(&["-read_intervals", &interval, "-show_entries"]));
-            arguments.extend(words(&["packet=pts_time,dts_time,flags", "-of", "compact=p=0"]));
-            arguments.extend(input(file, container));
-            let output = match self.read_only(&self.ffprobe, file, arguments, 30).await {
-                Ok(output) => output,
-                // A file that cannot be sought in was still readable from the start.
-                Err(Error::WrongKind(_)) if at.is_some() => break,
-                Err(error) => return Err(error),
-            };
-            let packets = packets(&String::from_utf8_lossy(&output.stdout), frame_rate);
-            rhythm = rhythm.worst(Rhythm::of(&packets));
+        beginning: &[Packet],
+        walk: Option<Walk>,
+    ) -> Result<(Rhythm, Walk)> {
+        let rhythm = Rhythm::default().worst(Rhythm::of(beginning));
+        let walk = walk.unwrap_or_default();
+        if duration <= 2.0 * (BEGINNING + SAMPLE) {
+            return Ok((rhythm, walk));
         }
-        Ok(rhythm)
+        match self.read_packets(reading, Some(walk.start + duration * 0.6), SAMPLE).await {
+            Ok(further) => {
+                let both = Walk::of(&further).map_or(walk, |further| walk.and(further));
+                Ok((rhythm.worst(Rhythm::of(&further)), both))
+            }
+            // A file that cannot be sought in was still readable from the start.
+            Err(Error::WrongKind(_)) => Ok((rhythm, walk)),
+            Err(error) => Err(error),
+        }
     }
+
+    /// The picture's packets from a time on (or from the beginning) for so many seconds, without decoding any.
+    async fn read_packets(&self, reading: &Reading<'_>, at: Option<f64>, length: f64) -> Result<Vec<Packet>> {
+        let interval = match at {
+            None => format!("%+{length}"),
+            Some(at) => format!("{at:.3}%+{length}"),
+        };
+        let mut arguments = words(&["-hide_banner", "-loglevel", "error", "-threads", "1", "-select_streams"]);
+        arguments.push(reading.stream.to_string().into());
+        arguments.extend(words(&["-read_intervals", &interval, "-show_entries"]));
+        arguments.extend(words(&["packet=pts_time,dts_time,size,flags", "-of", "compact=p=0"]));
+        arguments.extend(input(reading.file, reading.container));
+        let output = self.read_only(&self.ffprobe, reading.file, arguments, 30).await?;
+        Ok(packets(&String::from_utf8_lossy(&output.stdout), reading.frame_rate))
+    }
+}
+
+/// The picture whose packets are read.
+struct Reading<'a> {
+    file: &'a LocalFile,
+    container: Container,
+    stream: u32,
+    frame_rate: f64,
+}
+
+/// So far may the length that is claimed be from what is there, in seconds; little where little is claimed.
+fn slack(claimed: f64) -> f64 {
+    (claimed * 0.02).max(2.0).min((claimed * 0.1).max(0.1))
+}
+
+fn agree(claimed: f64, seen: f64) -> bool {
+    (claimed - seen).abs() <= slack(claimed)
 }
 
 /// ffprobe's JSON; most numbers are text there, and "N/A" or absence both mean unknown.
@@ -256,7 +328,6 @@ struct Report {
 #[serde(default)]
 struct Format {
     duration: Option<String>,
-    bit_rate: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

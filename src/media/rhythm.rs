@@ -15,6 +15,48 @@ pub(super) struct Packet {
     /// The time was told, not worked out.
     told: bool,
     key: bool,
+    bytes: u64,
+}
+
+/// What a stretch of packets weighs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Walk {
+    /// Time of the first packet.
+    pub(super) start: f64,
+    /// Where the last packet ends.
+    pub(super) end: f64,
+    /// Seconds that were read, in all stretches.
+    seconds: f64,
+    bytes: u64,
+}
+
+/// Of less than this many seconds no rate is told: one large frame is no stream.
+const SHORTEST_WALK: f64 = 5.0;
+
+impl Walk {
+    pub(super) fn of(packets: &[Packet]) -> Option<Walk> {
+        let mut times: Vec<f64> = packets.iter().map(|packet| packet.time).collect();
+        times.sort_by(f64::total_cmp);
+        let (start, last) = (*times.first()?, *times.last()?);
+        let step = (last - start) / (times.len() as f64 - 1.0).max(1.0);
+        let bytes = packets.iter().fold(0_u64, |sum, packet| sum.saturating_add(packet.bytes));
+        Some(Walk { start, end: last + step, seconds: last + step - start, bytes })
+    }
+
+    /// This and another stretch further in.
+    pub(super) fn and(self, further: Walk) -> Walk {
+        Walk {
+            start: self.start,
+            end: self.end.max(further.end),
+            seconds: self.seconds + further.seconds,
+            bytes: self.bytes.saturating_add(further.bytes),
+        }
+    }
+
+    /// Bits per second where it was read.
+    pub(super) fn rate(self) -> f64 {
+        self.bytes as f64 * 8.0 / self.seconds.max(SHORTEST_WALK)
+    }
 }
 
 impl Default for Rhythm {
@@ -77,7 +119,8 @@ pub(super) fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
                 .or_else(|| field("dts_time").and_then(|time| time.parse().ok()))
                 .or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
             let key = field("flags").is_some_and(|flags| flags.starts_with('K'));
-            Some(Packet { time, told: shown.is_some(), key })
+            let bytes = field("size").and_then(|size| size.parse().ok()).unwrap_or(0);
+            Some(Packet { time, told: shown.is_some(), key, bytes })
         })
         .collect()
 }
@@ -88,7 +131,7 @@ mod tests {
 
     fn steady(seconds: f64, rate: f64, every: usize) -> Vec<Packet> {
         (0..(seconds * rate) as usize)
-            .map(|count| Packet { time: count as f64 / rate, told: true, key: count % every == 0 })
+            .map(|count| Packet { time: count as f64 / rate, told: true, key: count % every == 0, bytes: 1000 })
             .collect()
     }
 
@@ -129,10 +172,23 @@ mod tests {
         let text = "pts_time=N/A|dts_time=N/A|flags=K__\npts_time=N/A|dts_time=N/A|flags=___\n\nnonsense\n";
         assert_eq!(
             packets(text, 25.0),
-            [Packet { time: 0.0, told: false, key: true }, Packet { time: 0.04, told: false, key: false }]
+            [
+                Packet { time: 0.0, told: false, key: true, bytes: 0 },
+                Packet { time: 0.04, told: false, key: false, bytes: 0 }
+            ]
         );
         assert_eq!(packets(text, 0.0), []);
-        let text = "pts_time=N/A|dts_time=1.500000|flags=K_\n";
-        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, told: false, key: true }]);
+        let text = "pts_time=N/A|dts_time=1.500000|size=700|flags=K_\n";
+        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, told: false, key: true, bytes: 700 }]);
+    }
+
+    #[test]
+    fn what_was_read_has_a_rate() {
+        let walk = Walk::of(&steady(20.0, 25.0, 50)).unwrap();
+        assert!((walk.end - 20.0).abs() < 0.001 && (walk.rate() - 200_000.0).abs() < 1.0, "{walk:?}");
+        assert!((walk.and(walk).rate() - 200_000.0).abs() < 1.0);
+        let still = [Packet { time: 3.0, told: true, key: true, bytes: 50_000 }];
+        assert_eq!(Walk::of(&still).map(Walk::rate), Some(80_000.0));
+        assert_eq!(Walk::of(&[]), None);
     }
 }

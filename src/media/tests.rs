@@ -158,6 +158,79 @@ async fn a_matroska_without_a_length_is_measured() {
     assert!(facts.audio.is_none());
 }
 
+/// Writes a length, and perhaps a time unit, into every header of an mp4 that has one.
+fn claim(path: &Path, movie_unit: Option<u32>, length: impl Fn(u32) -> u32) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let word = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let found = |bytes: &[u8], name: &[u8]| -> Vec<usize> {
+        // Only those of version 0, as ffmpeg writes short ones.
+        (4..bytes.len() - 32).filter(|at| &bytes[*at..at + 4] == name && word(bytes, at + 4) >> 24 == 0).collect()
+    };
+    let mvhd = found(&bytes, b"mvhd")[0];
+    if let Some(unit) = movie_unit {
+        bytes[mvhd + 16..mvhd + 20].copy_from_slice(&unit.to_be_bytes());
+    }
+    let unit = word(&bytes, mvhd + 16);
+    bytes[mvhd + 20..mvhd + 24].copy_from_slice(&length(unit).to_be_bytes());
+    for at in found(&bytes, b"tkhd") {
+        bytes[at + 24..at + 28].copy_from_slice(&length(unit).to_be_bytes());
+    }
+    for at in found(&bytes, b"mdhd") {
+        let unit = word(&bytes, at + 16);
+        bytes[at + 20..at + 24].copy_from_slice(&length(unit).to_be_bytes());
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[rstest]
+#[case::twelve_hours(6, None, |unit: u32| unit * 43_200)]
+#[case::three_seconds(1, None, |unit: u32| unit * 3)]
+#[case::half_a_minute(6, None, |unit: u32| unit * 30)]
+#[case::a_century(6, Some(1), |_: u32| 0xffff_fff0)]
+#[case::a_long_one(100, None, |unit: u32| unit * 43_200)]
+#[case::a_long_one_claims_a_moment(100, None, |unit: u32| unit)]
+#[tokio::test]
+async fn a_header_that_lies_about_its_length_changes_nothing(
+    #[case] seconds: u32,
+    #[case] movie_unit: Option<u32>,
+    #[case] length: fn(u32) -> u32,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lie.mp4");
+    // Nothing moves for the first minute.
+    let picture = "-f lavfi -i testsrc2=s=160x90:r=15,loop=loop=900:size=1:start=0";
+    let picture = if seconds > 60 { picture } else { PICTURE };
+    make(&format!("{picture} {SOUND} -t {seconds} {H264} -g 60 -c:a aac -ac 2"), &path);
+    let file = LocalFile::for_test(path.clone());
+    let honest = tools().probe(&file, Container::Mp4).await.unwrap();
+    assert!((honest.duration / f64::from(seconds) - 1.0).abs() < 0.05, "{honest:?}");
+
+    claim(&path, movie_unit, length);
+    let facts = tools().probe(&file, Container::Mp4).await.unwrap();
+    assert!((facts.duration / honest.duration - 1.0).abs() < 0.1, "{facts:?}");
+    assert!((facts.bitrate as f64 / honest.bitrate as f64 - 1.0).abs() < 0.1, "{facts:?}");
+    assert!(facts.video.duration.is_none_or(|told| told <= facts.duration), "{facts:?}");
+    assert_eq!(facts.video.frame_rate, honest.video.frame_rate);
+}
+
+#[tokio::test]
+async fn a_single_frame_lasts_as_long_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.mp4");
+    make(&format!("-f lavfi -i testsrc2=s=320x180:r=1 -frames:v 1 {H264}"), &path);
+    let facts = tools().probe(&LocalFile::for_test(path), Container::Mp4).await.unwrap();
+    assert!((0.9..1.1).contains(&facts.duration), "{facts:?}");
+}
+
+#[tokio::test]
+async fn a_sound_that_outlasts_the_picture_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sound.mp4");
+    make(&format!("-t 2 {PICTURE} {SOUND} -t 90 {H264} -c:a aac -ac 2"), &path);
+    let facts = tools().probe(&LocalFile::for_test(path), Container::Mp4).await.unwrap();
+    assert!((89.0..91.0).contains(&facts.duration), "{facts:?}");
+}
+
 #[tokio::test]
 async fn long_gaps_far_into_a_file_are_seen() {
     let folder = tempfile::tempdir().unwrap();
