@@ -9,12 +9,16 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::jobs;
 use crate::live::Board;
+use crate::media::turns::Turns;
 use crate::media::{Launcher, Tools};
 use crate::objects::intake::Intake;
 use crate::objects::{Bucket, Objects};
 use crate::store::{SpaceStore, Store};
 use crate::tenancy::Ledger;
 use crate::vault::Vault;
+
+/// How many calendars are looked through at once.
+const LOOKS: usize = 2;
 
 /// Handles that are shared by all rooms of one server. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +35,7 @@ struct Shared {
     board: Board,
     intake: Intake,
     jobs: jobs::Board,
+    looks: Turns,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -40,7 +45,10 @@ impl Foundation {
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
         let (board, intake, jobs) = (Board::default(), Intake::default(), jobs::Board::default());
-        Foundation { shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, boot }) }
+        let looks = Turns::new(LOOKS);
+        Foundation {
+            shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, looks, boot }),
+        }
     }
 
     /// The settings.
@@ -96,6 +104,11 @@ impl Foundation {
     /// How far jobs are.
     pub fn jobs(&self) -> &jobs::Board {
         &self.shared.jobs
+    }
+
+    /// Places for looking through a calendar, which reads all of a tenant's schedules.
+    pub(crate) fn looks(&self) -> &Turns {
+        &self.shared.looks
     }
 
     /// The gate for bytes from outside.

@@ -13,6 +13,7 @@ use super::http::{Http, Whose};
 use super::ways::{FOR_A_PERSON, Sent, Then};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
+use crate::live::redact::redact;
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 
@@ -85,7 +86,7 @@ pub(super) async fn send(http: &Http, base: &str, token: &SecretString, chat: &s
     let body = json!({"chat_id": chat, "text": text, "link_preview_options": {"is_disabled": true}});
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     match http.post(&url, Whose::Ours, headers, body.to_string().into_bytes(), MOST_ANSWER).await {
-        Ok(answer) => judge(answer.status, &answer.body),
+        Ok(answer) => judge(answer.status, &answer.body, token),
         Err(message) => Sent::Not(message, Then::Again),
     }
 }
@@ -107,7 +108,7 @@ struct Parameters {
     migrate_to_chat_id: Option<i64>,
 }
 
-fn judge(status: u16, body: &[u8]) -> Sent {
+fn judge(status: u16, body: &[u8], token: &SecretString) -> Sent {
     let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
         // A proxy on the way, or no Bot API at all.
         return Sent::Not(Message::new("notice-fault-telegram").with("status", status), Then::Again);
@@ -146,7 +147,11 @@ fn judge(status: u16, body: &[u8]) -> Sent {
             for_a_person("notice-fault-blocked")
         }
         code @ 400..=499 => {
-            let description: String = answer.description.chars().take(MOST_DESCRIPTION).collect();
+            // Whatever answers there may repeat the address, and the token with it.
+            let token = token.expose_secret();
+            let secret = token.split_once(':').map_or(token, |(_, secret)| secret);
+            let description = redact(&answer.description, &[token, secret]);
+            let description: String = description.chars().take(MOST_DESCRIPTION).collect();
             let message = Message::new("notice-fault-telegram-refused").with("description", description);
             Sent::Not(message.with("status", code), Then::GiveUp)
         }
@@ -159,6 +164,29 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    const TOKEN: &str = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+
+    #[test]
+    fn a_token_that_the_bot_api_repeats_is_masked() {
+        let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let secret = TOKEN.split_once(':').unwrap().1;
+        let cut = format!("{}{TOKEN}", " ".repeat(MOST_DESCRIPTION - 12));
+        for (echo, expected) in [
+            (format!("no method at /bot{TOKEN}/sendMessage"), "no method at /bot****/sendMessage"),
+            (format!("no {}!", TOKEN.replace(':', "%3A")), "no ****!"),
+            (format!("no {percent}!"), "no ****!"),
+            (format!("no {secret}!"), "no ****!"),
+            (cut, "****"),
+        ] {
+            let body = json!({"ok": false, "error_code": 400, "description": echo}).to_string();
+            let Sent::Not(message, Then::GiveUp) = judge(400, body.as_bytes(), &SecretString::from(TOKEN)) else {
+                panic!("{echo}");
+            };
+            let told = serde_json::to_string(&message).unwrap();
+            assert!(told.contains(expected) && !told.contains("AAHdq") && !told.contains(&percent), "{told}");
+        }
+    }
 
     #[test]
     fn tokens_and_chats_are_read_as_telegram_gives_them_out() {
@@ -181,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_answer_of_the_bot_api_has_its_consequence() {
-        let told = |status: u16, text: &str| match judge(status, text.as_bytes()) {
+        let told = |status: u16, text: &str| match judge(status, text.as_bytes(), &SecretString::from(TOKEN)) {
             Sent::There => ("there".to_owned(), None),
             Sent::Moved(chat) => (format!("moved {chat}"), None),
             Sent::Not(message, then) => (message.id.into_owned(), Some(then)),

@@ -352,3 +352,23 @@ async fn the_calendar_shows_what_was_what_is_and_what_will_go_wrong() {
     });
     assert_eq!(clashes.count(), 2);
 }
+
+#[tokio::test]
+async fn a_calendar_with_more_than_is_shown_shows_the_first_of_all_schedules_and_says_so() {
+    let home = home(120).await;
+    for _ in 0..2 {
+        let times = (1..48).map(|half| jiff::civil::Time::constant(half / 2, half % 2 * 30, 0, 0)).collect();
+        let input = home.input("2026-01-06T00:00", DAILY, Some(600));
+        home.editor.create_schedule(ScheduleInput { times, paused: true, ..input }).await.unwrap();
+    }
+    // 96 a day: 31 days and 24 more.
+    let shown = home.calendar("2026-01-06T00:00Z", "2026-04-06T00:00Z").await;
+    assert!(shown.more);
+    assert_eq!(shown.entries.len(), 3000);
+    assert_eq!(shown.entries[2999].start.to_string(), "2026-02-06T05:30:00Z");
+    for two in shown.entries.chunks(2) {
+        assert!(two[0].start == two[1].start && two[0].schedule_id < two[1].schedule_id);
+    }
+    let shown = home.calendar("2026-01-06T00:00Z", "2026-02-06T00:00Z").await;
+    assert_eq!((shown.entries.len(), shown.more), (2976, false));
+}

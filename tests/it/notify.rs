@@ -172,6 +172,15 @@ async fn a_bot_writes_in_the_user_s_language_and_its_token_is_nowhere() {
         let page = pages.get("/settings/notices").await.expect(200).text();
         assert!(page.contains(words), "{page}");
     }
+    // What answers may repeat the address: the token is masked in what is told and kept.
+    for echo in [TOKEN.to_owned(), TOKEN.replace(':', "%3A")] {
+        bots.refuse(Some((400, format!("Bad Request: /bot{echo}/sendMessage").leak(), json!({}))));
+        let outcome = test(&al, &phone).await.to_string();
+        let row = shown(&al, &phone).await.to_string();
+        for told in [outcome, row] {
+            assert!(told.contains("/bot****/sendMessage") && !told.contains(&echo), "{told}");
+        }
+    }
     bots.refuse(None);
 
     // A group that became a supergroup has another number, and is followed.
