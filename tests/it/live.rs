@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::streams::{server, stream, video};
+use crate::support::clip::made;
 use crate::support::nginx::Platform;
 use crate::support::server::{Client, PASSWORD, Server};
 
@@ -145,6 +146,31 @@ async fn two_users_videos_of_one_name_go_on_air_at_the_second_and_end_at_the_sec
         nowhere(server.home(), key);
     }
     assert_eq!(platform.connections().iter().filter(|line| line.starts_with("PUBLISH")).count(), 2);
+}
+
+#[tokio::test]
+async fn what_rtmp_has_no_place_for_is_refused_and_not_tried_in_vain() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let old = made("old-codec.avi", |command| {
+        command.args(["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=4", "-c:v", "mpeg4", "-g", "25"]);
+    });
+    let taken = al.upload("/api/v1/videos", &[("title", "Old")], &[("old.avi", &old)]).await.expect(201).json();
+    let clip = taken["items"][0]["id"].as_str().unwrap().to_owned();
+    let id = stream(&al, "Old", &clip, &platform.rtmp_url("live"), "a-key-for-nothing").await;
+    let refused = al.post(&format!("/api/v1/streams/{id}/start"), &json!({})).await.expect(409).text();
+    assert!(refused.contains("Optimise it on its page"), "{refused}");
+    assert!(runs(&al).await.is_empty());
+    // One that is planned says so in the history.
+    let at = ahead(6);
+    plan(&al, &id, at, 20).await;
+    until(at + Duration::from_secs(2)).await;
+    let missed = runs(&al).await;
+    assert_eq!((missed.len(), &missed[0]["outcome"]), (1, &json!("missed")), "{missed:?}");
+    assert!(missed[0]["reason"].to_string().contains("Optimise"), "{missed:?}");
+    assert!(platform.connections().is_empty());
 }
 
 #[tokio::test]
