@@ -130,6 +130,13 @@ async fn a_logo_a_text_and_a_clock_are_in_the_picture_that_arrives() {
     assert!(differing(TOP_LEFT) > 30, "{}", differing(TOP_LEFT));
     assert_eq!(differing(BOTTOM), 0);
 
+    // The platform sees the end before it is written down.
+    for _ in 0..100 {
+        if al.get(&stream).await.expect(200).json()["state"]["name"] == "ended" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let run = &al.get("/api/v1/runs").await.expect(200).json()["items"][0].clone();
     assert_eq!((run["outcome"].as_str(), run["restarts"].as_u64()), (Some("completed"), Some(0)), "{run}");
     let probed = Command::new("ffprobe")

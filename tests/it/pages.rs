@@ -81,12 +81,12 @@ async fn a_number_is_written_the_same_wherever_it_stands() {
 
 #[tokio::test]
 async fn a_refused_form_leads_back_to_its_page() {
-    let server = Server::start().await;
+    let server = streams::server().await;
     server.user("al").await;
     let admin = server.login("admin", ADMIN).await;
     let api = server.api("admin", ADMIN).await;
-    let streams = api.get("/api/v1/streams").await.expect(200).json();
-    let page_of = format!("/streams/{}", streams["items"][0]["id"].as_str().unwrap());
+    let id = streams::stream(&api, "Rain", &streams::video(&api, 4).await, "rtmp://127.0.0.1:1935/live", "a-key").await;
+    let page_of = format!("/streams/{id}");
     let end_of = format!("{page_of}/start");
     for (path, fields, status, page) in [
         ("/admin/users/al/delete", vec![("name", "la")], 422, "/admin/users/al"),
