@@ -492,8 +492,7 @@ impl Editor {
                     return Ok(());
                 }
                 audit::record(rows, &actor, "stream.stop", format!("{id} {}", row.value.title))?;
-                let by = actor.name().to_owned();
-                let order = Order { on: false, since: Some(rows.now()), by, ..order };
+                let order = Order { on: false, since: Some(rows.now()), by: actor.name().to_owned(), ..order };
                 rows.put_value(&Order::key(id), &order)
             })
             .await

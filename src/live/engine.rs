@@ -495,7 +495,6 @@ impl Engine {
 
     /// What the box can carry, and what is booked of it.
     pub fn capacity(&self, _proof: &OperatorScope) -> (Capacity, Load) {
-        let board = self.shared.foundation.board();
-        (Capacity::of(self.shared.foundation.config()), board.booked())
+        (Capacity::of(self.shared.foundation.config()), self.shared.foundation.board().booked())
     }
 }

@@ -13,6 +13,7 @@ mod input;
 mod occurrence;
 mod on_air;
 pub mod planner;
+mod reach;
 pub mod recurrence;
 pub mod rule;
 
@@ -26,7 +27,8 @@ pub use calls::coming_of_stream;
 pub use calls::{Preview, PreviewItem, ScheduleFilter, ScheduleQuery, ScheduleSort, ScheduleView};
 pub(crate) use calls::{delete_of_stream, next_of_stream};
 pub use input::{ScheduleChange, ScheduleInput};
-pub use occurrence::{OccurrenceChange, OccurrenceView, Reach};
+pub use occurrence::{OccurrenceChange, OccurrenceView};
+pub use reach::Reach;
 pub use recurrence::{Occurrence, Shift};
 
 use crate::error::{Error, Result};

@@ -15,7 +15,7 @@ use super::on_air::run_on_air;
 use super::recurrence::{Occurrence, instant, names, number_before, one, uncut};
 use super::rule::Rule;
 use super::{
-    Becomes, MOST_DURATION, MOST_EXCEPTIONS, Passed, Schedule, ScheduleInput, StopTime, Until, occurrence_key,
+    Becomes, MOST_DURATION, MOST_EXCEPTIONS, Passed, Reach, Schedule, ScheduleInput, StopTime, Until, occurrence_key,
     occurrence_name,
 };
 use crate::audit;
@@ -27,33 +27,6 @@ use crate::text::Message;
 
 /// Exceptions are forgotten so long after their time.
 const FORGET: Duration = Duration::from_secs(3 * 24 * 3600);
-
-/// How far a change of an occurrence reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// It alone.
-    This,
-    /// It and those after it: the schedule is split in two.
-    Following,
-    /// Every one that has not begun.
-    All,
-}
-
-impl Reach {
-    /// The word of forms and of the API.
-    pub fn code(self) -> &'static str {
-        match self {
-            Reach::This => "this",
-            Reach::Following => "following",
-            Reach::All => "all",
-        }
-    }
-
-    /// Reads [`Reach::code`].
-    pub fn parse(code: &str) -> Option<Reach> {
-        [Reach::This, Reach::Following, Reach::All].into_iter().find(|reach| reach.code() == code)
-    }
-}
 
 /// What is to be changed of an occurrence; `None` leaves it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::calls::stream_of;
 use super::conflicts::refuse_clash;
-use super::occurrence::{Act, OccurrenceChange, Reach, with_this};
+use super::occurrence::{Act, OccurrenceChange, with_this};
+use super::reach::Reach;
 use super::recurrence::{Occurrence, occurrences, one};
 use super::{Schedule, Until, occurrence_key, occurrence_name};
 use crate::auth::Actor;

@@ -3,6 +3,8 @@
 //!
 //! The model knows days and times of day and nothing of rules, rows or planners. Time is the tests' own; the planner
 //! is woken when it would wake. Processes are not part of it: runs end when their stop time comes, or by a fault.
+//!
+//! Longer than other files, because model, world and events only make sense side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
