@@ -4,6 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// What a system's zone folder holds beside the zones of the IANA: they mean another place on another machine.
+fn is_local(name: &str) -> bool {
+    let folder = name.split('/').next().unwrap_or_default();
+    let odd = ["localtime", "posixrules", "factory", "posix", "right"];
+    odd.iter().any(|odd| folder.eq_ignore_ascii_case(odd))
+}
+
+/// The zone of an IANA name such as `Asia/Jakarta`.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    let known = !name.is_empty() && name.len() <= 64 && !is_local(name);
+    known.then(|| TimeZone::get(name).ok()).flatten()
+}
+
+/// Every IANA name, without order.
+pub fn zone_names() -> Vec<String> {
+    let names = jiff::tz::db().available().map(|name| name.as_str().to_owned());
+    names.filter(|name| !is_local(name)).collect()
+}
 
 /// Tells the time.
 #[derive(Clone, Debug, Default)]
@@ -36,5 +56,33 @@ impl Clock {
         if let Some(held) = &self.held {
             held.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_names_of_the_iana_are_zones() {
+        for name in ["Asia/Jakarta", "asia/jakarta", "UTC", "Etc/GMT+7", "Australia/Lord_Howe"] {
+            assert!(zone(name).is_some(), "{name}");
+        }
+        for name in [
+            "",
+            "localtime",
+            "posixrules",
+            "Factory",
+            "factory",
+            "posix/Asia/Jakarta",
+            "right/UTC",
+            "Mars/Base",
+            "../UTC",
+        ] {
+            assert!(zone(name).is_none(), "{name}");
+        }
+        let names = zone_names();
+        assert!(names.iter().any(|name| name == "Asia/Jakarta"));
+        assert!(names.iter().all(|name| zone(name).is_some()));
     }
 }

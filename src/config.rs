@@ -251,7 +251,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         let complain = |text: String| Err(Error::Malformed(Message::new("config-bad").with("cause", text)));
-        if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
+        if crate::clock::zone(&self.time_zone).is_none() {
             return complain(format!("time_zone: `{}` is no IANA zone such as Asia/Jakarta", self.time_zone));
         }
         if self.registration != Registration::Off {

@@ -18,7 +18,7 @@ pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_pa
 pub use people::{NewUser, People, UserChange, UserOrder};
 pub(crate) use people::{is_locked, members};
 pub use scope::{Actor, FreshOperatorScope, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
-pub use session::{Caller, SessionInfo, TokenPair};
+pub use session::{Caller, Confirmed, SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};
 pub use token::random_token;
 pub use user::{Theme, User};
@@ -99,6 +99,7 @@ pub struct Accounts {
     passwords: Passwords,
     guessing: Guessing,
     signer: token::Signer,
+    form_tokens: token::FormTokens,
     proof_lasts: Duration,
 }
 
@@ -120,6 +121,7 @@ impl Accounts {
             passwords,
             guessing: Guessing::new(login_burst, signing_secret),
             signer: token::Signer::new(signing_secret),
+            form_tokens: token::FormTokens::new(signing_secret),
             proof_lasts,
         }
     }
@@ -194,7 +196,7 @@ impl Accounts {
         me.write_scope()?;
         let name = me.user.name.clone();
         if let Some(zone) = &preferences.time_zone
-            && (zone.len() > 64 || jiff::tz::TimeZone::get(zone).is_err())
+            && crate::clock::zone(zone).is_none()
         {
             return Err(Error::field("time_zone", Message::new("time-zone-unknown")));
         }

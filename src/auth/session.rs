@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::scope::UserName;
-use super::token::{Claims, csrf_token, random_token, token_hash};
+use super::token::{Claims, random_token, token_hash};
 use super::user::{User, user_key};
 use super::{Accounts, Identity};
 use crate::audit;
@@ -88,6 +88,14 @@ pub struct SessionInfo {
     pub agent: String,
     /// The one that asks.
     pub current: bool,
+}
+
+/// A login whose user has typed the password once more.
+pub struct Confirmed {
+    /// Fresh from now on.
+    pub identity: Identity,
+    /// What the browser shows from now on; nothing for the API.
+    pub token: Option<String>,
 }
 
 /// What an API login gets.
@@ -243,7 +251,7 @@ impl Accounts {
                 Ok(id)
             })
             .await?;
-        let csrf = csrf_token(&token);
+        let csrf = self.form_tokens.of(id);
         Ok((token, Identity::of(shown, id, csrf, address, proved)))
     }
 
@@ -292,7 +300,7 @@ impl Accounts {
                 .await?;
         }
         let fresh = self.is_fresh(&session, now);
-        Ok(Identity::of(user, session.id, csrf_token(token), address, fresh))
+        Ok(Identity::of(user, session.id, self.form_tokens.of(session.id), address, fresh))
     }
 
     /// Whether the password was typed recently enough for an operator's acts.
@@ -300,18 +308,20 @@ impl Accounts {
         session.proved_at.is_some_and(|proved_at| now < proved_at + self.proof_lasts)
     }
 
-    /// Proves the password of whoever is logged in once more; the login then counts as fresh, and nothing else of it
-    /// changes. The tries are those of logging in.
+    /// Proves the password of whoever is logged in once more; the login then counts as fresh. The tries are those of
+    /// logging in. A browser gets another token: a copy of the old one that somebody took is worth nothing from then on.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `password`, [`Error::TooMany`] after many tries.
-    pub async fn confirm(&self, me: &Identity, password: String, caller: &Caller) -> Result<Identity> {
+    pub async fn confirm(&self, me: &Identity, password: String, caller: &Caller) -> Result<Confirmed> {
         let checked = match self.check_password(me.user.name.as_str(), password, caller).await {
             Err(Error::LoginFailed) => return Err(Error::field("password", Message::new("password-wrong"))),
             checked => checked?,
         };
         let (name, id, actor) = (me.user.name.clone(), me.session, me.scope().actor().clone());
-        let user = self
+        let next = random_token()?;
+        let given = next.clone();
+        let (user, kind) = self
             .platform
             .write(move |rows| {
                 let user = rows.value::<User>(&user_key(&name))?.filter(User::may_log_in);
@@ -320,12 +330,19 @@ impl Accounts {
                 let key = session_key(&name, id);
                 let session = rows.value::<Session>(&key)?.filter(|session| !is_over(session, rows.now()));
                 let (Some(user), Some(session)) = (user, session) else { return Err(Error::LoginRequired) };
-                rows.put_value(&key, &Session { proved_at: Some(rows.now()), ..session })?;
+                let mut session = Session { proved_at: Some(rows.now()), ..session };
+                if session.kind == Kind::Browser {
+                    rows.delete_value(&token_key(&session.token));
+                    session.token = token_hash(&given);
+                    rows.put_value(&token_key(&session.token), &Pointer { user: name.clone(), session: id })?;
+                }
+                rows.put_value(&key, &session)?;
                 audit::record(rows, &actor, "session.confirm", name.as_str())?;
-                Ok(user)
+                Ok((user, session.kind))
             })
             .await?;
-        Ok(Identity::of(user, me.session, me.csrf.clone(), caller.address, true))
+        let identity = Identity::of(user, me.session, me.csrf.clone(), caller.address, true);
+        Ok(Confirmed { identity, token: (kind == Kind::Browser).then_some(next) })
     }
 
     /// Logs the API in.

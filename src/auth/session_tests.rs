@@ -159,27 +159,32 @@ async fn a_program_that_refreshes_without_end_fills_no_disk() {
 async fn a_password_counts_for_a_quarter_of_an_hour_whatever_is_refreshed() {
     let al = with_al().await;
     let password = || "a few words".to_owned();
-    let (cookie, _) = al.accounts.log_in("root", password(), Caller::default()).await.unwrap();
+    let (mut cookie, _) = al.accounts.log_in("root", password(), Caller::default()).await.unwrap();
     let (mut pair, _) = al.accounts.log_in_api("root", password(), Caller::default()).await.unwrap();
-    let fresh = async |access: &str| {
-        let browser = al.accounts.by_session(&cookie, None).await.unwrap().fresh_operator().is_ok();
+    let fresh = async |cookie: &str, access: &str| {
+        let browser = al.accounts.by_session(cookie, None).await.unwrap().fresh_operator().is_ok();
         (browser, al.accounts.by_access_token(access, None).await.unwrap().fresh_operator().is_ok())
     };
     al.clock.advance(Duration::from_secs(899));
-    assert_eq!(fresh(&pair.access).await, (true, true));
+    assert_eq!(fresh(&cookie, &pair.access).await, (true, true));
     pair = al.accounts.refresh(&pair.refresh, None).await.unwrap();
     al.clock.advance(Duration::from_secs(1));
-    assert_eq!(fresh(&pair.access).await, (false, false));
+    assert_eq!(fresh(&cookie, &pair.access).await, (false, false));
     let old = al.accounts.by_session(&cookie, None).await.unwrap();
     assert!(old.operator().is_ok() && matches!(old.fresh_operator(), Err(Error::ProofRequired)));
-    let wrong = al.accounts.confirm(&old, "other words".into(), &Caller::default()).await.unwrap_err();
-    assert_eq!((wrong.status(), fresh(&pair.access).await), (422, (false, false)));
+    let wrong = al.accounts.confirm(&old, "other words".into(), &Caller::default()).await.err().unwrap();
+    assert_eq!((wrong.status(), fresh(&cookie, &pair.access).await), (422, (false, false)));
     // Each login for itself.
-    assert!(al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap().fresh_operator().is_ok());
-    assert_eq!(fresh(&pair.access).await, (true, false));
+    let confirmed = al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap();
+    assert!(confirmed.identity.fresh_operator().is_ok());
+    // A copy of the cookie that somebody took is worth nothing from now on; forms that are open are still good.
+    let taken = std::mem::replace(&mut cookie, confirmed.token.unwrap());
+    assert!(matches!(al.accounts.by_session(&taken, None).await, Err(Error::LoginRequired)));
+    assert_eq!(al.accounts.by_session(&cookie, None).await.unwrap().csrf, old.csrf);
+    assert_eq!(fresh(&cookie, &pair.access).await, (true, false));
     let old = al.accounts.by_access_token(&pair.access, None).await.unwrap();
-    al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap();
-    assert_eq!(fresh(&pair.access).await, (true, true));
+    assert!(al.accounts.confirm(&old, password(), &Caller::default()).await.unwrap().token.is_none());
+    assert_eq!(fresh(&cookie, &pair.access).await, (true, true));
     // A login that has ended is not brought back.
     al.accounts.end_every_session(&old).await.unwrap();
     assert!(matches!(al.accounts.confirm(&old, password(), &Caller::default()).await, Err(Error::LoginRequired)));

@@ -22,10 +22,23 @@ pub fn token_hash(token: &str) -> String {
     blake3::hash(token.as_bytes()).to_hex().to_string()
 }
 
-/// The form token of a session: derived, so that nothing is stored, and useless without the session.
-pub fn csrf_token(session_token: &str) -> String {
-    let key = blake3::derive_key("jadwalstream form token", session_token.as_bytes());
-    hex::encode(&key[..16])
+/// Makes the form tokens of sessions: derived, so that nothing is stored, and useless without the session. They stay when
+/// the session's own token is renewed, so that a form in another tab can still be sent.
+#[derive(Clone)]
+pub struct FormTokens {
+    key: [u8; 32],
+}
+
+impl FormTokens {
+    /// `secret` stays the same over restarts.
+    pub fn new(secret: &[u8; 32]) -> FormTokens {
+        FormTokens { key: blake3::derive_key("jadwalstream form token", secret) }
+    }
+
+    /// The form token of a session.
+    pub fn of(&self, session: Uuid) -> String {
+        hex::encode(&blake3::keyed_hash(&self.key, session.as_bytes()).as_bytes()[..16])
+    }
 }
 
 /// What an access token says.

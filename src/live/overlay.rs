@@ -200,7 +200,7 @@ impl Overlay {
         }
         if let Some(clock) = &mut overlay.clock {
             // As the system writes it, which takes no other case; ffmpeg would silently show UTC.
-            let zone = TimeZone::get(&clock.time_zone).ok().filter(|_| !clock.time_zone.is_empty());
+            let zone = crate::clock::zone(&clock.time_zone);
             match zone.as_ref().and_then(TimeZone::iana_name) {
                 Some(name) => clock.time_zone = name.to_owned(),
                 None => {

@@ -332,6 +332,10 @@ async fn check_target(input: &TargetInput, kept: Option<Target>, allow_private: 
             address.check_key(platform, None)?;
         }
     }
+    let before = kept.as_ref().and_then(|kept| kept.address().ok());
+    if address.has_query() && before.as_ref() != Some(&address) {
+        return Err(Error::field("url", Message::new("live-url-query")));
+    }
     if typed_url.is_some() && own.as_ref() != Some(&address) {
         let look = check_address(&address, allow_private);
         // A name that is not known now may be known at air time; the keeper says so then.

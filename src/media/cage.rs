@@ -134,7 +134,7 @@ pub enum Failure {
     #[error("too much output")]
     TooMuchOutput,
     /// It ended with a code other than 0.
-    #[error("exit code {code}: {stderr}")]
+    #[error("exit code {code}: {}", one_line(stderr))]
     Failed {
         /// The exit code.
         code: i32,
@@ -144,6 +144,13 @@ pub enum Failure {
     /// A pipe to it broke.
     #[error(transparent)]
     Pipe(#[from] io::Error),
+}
+
+/// What a program said, for one line of the log: it repeats what it read in a stranger's file, which must neither begin
+/// a line of its own nor steer a terminal.
+fn one_line(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" | ").chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).take(1000).collect()
 }
 
 /// Takes each line that a program says.
@@ -222,7 +229,7 @@ fn judge(status: ExitStatus, stdout: Vec<u8>, stderr: String) -> Result<Output, 
     match status.code().unwrap_or(-1) {
         0 => Ok(Output { stdout, stderr }),
         code if [CAGE_FAILED, NOT_STARTED, NOT_FOUND].map(i32::from).contains(&code) => {
-            Err(Failure::NotStarted(stderr.trim().to_owned()))
+            Err(Failure::NotStarted(one_line(&stderr)))
         }
         // 128 + n is how a shell in between reports a signal.
         code @ 129..=192 => Err(Failure::Signalled(code - 128)),

@@ -60,6 +60,8 @@ async fn output_and_errors_come_back() {
     assert_eq!(output.stderr, "err\n");
     let failure = run(&Launcher::None, shell("echo no >&2; exit 3")).await.unwrap_err();
     assert!(matches!(failure, Failure::Failed { code: 3, ref stderr } if stderr == "no\n"), "{failure}");
+    let failure = Failure::Failed { code: 1, stderr: "a\n\n  2026 ERROR forged\r\n\u{1b}[2Jb".into() };
+    assert_eq!(failure.to_string(), "exit code 1: a | 2026 ERROR forged | \u{fffd}[2Jb");
 }
 
 #[tokio::test]

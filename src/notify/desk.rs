@@ -35,7 +35,7 @@ const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub struct Desk {
     library: Library,
     pub(super) user: UserName,
-    pub(super) user_id: Uuid,
+    pub(super) drawer: Drawer,
     is_operator: bool,
 }
 
@@ -159,7 +159,7 @@ impl Desk {
         Desk {
             library: Library::open(foundation, identity.scope()),
             user: identity.user.name.clone(),
-            user_id: identity.user.id,
+            drawer: Drawer { user: identity.user.id },
             is_operator: identity.operator().is_ok(),
         }
     }
@@ -172,13 +172,10 @@ impl Desk {
 
     /// The user's destinations, oldest first.
     pub async fn destinations(&self) -> Result<Vec<View>> {
-        let user = self.user_id;
+        let drawer = self.drawer;
         self.library
             .rows()
-            .read(move |rows| {
-                let ids = rows.ids_at::<Destination>("user", user.as_bytes())?;
-                ids.into_iter().map(|id| view(rows, user, id)).collect()
-            })
+            .read(move |rows| drawer.ids(rows)?.into_iter().map(|id| view(rows, drawer, id)).collect())
             .await
     }
 
@@ -187,8 +184,8 @@ impl Desk {
     /// # Errors
     /// [`Error::NotFound`] where the user has none of this id.
     pub async fn destination(&self, id: Uuid) -> Result<View> {
-        let user = self.user_id;
-        self.library.rows().read(move |rows| view(rows, user, id)).await
+        let drawer = self.drawer;
+        self.library.rows().read(move |rows| view(rows, drawer, id)).await
     }
 
     fn check_common(&self, change: &Change, complaints: &mut Complaints) -> Option<String> {
@@ -212,14 +209,32 @@ impl Desk {
     }
 }
 
-/// The key of the index holds the user: what is another's is not found.
-pub(super) fn is_own(rows: &Reader<'_>, user: Uuid, id: Uuid) -> Result<()> {
-    rows.index_value::<Destination>("user", user.as_bytes(), id)?.map(drop).ok_or(Error::NotFound)
+/// One user's destinations within a library: the only way from a person to a row. It is made of a login alone, and the
+/// user is part of the key that is looked up, so that another's destination is not found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawer {
+    user: Uuid,
 }
 
-fn view(rows: &Reader<'_>, user: Uuid, id: Uuid) -> Result<View> {
-    is_own(rows, user, id)?;
-    let row = rows.need::<Destination>(id)?;
+impl Drawer {
+    fn ids(self, rows: &Reader<'_>) -> Result<Vec<Uuid>> {
+        rows.ids_at::<Destination>("user", self.user.as_bytes())
+    }
+
+    fn find(self, rows: &Reader<'_>, id: Uuid) -> Result<Row<Destination>> {
+        rows.index_value::<Destination>("user", self.user.as_bytes(), id)?.ok_or(Error::NotFound)?;
+        rows.need::<Destination>(id)
+    }
+
+    /// To be changed; `expected` is the version that its user saw.
+    pub(super) fn take(self, rows: &mut Writer<'_>, id: Uuid, expected: Option<u64>) -> Result<Row<Destination>> {
+        self.find(rows.view(), id)?;
+        rows.need::<Destination>(id, expected)
+    }
+}
+
+fn view(rows: &Reader<'_>, drawer: Drawer, id: Uuid) -> Result<View> {
+    let row = drawer.find(rows, id)?;
     let delivery = rows.value(&Delivery::key(id))?.unwrap_or_default();
     let waiting = waiting(rows)?.iter().filter(|notice| notice.destination == id).count();
     Ok(View { row, delivery, waiting })
@@ -290,7 +305,7 @@ impl DeskEditor {
         };
         let destination = Destination {
             user: self.user.clone(),
-            user_id: self.user_id,
+            user_id: self.drawer.user,
             name: name.unwrap_or_default(),
             enabled: true,
             kinds: common.kinds.unwrap_or_default(),
@@ -300,11 +315,11 @@ impl DeskEditor {
             way,
         };
         self.mark().await?;
-        let actor = self.editor.actor().clone();
+        let (actor, drawer) = (self.editor.actor().clone(), self.drawer);
         self.editor
             .rows()
             .write(move |rows| {
-                let own = rows.view().ids_at::<Destination>("user", destination.user_id.as_bytes())?.len();
+                let own = drawer.ids(rows.view())?.len();
                 if own >= MOST || rows.view().count_by::<Destination>("user", |_, _| true)? >= MOST_OF_TENANT {
                     return Err(Error::Conflict(Message::new("notice-destinations-many").with("most", MOST)));
                 }
@@ -357,12 +372,11 @@ impl DeskEditor {
             }
         }
         complaints.over()?;
-        let (actor, user) = (self.editor.actor().clone(), self.user_id);
+        let (actor, drawer) = (self.editor.actor().clone(), self.drawer);
         self.editor
             .rows()
             .write(move |rows| {
-                is_own(rows.view(), user, id)?;
-                let row = rows.need::<Destination>(id, expected)?;
+                let row = drawer.take(rows, id, expected)?;
                 let mut changed = row.value.clone();
                 changed.name = name.clone().unwrap_or(changed.name);
                 changed.enabled = change.enabled.unwrap_or(changed.enabled);
@@ -404,12 +418,11 @@ impl DeskEditor {
         let (tenant, vault) = (self.editor.tenant().clone(), self.editor.foundation().vault());
         let secret = webhook::new_secret()?;
         let sealed = webhook::seal(vault, &tenant, id, &secret)?;
-        let (actor, user) = (self.editor.actor().clone(), self.user_id);
+        let (actor, drawer) = (self.editor.actor().clone(), self.drawer);
         self.editor
             .rows()
             .write(move |rows| {
-                is_own(rows.view(), user, id)?;
-                let row = rows.need::<Destination>(id, None)?;
+                let row = drawer.take(rows, id, None)?;
                 let mut changed = row.value.clone();
                 let Way::Webhook { secret, previous, .. } = &mut changed.way else {
                     return Err(Error::Conflict(Message::new("notice-no-secret")));
@@ -427,12 +440,11 @@ impl DeskEditor {
     /// # Errors
     /// [`Error::Stale`] where `expected` is not its version.
     pub async fn delete(&self, id: Uuid, expected: Option<u64>) -> Result<()> {
-        let (actor, user) = (self.editor.actor().clone(), self.user_id);
+        let (actor, drawer) = (self.editor.actor().clone(), self.drawer);
         self.editor
             .rows()
             .write(move |rows| {
-                is_own(rows.view(), user, id)?;
-                let row = rows.need::<Destination>(id, expected)?;
+                let row = drawer.take(rows, id, expected)?;
                 audit::record(rows, &actor, "notices.delete", format!("{id} {}", row.value.name))?;
                 remove(rows, &row)
             })

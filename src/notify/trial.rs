@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::Notices;
-use super::desk::{Change, DeskEditor, is_own};
+use super::desk::{Change, DeskEditor};
 use super::rows::{Delivery, Destination, Fault, Way};
 use super::ways::{Letter, Sent, Then};
 use super::words::Reader as Reading;
@@ -37,11 +37,11 @@ impl Notices {
             Sent::Not(message, _) => Some(message),
             Sent::Moved(_) => Some(Message::new("notice-fault-chat")),
         };
-        let (noted, user) = (outcome.clone(), desk.user_id);
+        let (noted, drawer) = (outcome.clone(), desk.drawer);
         desk.editor
             .rows()
             .write(move |rows| {
-                is_own(rows.view(), user, id)?;
+                let row = drawer.take(rows, id, None)?;
                 let (key, at) = (Delivery::key(id), rows.now());
                 let before: Delivery = rows.value(&key)?.unwrap_or_default();
                 let after = match &noted {
@@ -58,7 +58,6 @@ impl Notices {
                 };
                 rows.put_value(&key, &after)?;
                 if off {
-                    let row = rows.need::<Destination>(id, None)?;
                     let changed = Destination { enabled: false, ..row.value.clone() };
                     rows.update(&row, changed)?;
                 }

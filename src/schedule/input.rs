@@ -99,7 +99,7 @@ impl ScheduleInput {
         let mut errors = Vec::new();
         let mut complain = |field: &str, message: Message| errors.push(FieldError { field: field.into(), message });
         let zone = self.time_zone.trim();
-        if jiff::tz::TimeZone::get(zone).is_err() || zone.is_empty() {
+        if crate::clock::zone(zone).is_none() {
             complain("time_zone", Message::new("schedule-zone-unknown"));
         }
         let years = 1970..=2200;

@@ -1,6 +1,7 @@
 //! The password once more, before acts of an operator: a browser that was left open, or a stolen cookie, does not run
 //! the box. A form that was sent too late waits, sealed, in the page that asks; with the password it is done.
 
+use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, header};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
@@ -9,10 +10,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::{Address, Form, FormBytes, Query, own_path, server};
-use super::session::caller;
+use super::session::{caller, hand_over};
 use super::{Access, Page, Route};
 use crate::audit::Refusal;
-use crate::auth::Identity;
+use crate::auth::{Confirmed, Identity};
 use crate::error::{Error, Result};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
@@ -29,11 +30,27 @@ const TEMPLATE: &str = "confirm.html";
 pub(super) async fn prove(request: &HttpRequest, me: &Identity, password: String) -> Result<Identity> {
     let server = server(request)?;
     let address = request.extensions().get::<Address>().copied().unwrap_or(Address(None));
-    let proved = server.accounts.confirm(me, password, &caller(&server, request, address)).await;
-    if proved.is_err() {
-        server.refusals.note(Refusal::of_login(me.user.name.as_str(), address.0, "session.confirm"));
+    match server.accounts.confirm(me, password, &caller(&server, request, address)).await {
+        Ok(Confirmed { identity, token }) => {
+            if let Some(token) = token {
+                request.extensions_mut().insert(Renewed(token));
+            }
+            Ok(identity)
+        }
+        Err(error) => {
+            server.refusals.note(Refusal::of_login(me.user.name.as_str(), address.0, "session.confirm"));
+            Err(error)
+        }
     }
-    proved
+}
+
+/// What the browser shows from now on in place of its session cookie.
+struct Renewed(String);
+
+/// Hands the browser its new cookie, where its password was proved while its request was answered.
+pub(super) fn renew(request: &HttpRequest, response: &mut HttpResponse<BoxBody>) -> Result<()> {
+    let Some(Renewed(token)) = request.extensions_mut().remove::<Renewed>() else { return Ok(()) };
+    hand_over(response, &*server(request)?, &token)
 }
 
 #[derive(Deserialize)]

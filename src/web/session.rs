@@ -95,7 +95,7 @@ async fn log_in(page: Page, form: Form<Login>, request: HttpRequest, address: Ad
     match server.accounts.log_in(username.trim(), password, caller).await {
         Ok((token, me)) => {
             let mut response = page.see_other(next.as_deref().unwrap_or("/"), "ok", None);
-            add_cookie(&mut response, &session_cookie(&server, &token, Some(Duration::days(30))))?;
+            hand_over(&mut response, &server, &token)?;
             remember_device(&mut response, &server, &me, shown.as_deref())?;
             Ok(response)
         }
@@ -116,6 +116,11 @@ pub(super) fn remember_device(
 ) -> Result<()> {
     let device = server.accounts.device(me, shown)?;
     add_cookie(response, &own_cookie(server, device_name(server), &device, Some(Duration::days(365))))
+}
+
+/// Gives a browser the token of its session.
+pub(super) fn hand_over(response: &mut HttpResponse, server: &Server, token: &str) -> Result<()> {
+    add_cookie(response, &session_cookie(server, token, Some(Duration::days(30))))
 }
 
 fn session_cookie(server: &Server, token: &str, age: Option<Duration>) -> Cookie<'static> {

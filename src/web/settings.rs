@@ -93,7 +93,7 @@ async fn context(page: &Page, me: &Identity, server: &Server, library: &Library)
         })
         .collect();
     let account = server.tenancy.own_account(library.scope()).await?;
-    let zones: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    let zones = crate::clock::zone_names();
     Ok(json!({
         "form": {
             "version": me.user.version.to_string(),

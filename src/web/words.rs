@@ -237,7 +237,7 @@ pub(super) fn in_zone(at: civil::DateTime, zone: &str, other: &str) -> Result<ci
         return Ok(at);
     }
     let find = |name: &str| {
-        let found = jiff::tz::TimeZone::get(name).ok().filter(|_| !name.is_empty());
+        let found = crate::clock::zone(name);
         found.ok_or_else(|| Error::field("time_zone", Message::new("schedule-zone-unknown")))
     };
     let instant = find(zone)?.to_ambiguous_timestamp(at).compatible();

@@ -117,6 +117,44 @@ async fn what_waits_opens_in_the_login_that_sent_it_and_with_that_login_s_forms_
 }
 
 #[tokio::test]
+async fn a_session_that_somebody_copied_is_worth_nothing_once_the_password_was_typed() {
+    let mut server = Server::start_with(&[(SETTING, "8")], &["--no-demo"]).await;
+    let mut admin = server.stranger();
+    let answer = admin.form("/login", &[("username", "admin"), ("password", ADMIN)]).await.expect(303);
+    let session = |answer: &Answer| {
+        let mut cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+        cookies.find(|cookie| cookie.starts_with("session=")).map(|cookie| cookie.split(';').next().unwrap().to_owned())
+    };
+    let mut taken = session(&answer).unwrap();
+    admin.read_csrf().await;
+    let of_thief = async |taken: &str| {
+        let thief = server.stranger();
+        thief.send(thief.request(Method::GET, "/admin/users").header("cookie", taken)).await.status
+    };
+    assert_eq!(of_thief(&taken).await, 200);
+    assert!(session(&admin.get("/admin/users").await.expect(200)).is_none(), "nothing is renewed without a password");
+    // By the page, by a form that waited, and by a script of the page.
+    let form_of_another_tab = admin.csrf.clone();
+    for way in ["page", "form", "script"] {
+        let answer = match way {
+            "page" => admin.form("/confirm", &[("password", ADMIN)]).await.expect(303),
+            "form" => {
+                tokio::time::sleep(Duration::from_millis(8100)).await;
+                let held = held(&admin.form("/admin/users", &NEW).await.expect(403));
+                admin.form("/admin/users", &[("held", &held), ("password", ADMIN)]).await.expect(303)
+            }
+            _ => admin.post("/api/v1/auth/confirm", &json!({"password": ADMIN})).await.expect(204),
+        };
+        assert_eq!(of_thief(&taken).await, 303, "{way}");
+        taken = session(&answer).unwrap();
+        assert_eq!(of_thief(&taken).await, 200, "{way}");
+    }
+    admin.csrf = form_of_another_tab;
+    admin.form("/admin/users/bo/delete", &[("name", "bo")]).await.expect(303);
+    assert_eq!(server.stop().await, 0);
+}
+
+#[tokio::test]
 async fn guesses_here_are_those_of_the_login_and_on_record() {
     let mut server = Server::start_with(&[("JADWAL_LIMITS_LOGIN_BURST", "4")], &["--no-demo"]).await;
     let admin = server.login("admin", ADMIN).await;

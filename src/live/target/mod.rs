@@ -223,6 +223,11 @@ impl TargetUrl {
         Ok(())
     }
 
+    /// Whether something stands behind a `?` of an RTMP address. It is often a secret, and an address is shown.
+    pub fn has_query(&self) -> bool {
+        self.scheme != Scheme::Srt && self.path.contains('?')
+    }
+
     /// A full RTMP address as its application and its stream name, which is the key; nothing where it has no name.
     pub fn split_stream_name(&self) -> Option<(TargetUrl, String)> {
         if self.scheme == Scheme::Srt {
@@ -399,10 +404,12 @@ impl StreamKey {
         self.0.expose_secret()
     }
 
-    /// What lists may show: the last four characters of a long key, nothing of a short one.
+    /// What lists may show: the last four characters of a long name, nothing of a short one, of what stands behind a
+    /// `?`, or of SRT's options, one of which is a passphrase.
     pub fn masked(&self) -> String {
-        let key = self.expose();
-        if key.len() >= 16 { format!("****{}", &key[key.len() - 4..]) } else { "****".to_owned() }
+        let name = self.expose().split('?').next().unwrap_or_default();
+        let plain = name.len() >= 16 && !name.contains(['=', '&']);
+        if plain { format!("****{}", &name[name.len() - 4..]) } else { "****".to_owned() }
     }
 }
 

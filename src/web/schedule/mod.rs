@@ -157,7 +157,7 @@ async fn preview(page: Page, library: Library, form: Query<ScheduleForm>) -> Res
 
 /// IANA names to choose from: those with a place, the reader's own first.
 fn zones(page: &Page) -> Vec<String> {
-    let mut zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let mut zones = crate::clock::zone_names();
     zones.retain(|name| name.contains('/') && !name.starts_with("Etc/") && name != page.zone_name());
     zones.sort_unstable();
     zones.insert(0, page.zone_name().to_owned());
