@@ -67,6 +67,15 @@ impl StateName {
     }
 }
 
+/// How many streams of a tenant want to be seen, by whether they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OnAirCount {
+    /// On air, or at the edges of it.
+    pub on_air: usize,
+    /// Those that something went wrong with and that are tried again.
+    pub retrying: usize,
+}
+
 /// State of a stream, as pages and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct State {
@@ -285,11 +294,18 @@ impl Board {
         places.states.get(&(scope.tenant().clone(), stream)).map(|entry| entry.state.clone())
     }
 
-    /// How many streams of the tenant are on air.
-    pub fn on_air_count(&self, scope: &Scope) -> usize {
+    /// How many streams of the tenant are on air, those apart that are tried again.
+    pub fn on_air_count(&self, scope: &Scope) -> OnAirCount {
         let places = self.shared.places.lock();
         let own = places.states.iter().filter(|((tenant, _), _)| tenant == scope.tenant());
-        own.filter(|(_, entry)| entry.state.name.is_on_air()).count()
+        let mut count = OnAirCount::default();
+        for (_, entry) in own.filter(|(_, entry)| entry.state.name.is_on_air()) {
+            match entry.state.name {
+                StateName::Retrying => count.retrying += 1,
+                _ => count.on_air += 1,
+            }
+        }
+        count
     }
 
     /// The tenant's streams that are on air.

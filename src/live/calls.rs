@@ -462,13 +462,12 @@ impl Editor {
         self.foundation().board().count_start(begin.stream)?;
         start::mark_to_begin(self.foundation(), self.tenant()).await?;
         let (library, actor, run) = (Library::clone(self), self.actor().clone(), begin.run);
-        let is_free = keys::claim_to_begin(self, begin.stream, run).await?;
+        let taken = keys::claim_to_begin(self, begin.stream, run).await?;
         let begun = self
             .rows()
             .write(move |rows| match start::begin(rows, &library, &actor, &begin)? {
-                Begun::Run if is_free => Ok(run),
                 // Not before it is known that the stream is off air itself and has something to send.
-                Begun::Run => Err(Error::Conflict(Message::new("live-key-busy"))),
+                Begun::Run => taken.clone().map_or(Ok(run), |taken| Err(Error::Conflict(taken))),
                 Begun::Busy { stopping: false, .. } => Err(Error::Conflict(Message::new("live-already-on"))),
                 Begun::Busy { stopping: true, .. } => Err(Error::Conflict(Message::new("live-still-stopping"))),
                 Begun::Refused(reason) => Err(Error::Conflict(reason)),

@@ -12,6 +12,7 @@ use crate::foundation::Foundation;
 use crate::library::Library;
 use crate::store::rows::Reader;
 use crate::store::{Lease, SpaceStore};
+use crate::text::Message;
 
 /// A lease on a key lasts so long, and is renewed when half of it is over.
 pub(super) const LEASE: Duration = Duration::from_secs(600);
@@ -47,35 +48,40 @@ pub(super) async fn claim(
     Ok(Err(other.and_then(|lease| run_of(&lease.holder)).filter(|other| *other != run)))
 }
 
-/// Takes the keys of a stream that somebody starts now; false where another stream sends to one of them. Keys of runs
-/// that are just ending are left to the supervisor, which waits for them.
-pub(super) async fn claim_to_begin(library: &Library, stream: Uuid, run: Uuid) -> Result<bool> {
+/// Takes the keys of a stream that somebody starts now; or says that another stream sends to one of them, by its title
+/// only where it is one of the same library. Keys of runs that are just ending are left to the supervisor, which waits
+/// for them.
+pub(super) async fn claim_to_begin(library: &Library, stream: Uuid, run: Uuid) -> Result<Option<Message>> {
     let foundation = library.foundation();
     let (vault, tenant) = (foundation.vault().clone(), library.tenant().clone());
     let look = move |rows: &Reader<'_>| {
         let row = rows.need::<LiveStream>(stream)?;
         let names = row.value.targets.iter().map(|target| target.key_name(&vault, &tenant));
         let names = names.collect::<Result<Vec<String>>>()?;
-        let mut ending = Vec::new();
+        let (mut ending, mut own) = (Vec::new(), Vec::new());
         for run in super::open_runs(rows)? {
             let order: Order = rows.value(&Order::key(run.value.stream_id))?.unwrap_or_default();
             if !order.on || order.run != Some(run.id()) || run.value.stream_id == stream {
                 ending.push(run.id());
             }
+            own.push((run.id(), run.value.stream_title));
         }
-        Ok((names, ending))
+        Ok((names, ending, own))
     };
-    let (names, ending) = library.rows().read(look).await?;
+    let (names, ending, own) = library.rows().read(look).await?;
     let soon = foundation.clock().now() + KEY_PATIENCE;
     for (place, name) in names.iter().enumerate() {
         let place = u16::try_from(place).unwrap_or(u16::MAX);
         let Err(other) = claim(foundation, name, run, place, STARTING).await? else { continue };
         let waits = other.is_none_or(|other| ending.contains(&other) || foundation.board().ends_by(other, soon));
         if !waits {
-            return Ok(false);
+            let title = own.into_iter().find(|(run, _)| Some(*run) == other).map(|(_, title)| title);
+            return Ok(Some(title.map_or(Message::new("live-key-busy"), |title| {
+                Message::new("live-key-busy-own").with("title", title)
+            })));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// Gives back what a run with so many targets holds.

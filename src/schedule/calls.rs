@@ -154,7 +154,9 @@ pub(crate) fn delete_of_stream(rows: &mut Writer<'_>, actor: &Actor, stream: Uui
 }
 
 pub(super) fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) -> Result<()> {
-    audit::record(rows, actor, "schedule.delete", row.id().to_string())?;
+    let stream = rows.view().get::<LiveStream>(row.value.stream_id)?;
+    let object = stream.map_or(row.id().to_string(), |stream| format!("{} {}", row.id(), stream.value.title));
+    audit::record(rows, actor, "schedule.delete", object)?;
     rows.delete_value(&Passed::key(row.id()));
     rows.delete(row);
     Ok(())

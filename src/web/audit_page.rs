@@ -1,10 +1,12 @@
 //! The record as a page: one's own in the settings, any of them for operators.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Page, Server};
+use super::{Page, Server, words};
 use crate::audit::{Filter, Outcome};
 use crate::auth::Identity;
 use crate::error::Result;
@@ -63,6 +65,13 @@ fn titled(object: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// An act in words. What was refused at the door is known by its route, which has none.
+fn act(page: &Page, action: &str) -> String {
+    let id = format!("act-{}", action.replace('.', "-"));
+    let told = page.locale().text(&id, &HashMap::new());
+    if told == id { action.to_owned() } else { told }
+}
+
 /// What the template shows.
 pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuery, found: AuditPage) -> Value {
     let outcome = query.outcome.as_deref().filter(|outcome| matches!(*outcome, "done" | "refused")).unwrap_or("all");
@@ -79,8 +88,9 @@ pub(super) fn context(page: &Page, scope: &str, address: &str, query: &AuditQuer
             let (object, id) = titled(&told.entry.object);
             json!({
                 "at": page.moment(told.entry.at),
-                "actor": told.entry.actor,
+                "actor": words::actor(page, &told.entry.actor),
                 "tenant": told.tenant,
+                "words": act(page, &told.entry.action),
                 "action": told.entry.action,
                 "object": object,
                 "id": id,

@@ -23,6 +23,7 @@ use super::format::{self, Moment};
 use crate::auth::{Identity, Role, Theme};
 use crate::error::{Error, FieldError, Result};
 use crate::library::Library;
+use crate::live::OnAirCount;
 use crate::tenancy;
 use crate::text::{Locale, Message};
 
@@ -269,7 +270,7 @@ impl Page {
         self.refuse_filled(active, template, context, error).await
     }
 
-    /// Like [`Page::refuse`] where `context`, a map, holds the form already.
+    /// Like [`Page::refuse`] where `context`, a map, holds the form already, and may hold words beside fields.
     pub async fn refuse_filled(
         mut self,
         active: &str,
@@ -283,9 +284,12 @@ impl Page {
             Error::Internal(_) | Error::NotFound | Error::LoginRequired => return Err(error),
             _ => &[],
         };
-        let errors: serde_json::Map<_, _> =
-            fields.iter().map(|field| (field.field.clone(), json!(self.text(&field.message)))).collect();
-        context["errors"] = errors.into();
+        if !context["errors"].is_object() {
+            context["errors"] = json!({});
+        }
+        for field in fields {
+            context["errors"][&field.field] = json!(self.text(&field.message));
+        }
         let status = match error {
             Error::Stale => {
                 self.stale = true;
@@ -339,9 +343,9 @@ impl Page {
 
     /// What the frame of every page shows.
     async fn frame(&self, active: &str) -> Result<serde_json::Value> {
-        let (mut user, mut storage, mut on_air_count) = (None, None, 0);
+        let (mut user, mut storage, mut count) = (None, None, OnAirCount::default());
         if let Some(identity) = &self.identity {
-            on_air_count = self.server.foundation.board().on_air_count(identity.scope());
+            count = self.server.foundation.board().on_air_count(identity.scope());
             storage = Some(self.gauge(&Library::open(&self.server.foundation, identity.scope())).await?);
             user = Some(json!({
                 "name": identity.user.name,
@@ -362,7 +366,8 @@ impl Page {
             "theme": self.theme.map_or("auto", Theme::code),
             "user": user,
             "time_zone": self.zone_name,
-            "on_air_count": on_air_count,
+            "on_air_count": count.on_air,
+            "retrying_count": count.retrying,
             "storage": storage,
             "flash": flash,
             "version": env!("CARGO_PKG_VERSION"),

@@ -249,8 +249,15 @@ async fn upload(page: Page, editor: Editor, request: HttpRequest, form: Upload) 
     }
     match outcome {
         Ok(outcome) => {
-            let (message, errors, status) = told(&page, &outcome, |video: &Video| &video.title);
+            let (mut message, errors, status) = told(&page, &outcome, |video: &Video| &video.title);
             if errors.is_empty() {
+                if let [row] = outcome.taken.as_slice()
+                    && let Some(twin) = row.value.duplicate_of
+                    && let Ok(twin) = editor.video(twin).await
+                {
+                    let (title, same) = (row.value.title.as_str(), twin.value.title);
+                    message = Message::new("library-uploaded-same").with("title", title).with("same", same);
+                }
                 return Ok(page.see_other(outcome.back.as_deref().unwrap_or("/videos"), "ok", Some(message)));
             }
             gallery(page, &editor, Wanted::default(), errors, status).await

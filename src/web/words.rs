@@ -70,20 +70,17 @@ pub(super) fn target(page: &Page, target: &TargetState, now: Timestamp) -> Strin
     })
 }
 
-/// How many of the reader's streams are on air.
-fn on_air_count(page: &Page, library: &Library) -> String {
-    let count = library.foundation().board().on_air_count(library.scope());
-    page.text(&Message::new("on-air-count").with("count", count))
-}
-
 /// What every event tells the frame around the page: streams on air, storage.
 pub(super) async fn frame_event(page: &Page, library: &Library) -> Result<Value> {
     let gauge = page.gauge(library).await?;
     let size = |bytes: u64| format::bytes(page.locale(), bytes as f64);
     let storage = Message::new("storage-used").with("used", size(gauge.used)).with("limit", size(gauge.limit));
+    let count = library.foundation().board().on_air_count(library.scope());
+    let on_air = Message::new("on-air-count").with("count", count.on_air).with("retrying", count.retrying);
     Ok(json!({
-        "on_air": library.foundation().board().on_air_count(library.scope()),
-        "text": { "on-air-count": on_air_count(page, library), "storage": page.text(&storage) },
+        "on_air": count.on_air,
+        "retrying": count.retrying,
+        "text": { "on-air-count": page.text(&on_air), "storage": page.text(&storage) },
         "value": { "storage": gauge.percent },
         "level": { "storage": Level::of(gauge.percent) },
     }))

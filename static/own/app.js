@@ -156,6 +156,20 @@
     document.getElementById(button.dataset.playerTime).value = player.currentTime.toFixed(2);
   });
 
+  // What has to go elsewhere letter by letter is copied; where the browser does not let us, it is chosen to be copied by hand.
+  document.addEventListener('click', async event => {
+    const button = event.target.closest('[data-copy]');
+    if (!button) return;
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      if (!document.execCommand('copy')) return;
+    }
+    button.querySelector('span').textContent = button.dataset.copied;
+  });
+
   // Fields that belong to a choice show only with it.
   const choices = () => {
     for (const part of document.querySelectorAll('[data-show-unless]')) {

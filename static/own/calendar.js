@@ -18,6 +18,7 @@
   const pad = number => String(number).padStart(2, '0');
   const day = date => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
   const HALF_AN_HOUR = 1800;
+  const TOLD_FOR = 10000;
   const streams = new Map();
 
   // Local times of the reader's zone are reckoned without a zone: the browser's own may jump where theirs does not.
@@ -54,11 +55,11 @@
     return events;
   };
 
-  // Which occurrences are meant: resolves with the choice, or with nothing.
+  // Which occurrences are meant, of a change that is told: resolves with the choice, or with nothing.
   const dialog = document.getElementById('reach');
-  const choose = entry => new Promise(resolve => {
+  const choose = (entry, told) => new Promise(resolve => {
     if (!entry.repeats) { resolve('this'); return; }
-    document.getElementById('reach-text').textContent = `${entry.title}, ${entry.when.text}`;
+    document.getElementById('reach-text').textContent = told;
     dialog.returnValue = '';
     dialog.addEventListener('close', () => resolve(dialog.returnValue), { once: true });
     dialog.showModal();
@@ -70,9 +71,14 @@
     else if (event.target === dialog) dialog.close('');
   });
 
-  const change = async (info, fields) => {
+  // A local time as a person reads it.
+  const told_time = new Intl.DateTimeFormat(texts.locale === 'id' ? 'id' : 'en-GB', {
+    timeZone: 'UTC', weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23',
+  });
+  const change = async (info, fields, question, to) => {
     const entry = info.event.extendedProps;
-    const reach = await choose(entry);
+    const put = { title: entry.title, from: entry.when.text, to: told_time.format(instant(to)) };
+    const reach = await choose(entry, question.replace(/\{(title|from|to)\}/g, (_, name) => put[name]));
     if (!reach) { info.revert(); return; }
     const answer = await fetch(`/api/v1/schedules/${entry.schedule_id}/occurrences/${encodeURIComponent(entry.of)}`, {
       method: 'PATCH',
@@ -81,6 +87,8 @@
     }).catch(() => null);
     if (answer && answer.ok) {
       flash('ok', words.saved);
+      const note = document.querySelector('#flash > :last-child');
+      setTimeout(() => note.remove(), TOLD_FOR);
     } else {
       info.revert();
       const told = answer ? await answer.json().catch(() => null) : null;
@@ -120,12 +128,48 @@
     document.getElementById('streams-key').replaceChildren(...items);
   };
 
-  const keep = info => {
+  // What the clocks of the reader's zone show.
+  const now = () => {
+    try {
+      return new Date().toLocaleString('sv-SE', { timeZone: words.zone }).replace(' ', 'T');
+    } catch {
+      // A zone that this browser does not know: as it was when the page came.
+      return words.now;
+    }
+  };
+  // The days of a view, and the one of them that somebody is likely to look for.
+  const days_of = view => {
+    const [first, end] = [day(view.currentStart), day(view.currentEnd)];
+    const today = now().slice(0, 10);
+    const has = date => date >= first && date < end;
+    return { type: view.type, has, likely: has(today) ? today : first };
+  };
+  const keep = view => {
     const url = new URL(location.href);
-    url.searchParams.set('view', names[info.view.type]);
-    const middle = info.view.currentStart || info.start;
-    url.searchParams.set('date', day(middle));
+    url.searchParams.set('view', names[view.type]);
+    url.searchParams.set('date', view.likely);
     history.replaceState(null, '', url);
+  };
+  const is_long = view => view.type === views.month || view.type === views.list;
+  let before = null;
+  let aimed = '';
+  // From a month to a week or a day: to today, else to the first day.
+  const land = view => {
+    const from = before;
+    before = view;
+    if (from && is_long(from) && !is_long(view) && !view.has(from.likely)) calendar.setOption('date', from.likely);
+  };
+  // Hours of a day begin in sight of now, else of the earliest entry; once, so that nobody is carried off.
+  const aim = view => {
+    const key = is_long(view) ? '' : `${view.type} ${view.likely}`;
+    if (key === aimed) return;
+    const starts = calendar.getEvents().map(event => event.extendedProps.start);
+    const at = now();
+    const times = view.has(at.slice(0, 10)) ? [at] : starts.filter(start => view.has(start.slice(0, 10)));
+    const first = times.map(time => time.slice(11, 16)).sort()[0];
+    if (key && !first) return;
+    aimed = key;
+    if (key) calendar.setOption('scrollTime', `${pad(Math.max(0, Number(first.slice(0, 2)) - 1))}${first.slice(2)}:00`);
   };
 
   const text = { today: words.today, prev: words.prev, next: words.next, close: words.close };
@@ -138,6 +182,7 @@
   const days = { weekday: 'short', day: 'numeric', ...(narrow.matches ? {} : { month: 'numeric' }) };
   const own_week = { ...own('week'), dayHeaderFormat: days };
   place.hidden = false;
+  document.getElementById('flash').classList.add('timetable-said');
   const calendar = EventCalendar.create(place, {
     view: first,
     date: words.date,
@@ -173,14 +218,21 @@
     },
     eventDrop: info => {
       const start = after(info.event.extendedProps.start, info.delta);
-      change(info, { starts_at: start, time_zone: words.zone });
+      change(info, { starts_at: start, time_zone: words.zone }, words.move, start);
     },
     eventResize: info => {
       const { seconds } = info.event.extendedProps;
       const by = info.endDelta.days * 86400 + info.endDelta.seconds;
-      change(info, { duration: (seconds === null ? HALF_AN_HOUR : seconds) + by });
+      const duration = (seconds === null ? HALF_AN_HOUR : seconds) + by;
+      change(info, { duration }, words.stretch, after(info.event.extendedProps.start, { days: 0, seconds: duration }));
     },
-    datesSet: keep,
+    datesSet: info => {
+      const view = days_of(info.view);
+      keep(view);
+      // Not while the calendar is still being made.
+      queueMicrotask(() => { land(view); aim(view); });
+    },
+    eventAllUpdated: info => aim(days_of(info.view)),
   });
   document.getElementById('calendar-list').remove();
 

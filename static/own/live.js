@@ -7,7 +7,7 @@
 //   level  {key: ok|warn|bad}         → class of that progress bar
 //   point  [unix seconds, bits/s]     → one more point of the graph (same second: ignored)
 //   log    [string]                   → [data-live-lines="log"]
-//   on_air number                     of streams on air: colours the mark on top
+//   on_air, retrying number           of streams on air, and tried again: colour the mark on top
 //
 // Keys on the dashboard: "<stream id>/words", "box/disk|memory|cpu|uplink" (value, level; operators only), "box/…/words";
 // on a stream: "words", "target/<index from 0>/words", "run/<id>/length|restarts|bytes" of what is on air;
@@ -122,6 +122,11 @@
       if (!fresh) return;
       const focused = document.activeElement && document.activeElement.id;
       part.replaceWith(document.adoptNode(fresh));
+      // What stands elsewhere on the page and is about the same thing.
+      for (const other of document.querySelectorAll('[data-live-too]')) {
+        const next = page.getElementById(other.id);
+        if (next) other.replaceWith(document.adoptNode(next));
+      }
       // "Is going on air" has been overtaken by what the page now shows.
       document.querySelectorAll('#flash .flash-ok').forEach(note => note.remove());
       if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
@@ -141,6 +146,7 @@
       const state = JSON.parse(event.data);
       show(state);
       if (pill && 'on_air' in state) pill.classList.toggle('onair-on', state.on_air > 0);
+      if (pill && 'retrying' in state) pill.classList.toggle('onair-retrying', state.retrying > 0);
       const part = document.getElementById('live');
       if (part && state.shape !== undefined && state.shape !== part.dataset.shape) load();
     });

@@ -56,18 +56,34 @@
     return upload;
   };
 
-  const finish = (upload, kind, text) => {
+  // `again`: it may go well another time; what was refused for what it is will be refused again.
+  const finish = (upload, kind, text, again) => {
     upload.over = true;
     upload.item.classList.add('upload-' + kind);
     upload.said.textContent = text;
     upload.bar.hidden = true;
-    if (kind === 'bad') upload.button.textContent = words.again; else upload.button.hidden = true;
+    if (again) upload.button.textContent = words.again; else upload.button.hidden = true;
   };
 
   const stop = upload => {
     const at = waiting.indexOf(upload);
     if (at >= 0) waiting.splice(at, 1);
-    if (upload.request) upload.request.abort(); else finish(upload, 'bad', words.stopped);
+    if (upload.request) upload.request.abort(); else finish(upload, 'bad', words.stopped, true);
+  };
+
+  // The very same file was here before: worth a word, no fault.
+  const same = async (upload, id) => {
+    const answer = await fetch('/api/v1/videos/' + encodeURIComponent(id)).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const { title } = await answer.json();
+    const note = document.createElement('p');
+    note.className = 'upload-same';
+    const link = document.createElement('a');
+    link.href = '/videos/' + encodeURIComponent(id);
+    link.textContent = title;
+    const [before, after] = words.same.split('{title}');
+    note.append(before, link, after || '');
+    upload.item.append(note);
   };
 
   const send = upload => {
@@ -101,7 +117,7 @@
       upload.said.textContent = words.checking;
       upload.bar.removeAttribute('value');
     });
-    const over = (kind, text) => { finish(upload, kind, text); running -= 1; next(); };
+    const over = (kind, text, again) => { finish(upload, kind, text, again); running -= 1; next(); };
     request.addEventListener('load', () => {
       let answer = null;
       try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page: the status says enough */ }
@@ -110,8 +126,10 @@
       if (request.status !== 201 || !made) {
         const faults = (answer && answer.errors || []).map(fault => fault.message).filter(Boolean);
         const detail = faults.length ? faults.join(' ') : answer && answer.detail;
-        return over('bad', `${words.failed}: ${detail || request.status}`);
+        const again = request.status >= 500 || request.status === 408 || request.status === 429;
+        return over('bad', `${words.failed}: ${detail || request.status}`, again);
       }
+      if (made.duplicate_of) same(upload, made.duplicate_of);
       if (form.action.endsWith('/videos')) {
         const link = document.createElement('a');
         link.href = '/videos/' + encodeURIComponent(made.id);
@@ -121,8 +139,8 @@
       const trouble = made.verdict && made.verdict.ready === false;
       over(trouble ? 'fair' : 'good', trouble ? words.trouble : made.verdict ? words.done : '✓');
     });
-    request.addEventListener('error', () => over('bad', `${words.failed}: ${window.jadwal.texts.failed}`));
-    request.addEventListener('abort', () => over('bad', words.stopped));
+    request.addEventListener('error', () => over('bad', `${words.failed}: ${window.jadwal.texts.failed}`, true));
+    request.addEventListener('abort', () => over('bad', words.stopped, true));
     request.open('POST', form.action);
     request.setRequestHeader('Accept', 'application/json');
     request.setRequestHeader('X-CSRF-Token', csrf);

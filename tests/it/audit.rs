@@ -53,6 +53,25 @@ async fn changes_and_refusals_are_recorded_with_who_what_and_where_from() {
 }
 
 #[tokio::test]
+async fn the_page_tells_acts_in_words_and_the_export_keeps_their_codes() {
+    let server = Server::start().await;
+    server.user("al").await;
+    let (api, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let video = crate::streams::video(&api, 4).await;
+    let id = crate::streams::stream(&api, "Rain on tin", &video, "rtmp://live.example.com/app", "key-of-al").await;
+    let body = json!({"stream_id": id, "starts_at": "2099-03-01T19:00", "time_zone": "Asia/Jakarta"});
+    let planned = api.post("/api/v1/schedules", &body).await.expect(201).json();
+    api.delete(&format!("/api/v1/schedules/{}", planned["id"].as_str().unwrap())).await.expect(204);
+    let html = page.get("/settings/audit").await.expect(200).text();
+    for words in ["Uploaded a video", "Made a stream", "Planned a stream", "Deleted a schedule"] {
+        assert!(html.contains(words), "{words}: {html}");
+    }
+    assert_eq!(html.matches(">Rain on tin<br>").count(), 3, "made, planned, taken away: {html}");
+    let csv = page.get("/settings/audit/export?format=csv").await.expect(200).text();
+    assert!(csv.contains("schedule.delete") && !csv.contains("Deleted a schedule"), "{csv}");
+}
+
+#[tokio::test]
 async fn one_reads_one_s_own_record_and_operators_all_of_them_as_one() {
     let server = Server::start().await;
     server.user("al").await;

@@ -105,6 +105,9 @@ async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
     until(driver, SOON, "document.querySelector('#f-target1_url-note.invalid-feedback')").await;
     let title = run(driver, "return document.querySelector('input[name=title]').value").await;
     assert_eq!(title, "Rain on a tin roof", "the form keeps what was typed");
+    let focused = run(driver, "return document.activeElement.name").await;
+    assert_eq!(focused, "target1_key", "but the key, which is asked for");
+    browser.screenshot("stream-key-again").await;
     fill(driver, "input[name=target1_url]", &platform.rtmp_url("live")).await;
     fill(driver, "input[name=target1_key]", "browser-key-of-al").await;
     click(driver, "form[data-stream-form] button[type=submit]").await;
@@ -119,7 +122,7 @@ async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
     until(driver, SOON, "document.querySelectorAll('#preview li').length === 1").await;
     click(driver, "label:has(input[name=repeat][value=daily])").await;
     until(driver, SOON, "document.querySelectorAll('#preview li').length === 5").await;
-    click(driver, "#schedule button[type=submit]").await;
+    click(driver, "button[form=schedule][type=submit]").await;
     until(driver, SOON, "location.pathname === '/schedules' && document.querySelector('.row-item')").await;
 
     // The page of the stream tells by itself that it goes on air.
@@ -152,6 +155,77 @@ async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
     let complaints = browser.complaints().await;
     let odd: Vec<_> = complaints.iter().filter(|line| !line.contains("status of 4")).collect();
     assert!(odd.is_empty(), "{odd:?}");
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn what_an_upload_and_a_job_say_is_what_helps() {
+    let server = server().await;
+    server.user("al").await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    log_in(&browser, &server, "al", PASSWORD).await;
+    go(&browser, &server, "/videos").await;
+    // Silent, and with keyframes too far apart.
+    let file = clip(17, 200, false, "320x180");
+    let folder = tempfile::tempdir().unwrap();
+    let (text, empty) = (folder.path().join("notes.txt"), folder.path().join("empty.mp4"));
+    std::fs::write(&text, "not a video at all").unwrap();
+    std::fs::write(&empty, "").unwrap();
+    let field = driver.find(By::Css("form[data-upload] input[type=file]")).await.unwrap();
+    field.send_keys(format!("{}\n{}\n{}", text.display(), empty.display(), file.display())).await.unwrap();
+    until(driver, Duration::from_secs(30), "document.querySelectorAll('.upload-bad').length === 2").await;
+    until(driver, Duration::from_secs(30), "document.querySelector('.upload-good, .upload-fair')").await;
+    let again = "return [...document.querySelectorAll('.upload-bad .btn')].filter(button => !button.hidden).length";
+    assert_eq!(run(driver, again).await, 0, "trying again would not help");
+    let said = run(driver, "return document.querySelectorAll('.upload-bad')[1].textContent").await;
+    assert!(said.as_str().unwrap().contains("The file is empty"), "{said}");
+    // The same bytes once more: taken, with a word on it.
+    let field = driver.find(By::Css("form[data-upload] input[type=file]")).await.unwrap();
+    field.send_keys(file.display().to_string()).await.unwrap();
+    until(driver, Duration::from_secs(30), "document.querySelector('.upload-same a[href^=\"/videos/\"]')").await;
+    let said = run(driver, "return document.querySelector('.upload-same').textContent").await;
+    assert!(said.as_str().unwrap().contains("already here as"), "{said}");
+    browser.screenshot("upload-said").await;
+
+    // What is told of a video is what the job made of it.
+    click(driver, ".upload-same a").await;
+    until(driver, SOON, "document.querySelector('#facts')").await;
+    assert_eq!(run(driver, "return document.querySelector('#facts').textContent.includes('aac')").await, false);
+    run(driver, "document.body.dataset.same = 'yes'").await;
+    let path = run(driver, "return location.pathname").await;
+    let ordered = format!(
+        "const csrf = document.querySelector('meta[name=csrf]').content;
+         return fetch('{}/optimise', {{ method: 'POST', body: new URLSearchParams({{ csrf, profile: '720p30' }}) }})
+           .then(answer => answer.status)",
+        path.as_str().unwrap()
+    );
+    assert_eq!(run(driver, &ordered).await, 200);
+    until(driver, Duration::from_secs(60), "document.querySelector('#facts').textContent.includes('aac')").await;
+    assert_eq!(run(driver, "return document.body.dataset.same").await, "yes", "the page was not loaded again");
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_shown_once_is_copied_by_a_button() {
+    let server = Server::start_with(&[("JADWAL_NOTICES_ALLOW_PRIVATE_TARGETS", "true")], &["--no-demo"]).await;
+    server.user("al").await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    log_in(&browser, &server, "al", PASSWORD).await;
+    go(&browser, &server, "/settings/notices/new?via=webhook").await;
+    fill(driver, "input[name=name]", "Our bot").await;
+    fill(driver, "input[name=url]", "http://127.0.0.1:9009/hook").await;
+    click(driver, "form[action='/settings/notices'] button.btn-primary").await;
+    until(driver, SOON, "document.querySelector('#secret')").await;
+    click(driver, "[data-copy=secret]").await;
+    until(driver, SOON, "document.querySelector('[data-copy=secret]').textContent === 'Copied'").await;
+    for (width, name) in [(1280, "notices-secret"), (390, "notices-secret-390")] {
+        browser.resize(width, 844).await;
+        let wide = run(driver, "return document.documentElement.scrollWidth - innerWidth").await;
+        assert_eq!(wide, 0, "{name} is wider than the screen");
+        browser.screenshot(name).await;
+    }
     browser.quit().await;
 }
 

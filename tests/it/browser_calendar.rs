@@ -105,8 +105,16 @@ async fn an_occurrence_is_dragged_stretched_and_told_what_is_in_the_way() {
     let (x, y, hour) = place(driver, &of, false).await;
     drag(driver, (x, y), (0, (3.0 * hour).round() as i64)).await;
     until(driver, SOON, "document.querySelector('#reach[open]')").await;
+    let asked = run(driver, "return document.querySelector('#reach-text').textContent").await;
+    let asked = asked.as_str().unwrap().to_owned();
+    assert!(asked.contains("Rain") && asked.contains("10:00") && asked.contains("13:00"), "{asked}");
+    browser.screenshot("calendar-question").await;
+    let top = "return document.querySelector('#calendar').getBoundingClientRect().top";
+    let before = run(driver, top).await;
     click(driver, "[data-reach=this]").await;
     until(driver, SOON, "document.querySelector('.flash-ok')").await;
+    assert_eq!(run(driver, top).await, before, "what is said moves the calendar");
+    browser.screenshot("calendar-said").await;
     let moved = occurrence(&api, &id, &of).await;
     assert_eq!(moved["local"], format!("{tuesday}T13:00:00"), "{moved}");
     let other = occurrence(&api, &id, &format!("{monday}T10:00")).await;
@@ -117,6 +125,8 @@ async fn an_occurrence_is_dragged_stretched_and_told_what_is_in_the_way() {
     let (x, y, hour) = place(driver, &of, true).await;
     drag(driver, (x, y), (0, hour.round() as i64)).await;
     until(driver, SOON, "document.querySelector('#reach[open]')").await;
+    let asked = run(driver, "return document.querySelector('#reach-text').textContent").await;
+    assert!(asked.as_str().unwrap().contains("16:00"), "{asked}");
     click(driver, "[data-reach=this]").await;
     until(driver, SOON, "document.querySelector('.flash-ok')").await;
     let longer = occurrence(&api, &id, &of).await;
@@ -173,12 +183,64 @@ async fn an_occurrence_is_dragged_stretched_and_told_what_is_in_the_way() {
     until(driver, SOON, "document.querySelectorAll('input[name=times]').length === 2").await;
     until(driver, SOON, "document.querySelector('#preview').textContent.includes('14:00')").await;
     browser.screenshot("schedule-form-weekly").await;
-    click(driver, "#schedule .btn-primary[type=submit]").await;
+    click(driver, ".btn-primary[form=schedule]").await;
     until(driver, SOON, "location.pathname === '/schedules' && document.querySelector('.flash-ok')").await;
 
     let complaints = browser.complaints().await;
     let odd: Vec<_> = complaints.iter().filter(|line| !line.contains("status of 409")).collect();
     assert!(odd.is_empty(), "{odd:?}");
+    browser.quit().await;
+}
+
+#[tokio::test]
+async fn shorter_views_open_where_one_looks_for_something() {
+    let server = server().await;
+    server.user("al").await;
+    let api = server.api("al", PASSWORD).await;
+    let monday = monday();
+    let late = json!({"starts_at": format!("{monday}T22:30"), "time_zone": "Asia/Jakarta", "duration": 1800});
+    planned(&api, "Rain", "key-one", &late).await;
+    let browser = Browser::start().await;
+    let driver = &browser.driver;
+    log_in(&browser, &server, "al", PASSWORD).await;
+    let zone = TimeZone::get("Asia/Jakarta").unwrap();
+    let today = zone.to_datetime(Timestamp::now()).date();
+    let in_sight = |what: &str| {
+        format!(
+            "(() => {{ const found = {what}; if (!found) return false;
+               const [box, main] = [found, document.querySelector('.ec-main')].map(each => each.getBoundingClientRect());
+               return box.top >= main.top && box.bottom <= main.bottom; }})()"
+        )
+    };
+
+    // From a month to a day, and to a week: today, with now in sight.
+    go(&browser, &server, "/schedules/calendar?view=month").await;
+    until(driver, SOON, "document.querySelector('.ec-day-grid')").await;
+    for (button, view) in [("timeGridDay", "day"), ("dayGridMonth", "month"), ("timeGridWeek", "week")] {
+        click(driver, &format!(".ec-{button}")).await;
+        until(driver, SOON, &format!("location.search.includes('view={view}&date={today}')")).await;
+    }
+    until(driver, SOON, &in_sight("document.querySelector('.ec-now-indicator')")).await;
+    // From another month: its first day.
+    let next = today.first_of_month().checked_add(1.month()).unwrap();
+    go(&browser, &server, &format!("/schedules/calendar?view=month&date={}", next.last_of_month())).await;
+    until(driver, SOON, &format!("location.search.includes('date={next}')")).await;
+    click(driver, ".ec-timeGridDay").await;
+    until(driver, SOON, &format!("location.search.includes('view=day&date={next}')")).await;
+    // In a week to come, the first entry is in sight, however late it is.
+    week(&browser, &server, monday).await;
+    until(driver, SOON, &in_sight(&entry(&format!("{monday}T22:30")))).await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.is_empty(), "{complaints:?}");
+
+    // The links of the list lead there, too.
+    browser.scripts(false).await;
+    go(&browser, &server, &format!("/schedules/calendar?view=month&date={today}")).await;
+    let link = format!(".calendar-nav a[href$='view=week&date={today}']");
+    assert!(driver.find(By::Css(&link)).await.is_ok());
+    go(&browser, &server, &format!("/schedules/calendar?view=month&date={}", next.last_of_month())).await;
+    let link = format!(".calendar-nav a[href$='view=week&date={next}']");
+    assert!(driver.find(By::Css(&link)).await.is_ok());
     browser.quit().await;
 }
 
@@ -227,6 +289,17 @@ async fn the_calendar_fits_a_phone_the_dark_and_a_browser_without_script() {
             let wide = run(driver, "return document.documentElement.scrollWidth - innerWidth").await;
             assert_eq!(wide, 0, "{name} is wider than the screen");
             browser.screenshot(&format!("schedule-390-{name}-{choice}")).await;
+        }
+        if name == "form" {
+            // What will happen is seen before it is saved.
+            let top = |what: &str| format!("document.querySelector('{what}').getBoundingClientRect().top");
+            let end = "document.querySelector('#schedule').getBoundingClientRect().bottom";
+            let (preview, save) = (top(".preview-card"), top(".btn-primary[form=schedule]"));
+            assert_eq!(run(driver, &format!("return {end} <= {preview} && {preview} < {save}")).await, true);
+            // A single time has no further ones.
+            assert_eq!(run(driver, "return document.querySelector('.pair-apart').hidden").await, false);
+            click(driver, "label:has(input[name=repeat][value=once])").await;
+            assert_eq!(run(driver, "return document.querySelector('.pair-apart').hidden").await, true);
         }
     }
     let complaints = browser.complaints().await;

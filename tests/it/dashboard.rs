@@ -79,6 +79,30 @@ async fn the_third_step_is_done_by_a_schedule_or_a_start() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_tried_again_is_not_said_to_be_on_air() {
+    let platform = Platform::start();
+    let server = server().await;
+    server.user("al").await;
+    let (al, page) = (server.api("al", PASSWORD).await, server.login("al", PASSWORD).await);
+    let video = video(&al, 4).await;
+    let nobody = format!("rtmp://127.0.0.1:{}/live", free_port());
+    let well = stream(&al, "Rain", &video, &platform.rtmp_url("live"), "a-key-that-is-heard").await;
+    let ill = stream(&al, "Wind", &video, &nobody, "a-key-for-nobody").await;
+    let mut events = Events::open(&page, "/events").await;
+    let count = |event: &serde_json::Value| event["text"]["on-air-count"].as_str().unwrap_or_default().to_owned();
+    al.post(&format!("/api/v1/streams/{ill}/start"), &json!({})).await.expect(202);
+    let told = events.until(Duration::from_secs(20), |event| count(event) == "1 retrying").await;
+    assert_eq!((&told["on_air"], &told["retrying"]), (&json!(0), &json!(1)), "{told}");
+    al.post(&format!("/api/v1/streams/{well}/start"), &json!({})).await.expect(202);
+    events.until(Duration::from_secs(20), |event| count(event) == "1 on air, 1 retrying").await;
+    let html = page.get("/videos").await.expect(200).text();
+    assert!(html.contains("onair-on") || html.contains("onair-retrying"), "{html}");
+    for id in [well, ill] {
+        al.post(&format!("/api/v1/streams/{id}/stop"), &json!({})).await.expect(202);
+    }
+}
+
+#[tokio::test]
 async fn events_end_with_the_login() {
     let server = Server::start().await;
     server.user("al").await;

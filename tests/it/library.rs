@@ -99,6 +99,9 @@ async fn a_video_comes_in_is_judged_found_changed_and_deleted() {
     assert!(wide["verdict"]["ready"] == false && codes.contains(&"keyframes") && codes.contains(&"silent"), "{wide}");
     let same = uploaded(&al, "again.mp4", &path).await;
     assert_eq!(same["duplicate_of"], video["id"]);
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let refused = al.upload("/api/v1/videos", &[], &[("nothing.mp4", empty.path())]).await.expect(415).text();
+    assert!(refused.contains("The file is empty"), "{refused}");
 
     let titles = async |query: &str| -> Vec<String> {
         let list = al.get(&format!("/api/v1/videos?{query}")).await.expect(200).json();

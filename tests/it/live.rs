@@ -278,7 +278,8 @@ async fn started_twice_at_once_is_one_run_and_one_key_is_sent_once() {
     assert!(refused.contains("already sending from this server"), "{refused}");
     // The owner, too, by another stream of theirs.
     let twin = stream(&al, "Twin", &video(&al, 4).await, &platform.rtmp_url("live"), key).await;
-    al.post(&format!("/api/v1/streams/{twin}/start"), &json!({})).await.expect(409);
+    let refused = al.post(&format!("/api/v1/streams/{twin}/start"), &json!({})).await.expect(409).json();
+    assert!(refused["detail"].as_str().unwrap().contains("“Rain”"), "one's own is named: {refused}");
     assert_eq!(encoders(&server, key).len(), 1);
     assert_eq!((runs(&bo).await.len(), state(&bo, &theirs).await["name"].clone()), (0, json!("idle")));
     // A schedule's start is written down with the reason.

@@ -82,6 +82,8 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     assert_eq!(state(&al, &id).await["stop_at"], Value::Null);
     // By the page: in so many minutes, and then at a second that it shows.
     let page = server.login("al", PASSWORD).await;
+    let html = page.get(&format!("/streams/{id}")).await.expect(200).text();
+    assert!(html.contains("name=\"end\" value=\"none\" checked"), "it ends by no plan: {html}");
     let path = format!("/streams/{id}/end");
     page.form(&path, &[("end", "after"), ("stop_after", "3")]).await.expect(303);
     let later = stop_of(&state(&al, &id).await).unwrap();
@@ -92,7 +94,12 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     let last = ahead(7);
     let local = TimeZone::get("Asia/Jakarta").unwrap().to_datetime(last).to_string();
     page.form(&path, &[("end", "at"), ("stop_at", &local)]).await.expect(303);
-    assert!(page.get(&format!("/streams/{id}")).await.expect(200).text().contains(&format!("action=\"{path}\"")));
+    let html = page.get(&format!("/streams/{id}")).await.expect(200).text();
+    assert!(html.contains(&format!("action=\"{path}\"")));
+    // The form begins with the end as it is.
+    let shown = html.split("id=\"f-stop_at\"").nth(1).unwrap().split('>').next().unwrap();
+    assert!(shown.contains(&format!("value=\"{}", &local[..16])), "{shown}");
+    assert!(html.contains("name=\"end\" value=\"at\" checked"), "{html}");
     held(server.home(), Some(last)).await;
     ends_at((&server, &platform, key), last, &encoder).await;
     reaches(&al, &id, "ended").await;
@@ -100,6 +107,8 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     assert_eq!((&run["outcome"], &run["restarts"], &run["attempts"]), (&json!("completed"), &json!(0), &json!(1)));
     al.post(&end, &json!({"stop_at": null})).await.expect(409);
     assert_eq!(platform.connections().len(), 1);
+    let log = al.get(&format!("/api/v1/streams/{id}/log")).await.expect(200).text();
+    assert!(log.contains("ended as ordered") && !log.contains("exit status"), "{log}");
     let told = al.get("/api/v1/audit?limit=50").await.expect(200).text();
     assert_eq!(told.matches("run.change-end").count(), 3, "{told}");
 }

@@ -1,6 +1,7 @@
 //! One ffmpeg from its start to its end: drained, watched, and ended by the ladder when it is time.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -292,7 +293,8 @@ pub(crate) async fn run(
     }
     log_lines.flush(|line| watch.heard(session, line));
     let status = status.unwrap_or_default();
-    session.log.note(&format!("ffmpeg {pid} ended: {status}"));
+    let ordered = matches!(ladder, Some(Ladder { why: Ending::Ordered(_), .. }));
+    session.log.note(&format!("ffmpeg {pid} {}", how_it_ended(status, ordered)));
     session.status.ffmpeg_pid = None;
     session.status.bitrate = 0;
     session.status.speed = None;
@@ -383,8 +385,19 @@ impl Watch {
         match status.code() {
             Some(0) if self.watchdog.moved() => Ending::Finished,
             Some(launch::NOT_FOUND | launch::NOT_RUNNABLE) => Ending::Fault(Fault::NoProgram),
-            _ => Ending::Fault(self.symptoms.fault(self.watchdog.moved(), status.to_string(), item)),
+            _ => Ending::Fault(self.symptoms.fault(self.watchdog.moved(), how_it_ended(status, false), item)),
         }
+    }
+}
+
+/// An end as people say it: what ffmpeg returns when it is told to end is no fault of anybody's.
+fn how_it_ended(status: ExitStatus, ordered: bool) -> String {
+    match (status.code(), status.signal().and_then(|number| Signal::try_from(number).ok())) {
+        _ if ordered => "ended as ordered".to_owned(),
+        (Some(0), _) => "came to its end by itself".to_owned(),
+        (Some(code), _) => format!("gave up with code {code}"),
+        (None, Some(signal)) => format!("was killed ({signal})"),
+        (None, None) => "was killed".to_owned(),
     }
 }
 

@@ -359,6 +359,7 @@ impl Arrival {
         }
         let kind = match arrived.kind.take() {
             Some(kind) => kind,
+            None if arrived.size == 0 => return Err(Error::WrongKind(Message::new("library-file-empty"))),
             None => judge(&first)?,
         };
         let (file, sha256) = writer.finish().await?;

@@ -103,8 +103,10 @@ pub(super) async fn show(page: Page, library: Library, asked: Query<Asked>) -> R
         "day" => format::date(page.locale(), stretch.first),
         _ => format!("{} – {}", format::date(page.locale(), stretch.first), format::date(page.locale(), last)),
     };
+    // Where a shorter stretch opens: at today, else at the first day.
+    let likely = if (stretch.first..stretch.end).contains(&today) { today } else { stretch.first };
     let views = ["month", "week", "day"]
-        .map(|view| json!({ "name": view, "url": format!("/schedules/calendar?view={view}&date={}", stretch.date) }));
+        .map(|view| json!({ "name": view, "url": format!("/schedules/calendar?view={view}&date={likely}") }));
     let context = json!({
         "calendar": {
             "view": stretch.view,

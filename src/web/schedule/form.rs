@@ -338,7 +338,7 @@ pub(super) fn change_of(input: ScheduleInput) -> ScheduleChange {
 }
 
 /// A local time as browsers write it; seconds only where there are some.
-pub(super) fn local(at: DateTime) -> String {
+pub(in crate::web) fn local(at: DateTime) -> String {
     at.strftime(if at.second() == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" }).to_string()
 }
 

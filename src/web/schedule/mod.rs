@@ -19,6 +19,7 @@ use crate::schedule::rule::Repeat;
 use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView};
 use crate::text::Message;
 use form::ScheduleForm;
+pub(in crate::web) use form::local;
 
 /// This room's part of the surface.
 pub const ROUTES: &[Route] = &[

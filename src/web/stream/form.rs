@@ -72,6 +72,12 @@ impl StreamForm {
         self.chosen().filter_map(|id| Uuid::parse_str(id).ok()).collect()
     }
 
+    /// The fields of keys that were typed: a page never sends a key back.
+    pub fn typed_keys(&self) -> Vec<String> {
+        let typed = self.slots().into_iter().enumerate().filter(|(_, slot)| !slot.key.trim().is_empty());
+        typed.map(|(place, _)| format!("target{}_key", place + 1)).collect()
+    }
+
     /// The stream that is typed; `old` are the targets that it has already, in the order of the form.
     ///
     /// # Errors

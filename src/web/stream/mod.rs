@@ -147,6 +147,15 @@ async fn context(page: &Page, library: &Library, view: Option<&StreamView>, chos
     }))
 }
 
+/// Says beside each key that was typed that it has to be typed again, and puts the cursor there.
+fn ask_for_keys(page: &Page, context: &mut Value, form: &StreamForm) {
+    let keys = form.typed_keys();
+    for key in &keys {
+        context["errors"][key] = json!(page.text(&Message::new("stream-target-key-again")));
+    }
+    context["focus"] = json!(keys.first());
+}
+
 /// What an overlay costs for each target, in words.
 fn prices(page: &Page, library: &Library) -> Value {
     let number = |cores: f64| page.locale().number(cores, 0, 1);
@@ -194,7 +203,8 @@ async fn create(page: Page, editor: Editor, form: Form<StreamForm>) -> Result<Ht
             Ok(page.see_other(&path, "ok", Some(Message::new("stream-saved").with("title", view.row.value.title))))
         }
         Err(refused) => {
-            let context = context(&page, &editor, None, &form.value.video_ids()).await?;
+            let mut context = context(&page, &editor, None, &form.value.video_ids()).await?;
+            ask_for_keys(&page, &mut context, &form.value);
             page.refuse("streams", "stream/form.html", context, &form.typed, refused).await
         }
     }
@@ -223,7 +233,8 @@ async fn change(page: Page, editor: Editor, id: web::Path<Uuid>, form: Form<Stre
         }
         Err(refused) => {
             let view = editor.stream(*id).await?;
-            let context = context(&page, &editor, Some(&view), &form.value.video_ids()).await?;
+            let mut context = context(&page, &editor, Some(&view), &form.value.video_ids()).await?;
+            ask_for_keys(&page, &mut context, &form.value);
             page.refuse("streams", "stream/form.html", context, &form.typed, refused).await
         }
     }

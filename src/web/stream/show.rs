@@ -19,6 +19,7 @@ use crate::store::paged::Place;
 use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::live_events::answer;
+use crate::web::schedule::local;
 use crate::web::{Form, Page, history, words};
 
 /// Lines of the log on the page.
@@ -118,6 +119,7 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
         Some(run) if state.samples.is_empty() => library.run_samples(run).await.unwrap_or_default(),
         _ => state.samples.clone(),
     };
+    let ends = state.stop_at.filter(|_| state.name.is_on_air());
     Ok(json!({
         "shape": shape(&[(id, state)]),
         "stream": {
@@ -137,7 +139,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
                 "since": state.started_at.or(state.since).map(|at| page.moment(at)),
                 "reason": state.reason.as_ref().map(|reason| page.text(reason)),
             },
-            "ends": state.stop_at.filter(|_| state.name.is_on_air()).map(|at| page.moment(at)),
+            "ends_local": ends.map(|at| local(page.zone().to_datetime(at))),
+            "ends": ends.map(|at| page.moment(at)),
             "next_at": state.next_at.map(|at| page.moment(at)),
             "videos": videos,
             "targets": targets(page, view, now),

@@ -13,10 +13,16 @@ nav-users = Users
 nav-audit = Audit log
 nav-api = API
 nav-more = More
-on-air-count = { $count ->
-    [0] Nothing on air
-    [one] 1 on air
-   *[other] { $count } on air
+on-air-count = { $retrying ->
+    [0] { $count ->
+        [0] Nothing on air
+        [one] 1 on air
+       *[other] { $count } on air
+      }
+   *[other] { $count ->
+        [0] { $retrying } retrying
+       *[other] { $count } on air, { $retrying } retrying
+      }
   }
 storage-title = Storage
 storage-used = { $used } of { $limit }
@@ -122,3 +128,5 @@ platform-custom = Own address
 login-demo = Look around in the demo
 actor-sample = sample
 actor-server = the server
+copy = Copy
+copied = Copied

@@ -1,4 +1,6 @@
 library-no-video = This is not a video that is taken here. Upload mp4, mov, mkv, webm, flv, ts or avi; the file’s content counts, not its name.
+library-file-empty = The file is empty: nothing is in it. Choose another one.
+library-uploaded-same = “{ $title }” was uploaded. The same file is already here as “{ $same }”.
 library-file-too-large = This file is larger than { $mib } MiB, the largest that is taken here. Export it smaller.
 library-upload-idle = Nothing arrived for a minute, so the upload was given up. Check the connection and upload it again.
 library-disk-floor = The server’s disk is nearly full: { $floor } MiB are kept free for what is on air. Delete videos, or ask the admin for room.

@@ -14,6 +14,7 @@ live-key-characters = The key holds characters that keys do not have, such as sp
 live-host-unknown = There is no server named { $host }. Check the spelling.
 live-address-inner = { $host } leads to an inner address. Only public servers can be streamed to, unless the admin allows private ones.
 live-key-busy = This stream key is already sending from this server. Stop that stream first if it is yours, or use another key.
+live-key-busy-own = Your stream “{ $title }” is already sending with this stream key. Stop it first, or use another key.
 live-keeper-running = This stream is already being sent.
 live-run-over = This run is already over.
 live-plan-unreadable = The stream could not be started: its plan cannot be read.

@@ -41,6 +41,7 @@ stream-target-url = Server address
 stream-target-url-hint = Leave empty for the platform's usual server. Needed for an own address and where the platform shows a server URL beside the key.
 stream-target-key = Stream key
 stream-target-key-hint = Copy it from the platform's live page.
+stream-target-key-again = Type the key again: for your safety the page never sends it back.
 stream-target-key-kept = Sealed: { $masked }. Leave empty to keep it.
 stream-edit-on-air = This stream is on air. Changes take effect at its next start.
 stream-delete = Delete this stream

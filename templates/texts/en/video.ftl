@@ -67,6 +67,7 @@ upload-failed = Not uploaded
 upload-stopped = Stopped
 upload-stop = Stop
 upload-again = Try again
+upload-same = The same file is already here as “{ $title }”.
 upload-left = { $time } left
 upload-speed = { $speed }/s
 upload-leave = Uploads are still running. If you leave, they end.

@@ -13,9 +13,15 @@ nav-users = Pengguna
 nav-audit = Catatan audit
 nav-api = API
 nav-more = Lainnya
-on-air-count = { $count ->
-    [0] Tidak ada yang tayang
-   *[other] { $count } sedang tayang
+on-air-count = { $retrying ->
+    [0] { $count ->
+        [0] Tidak ada yang tayang
+       *[other] { $count } sedang tayang
+      }
+   *[other] { $count ->
+        [0] { $retrying } mencoba lagi
+       *[other] { $count } sedang tayang, { $retrying } mencoba lagi
+      }
   }
 storage-title = Penyimpanan
 storage-used = { $used } dari { $limit }
@@ -121,3 +127,5 @@ platform-custom = Alamat sendiri
 login-demo = Lihat-lihat lewat demo
 actor-sample = contoh
 actor-server = server
+copy = Salin
+copied = Tersalin

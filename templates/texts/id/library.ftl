@@ -1,4 +1,6 @@
 library-no-video = Berkas ini bukan video yang dapat diterima. Unggah mp4, mov, mkv, webm, flv, ts, atau avi; yang dilihat isinya, bukan namanya.
+library-file-empty = File ini kosong, tidak ada isinya. Pilih file lain.
+library-uploaded-same = “{ $title }” sudah diunggah. File yang sama sudah ada di sini sebagai “{ $same }”.
 library-file-too-large = Berkas ini lebih besar dari { $mib } MiB, batas terbesar di sini. Ekspor ulang dengan ukuran lebih kecil.
 library-upload-idle = Selama satu menit tidak ada data yang masuk, jadi unggahan dihentikan. Periksa koneksi, lalu unggah lagi.
 library-disk-floor = Disk server hampir penuh: { $floor } MiB disisakan untuk siaran yang sedang berjalan. Hapus beberapa video, atau minta ruang kepada admin.

@@ -14,6 +14,7 @@ live-key-characters = Stream key berisi karakter yang tidak lazim, seperti spasi
 live-host-unknown = Server bernama { $host } tidak ada. Periksa ejaannya.
 live-address-inner = { $host } mengarah ke alamat internal. Siaran hanya bisa ke server publik, kecuali admin mengizinkan alamat pribadi.
 live-key-busy = Stream key ini sudah mengirim dari server ini. Hentikan dulu siaran itu jika milik Anda, atau pakai stream key lain.
+live-key-busy-own = Siaran Anda “{ $title }” sudah mengirim dengan stream key ini. Hentikan dulu siaran itu, atau pakai stream key lain.
 live-keeper-running = Siaran ini sudah berjalan.
 live-run-over = Siaran ini sudah selesai.
 live-plan-unreadable = Siaran tidak bisa dimulai: rencananya tidak terbaca.

@@ -38,6 +38,7 @@ stream-target-url = Alamat server
 stream-target-url-hint = Kosongkan untuk server platform yang biasa. Wajib untuk alamat sendiri dan jika platform menampilkan URL server di samping stream key.
 stream-target-key = Stream key
 stream-target-key-hint = Salin dari halaman siaran langsung di platform.
+stream-target-key-again = Ketik stream key sekali lagi: demi keamanan halaman ini tidak pernah menampilkannya kembali.
 stream-target-key-kept = Tersegel: { $masked }. Kosongkan jika tidak diganti.
 stream-edit-on-air = Siaran ini sedang tayang. Perubahan berlaku saat dimulai berikutnya.
 stream-delete = Hapus siaran ini

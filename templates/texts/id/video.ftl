@@ -60,6 +60,7 @@ upload-failed = Gagal diunggah
 upload-stopped = Dihentikan
 upload-stop = Hentikan
 upload-again = Coba lagi
+upload-same = File yang sama sudah ada di sini sebagai “{ $title }”.
 upload-left = sisa { $time }
 upload-speed = { $speed }/dtk
 upload-leave = Unggahan masih berjalan. Jika Anda pergi, unggahan berhenti.
