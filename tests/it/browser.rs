@@ -116,7 +116,12 @@ async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
     // Planned for this very minute: it starts at once.
     click(driver, "a[href^='/schedules/new?stream=']").await;
     until(driver, SOON, "document.querySelector('#schedule')").await;
-    let minute = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap());
+    let now = || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap());
+    if now().second() > 40 {
+        // The minute must not turn over between being typed and being read.
+        tokio::time::sleep(Duration::from_secs(61 - now().second() as u64)).await;
+    }
+    let minute = now();
     pick(driver, "input[name=starts_at]", &minute.strftime("%Y-%m-%dT%H:%M").to_string()).await;
     fill(driver, "input[name=duration]", "30").await;
     until(driver, SOON, "document.querySelectorAll('#preview li').length === 1").await;

@@ -79,3 +79,24 @@ fn every_text_in_use_exists() {
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// Acts on record are written `noun.verb`; the page of the record says them in words.
+#[test]
+fn every_act_on_record_has_its_words() {
+    let known = texts("en");
+    let mut acts = BTreeSet::new();
+    for start in ["audit::record(", "audit::record_refusal("] {
+        for entry in walkdir::WalkDir::new(root().join("src")).into_iter().filter_map(|entry| entry.ok()) {
+            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+            for call in text.split(start).skip(1) {
+                let call = call.split(';').next().unwrap_or_default();
+                let act = call.split('"').skip(1).step_by(2).find(|literal| literal.contains('.'));
+                acts.extend(act.map(str::to_owned));
+            }
+        }
+    }
+    assert!(acts.len() > 30, "{acts:?}");
+    let missing: Vec<_> =
+        acts.iter().filter(|act| !known.contains_key(&format!("act-{}", act.replace('.', "-")))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
