@@ -40,13 +40,19 @@ pub struct Identity {
     pub session: uuid::Uuid,
     /// Form token; empty for bearer tokens, which need none.
     pub csrf: String,
+    /// Hash of the cookie that was shown; nothing for bearer tokens.
+    cookie: Option<String>,
     proofs: scope::Proofs,
 }
 
 impl Identity {
-    fn of(user: User, session: uuid::Uuid, csrf: String, address: Option<IpAddr>, fresh: bool) -> Identity {
+    fn of(user: User, session: uuid::Uuid, address: Option<IpAddr>, fresh: bool) -> Identity {
         let proofs = scope::prove(&user.name, &user.tenant, user.role, address, fresh);
-        Identity { user, session, csrf, proofs }
+        Identity { user, session, csrf: String::new(), cookie: None, proofs }
+    }
+
+    fn with_cookie(self, csrf: String, hash: String) -> Identity {
+        Identity { csrf, cookie: Some(hash), ..self }
     }
 
     /// May read the library of the user's tenant.

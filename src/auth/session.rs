@@ -246,13 +246,13 @@ impl Accounts {
             .platform
             .write(move |rows| {
                 let id = begin(rows, &user, Kind::Browser, &kept, address, &agent, proved)?;
-                let identity = Identity::of(user.clone(), id, String::new(), address, false);
+                let identity = Identity::of(user.clone(), id, address, false);
                 audit::record(rows, identity.scope().actor(), "session.begin", user.name.as_str())?;
                 Ok(id)
             })
             .await?;
-        let csrf = self.form_tokens.of(id);
-        Ok((token, Identity::of(shown, id, csrf, address, proved)))
+        let (csrf, hash) = (self.form_tokens.of(id), token_hash(&token));
+        Ok((token, Identity::of(shown, id, address, proved).with_cookie(csrf, hash)))
     }
 
     /// Logs a browser into the account `demo` without a password: its role can change nothing.
@@ -300,7 +300,7 @@ impl Accounts {
                 .await?;
         }
         let fresh = self.is_fresh(&session, now);
-        Ok(Identity::of(user, session.id, self.form_tokens.of(session.id), address, fresh))
+        Ok(Identity::of(user, session.id, address, fresh).with_cookie(self.form_tokens.of(session.id), hash))
     }
 
     /// Whether the password was typed recently enough for an operator's acts.
@@ -310,6 +310,8 @@ impl Accounts {
 
     /// Proves the password of whoever is logged in once more; the login then counts as fresh. The tries are those of
     /// logging in. A browser gets another token: a copy of the old one that somebody took is worth nothing from then on.
+    /// It follows from the old one, so that a form that is sent twice at once gets the same one twice, whichever answer
+    /// the browser reads.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `password`, [`Error::TooMany`] after many tries.
@@ -319,9 +321,10 @@ impl Accounts {
             checked => checked?,
         };
         let (name, id, actor) = (me.user.name.clone(), me.session, me.scope().actor().clone());
-        let next = random_token()?;
+        let shown = me.cookie.clone();
+        let next = shown.as_deref().map(|shown| self.form_tokens.renewed(shown));
         let given = next.clone();
-        let (user, kind) = self
+        let (user, renewed) = self
             .platform
             .write(move |rows| {
                 let user = rows.value::<User>(&user_key(&name))?.filter(User::may_log_in);
@@ -331,18 +334,28 @@ impl Accounts {
                 let session = rows.value::<Session>(&key)?.filter(|session| !is_over(session, rows.now()));
                 let (Some(user), Some(session)) = (user, session) else { return Err(Error::LoginRequired) };
                 let mut session = Session { proved_at: Some(rows.now()), ..session };
-                if session.kind == Kind::Browser {
-                    rows.delete_value(&token_key(&session.token));
-                    session.token = token_hash(&given);
-                    rows.put_value(&token_key(&session.token), &Pointer { user: name.clone(), session: id })?;
+                let mut renewed = None;
+                if let (Some(shown), Some(given)) = (&shown, &given) {
+                    let hash = token_hash(given);
+                    if session.token == *shown {
+                        rows.delete_value(&token_key(&session.token));
+                        session.token.clone_from(&hash);
+                        rows.put_value(&token_key(&hash), &Pointer { user: name.clone(), session: id })?;
+                    }
+                    renewed = (session.token == hash).then_some(hash);
                 }
                 rows.put_value(&key, &session)?;
                 audit::record(rows, &actor, "session.confirm", name.as_str())?;
-                Ok((user, session.kind))
+                Ok((user, renewed))
             })
             .await?;
-        let identity = Identity::of(user, me.session, me.csrf.clone(), caller.address, true);
-        Ok(Confirmed { identity, token: (kind == Kind::Browser).then_some(next) })
+        let identity = Identity::of(user, me.session, caller.address, true);
+        let (identity, token) = match (renewed, me.cookie.clone()) {
+            (Some(hash), _) => (identity.with_cookie(me.csrf.clone(), hash), next),
+            (None, Some(shown)) => (identity.with_cookie(me.csrf.clone(), shown), None),
+            (None, None) => (identity, None),
+        };
+        Ok(Confirmed { identity, token })
     }
 
     /// Logs the API in.
@@ -355,13 +368,13 @@ impl Accounts {
             .platform
             .write(move |rows| {
                 let id = begin(rows, &user, Kind::Api, &kept, address, &agent, true)?;
-                let identity = Identity::of(user.clone(), id, String::new(), address, false);
+                let identity = Identity::of(user.clone(), id, address, false);
                 audit::record(rows, identity.scope().actor(), "token.begin", user.name.as_str())?;
                 Ok(id)
             })
             .await?;
         let pair = self.pair(&shown, family, refresh)?;
-        Ok((pair, Identity::of(shown, family, String::new(), address, true)))
+        Ok((pair, Identity::of(shown, family, address, true)))
     }
 
     fn pair(&self, user: &User, family: Uuid, refresh: String) -> Result<TokenPair> {
@@ -431,7 +444,7 @@ impl Accounts {
         let (user, session) =
             found.filter(|(user, _)| user.may_log_in() && user.epoch == claims.epoch).ok_or(Error::LoginRequired)?;
         let fresh = self.is_fresh(&session, now);
-        Ok(Identity::of(user, claims.family, String::new(), address, fresh))
+        Ok(Identity::of(user, claims.family, address, fresh))
     }
 
     /// Whether a commit may have changed what [`Accounts::is_live`] says of an identity.
@@ -446,12 +459,14 @@ impl Accounts {
     /// and its user is neither disabled nor another than they were.
     pub async fn is_live(&self, me: &Identity) -> Result<bool> {
         let (key, user, now) = (session_key(&me.user.name, me.session), user_key(&me.user.name), self.now());
-        let (epoch, role) = (me.user.epoch, me.user.role);
+        let (epoch, role, cookie) = (me.user.epoch, me.user.role, me.cookie.clone());
         self.platform
             .read(move |rows| {
                 let session = rows.value::<Session>(&key)?;
                 let user = rows.value::<User>(&user)?;
-                Ok(session.is_some_and(|session| !is_over(&session, now))
+                // A cookie that was renewed opens nothing, and keeps nothing open.
+                let current = |session: &Session| cookie.as_ref().is_none_or(|shown| *shown == session.token);
+                Ok(session.is_some_and(|session| !is_over(&session, now) && current(&session))
                     && user.is_some_and(|user| user.may_log_in() && user.epoch == epoch && user.role == role))
             })
             .await

@@ -22,7 +22,7 @@ pub fn token_hash(token: &str) -> String {
     blake3::hash(token.as_bytes()).to_hex().to_string()
 }
 
-/// Makes the form tokens of sessions: derived, so that nothing is stored, and useless without the session. They stay when
+/// Makes the form tokens of sessions, and what renews a session: derived, so that nothing is stored, and useless without the session. They stay when
 /// the session's own token is renewed, so that a form in another tab can still be sent.
 #[derive(Clone)]
 pub struct FormTokens {
@@ -33,6 +33,13 @@ impl FormTokens {
     /// `secret` stays the same over restarts.
     pub fn new(secret: &[u8; 32]) -> FormTokens {
         FormTokens { key: blake3::derive_key("jadwalstream form token", secret) }
+    }
+
+    /// What follows a session's token when that is renewed; only who knows our secret can tell.
+    pub fn renewed(&self, hash: &str) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"renewed session ").update(hash.as_bytes());
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The form token of a session.

@@ -333,7 +333,7 @@ async fn check_target(input: &TargetInput, kept: Option<Target>, allow_private: 
         }
     }
     let before = kept.as_ref().and_then(|kept| kept.address().ok());
-    if address.has_query() && before.as_ref() != Some(&address) {
+    if address.has_parameters() && before.as_ref() != Some(&address) {
         return Err(Error::field("url", Message::new("live-url-query")));
     }
     if typed_url.is_some() && own.as_ref() != Some(&address) {

@@ -150,7 +150,18 @@ pub enum Failure {
 /// a line of its own nor steer a terminal.
 fn one_line(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" | ").chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).take(1000).collect()
+    lines
+        .join(" | ")
+        .chars()
+        .map(|letter| {
+            if letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .take(1000)
+        .collect()
 }
 
 /// Takes each line that a program says.

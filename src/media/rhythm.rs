@@ -11,7 +11,10 @@ pub(super) struct Rhythm {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Packet {
+    /// When it is shown.
     time: f64,
+    /// When it is sent; that is not in the order of being shown.
+    sent: f64,
     /// The time was told, not worked out.
     told: bool,
     key: bool,
@@ -19,28 +22,40 @@ pub(super) struct Packet {
 }
 
 /// What a stretch of packets weighs.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Walk {
     /// Time of the first packet.
     pub(super) start: f64,
     /// Where the last packet ends.
     pub(super) end: f64,
-    /// Seconds that were read, in all stretches.
+    /// Seconds that were read, in all stretches, by the time of sending: that is what a stream goes by.
     seconds: f64,
     bytes: u64,
+    /// Sending takes as long as showing.
+    pub(super) in_step: bool,
 }
+
+/// Seconds that sending and showing may differ by: sixteen pictures that wait for another, five a second.
+const OUT_OF_STEP: f64 = 3.2;
 
 /// Of less than this many seconds no rate is told: one large frame is no stream.
 const SHORTEST_WALK: f64 = 5.0;
 
 impl Walk {
     pub(super) fn of(packets: &[Packet]) -> Option<Walk> {
-        let mut times: Vec<f64> = packets.iter().map(|packet| packet.time).collect();
-        times.sort_by(f64::total_cmp);
-        let (start, last) = (*times.first()?, *times.last()?);
-        let step = (last - start) / (times.len() as f64 - 1.0).max(1.0);
+        let span = |time: fn(&Packet) -> f64| {
+            let times = packets.iter().map(time);
+            times.fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), at| (first.min(at), last.max(at)))
+        };
+        let steps = (packets.len() as f64 - 1.0).max(1.0);
+        let ((start, last), (first_sent, last_sent)) = (span(|packet| packet.time), span(|packet| packet.sent));
         let bytes = packets.iter().fold(0_u64, |sum, packet| sum.saturating_add(packet.bytes));
-        Some(Walk { start, end: last + step, seconds: last + step - start, bytes })
+        let sending = last_sent - first_sent;
+        // Pictures are sent in another order than they are shown in, but not at another pace.
+        let in_step = ((last - start) - sending).abs() <= (sending * 0.25).max(OUT_OF_STEP);
+        let walk =
+            Walk { start, end: last + (last - start) / steps, seconds: sending + sending / steps, bytes, in_step };
+        (!packets.is_empty()).then_some(walk)
     }
 
     /// This and another stretch further in.
@@ -50,12 +65,20 @@ impl Walk {
             end: self.end.max(further.end),
             seconds: self.seconds + further.seconds,
             bytes: self.bytes.saturating_add(further.bytes),
+            in_step: self.in_step && further.in_step,
         }
     }
 
     /// Bits per second where it was read.
     pub(super) fn rate(self) -> f64 {
         self.bytes as f64 * 8.0 / self.seconds.max(SHORTEST_WALK)
+    }
+}
+
+impl Default for Walk {
+    /// Through nothing.
+    fn default() -> Self {
+        Walk { start: 0.0, end: 0.0, seconds: 0.0, bytes: 0, in_step: true }
     }
 }
 
@@ -114,13 +137,12 @@ pub(super) fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
         .enumerate()
         .filter_map(|(count, line)| {
             let field = |name: &str| line.split('|').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-            let shown = field("pts_time").and_then(|time| time.parse::<f64>().ok());
-            let time = shown
-                .or_else(|| field("dts_time").and_then(|time| time.parse().ok()))
-                .or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
+            let time = |name| field(name).and_then(|time| time.parse::<f64>().ok());
+            let (shown, sent) = (time("pts_time"), time("dts_time"));
+            let time = shown.or(sent).or_else(|| (frame_rate > 0.0).then(|| count as f64 / frame_rate))?;
             let key = field("flags").is_some_and(|flags| flags.starts_with('K'));
             let bytes = field("size").and_then(|size| size.parse().ok()).unwrap_or(0);
-            Some(Packet { time, told: shown.is_some(), key, bytes })
+            Some(Packet { time, sent: sent.unwrap_or(time), told: shown.is_some(), key, bytes })
         })
         .collect()
 }
@@ -129,10 +151,12 @@ pub(super) fn packets(text: &str, frame_rate: f64) -> Vec<Packet> {
 mod tests {
     use super::*;
 
+    fn at(time: f64, key: bool) -> Packet {
+        Packet { time, sent: time, told: true, key, bytes: 1000 }
+    }
+
     fn steady(seconds: f64, rate: f64, every: usize) -> Vec<Packet> {
-        (0..(seconds * rate) as usize)
-            .map(|count| Packet { time: count as f64 / rate, told: true, key: count % every == 0, bytes: 1000 })
-            .collect()
+        (0..(seconds * rate) as usize).map(|count| at(count as f64 / rate, count % every == 0)).collect()
     }
 
     #[test]
@@ -173,13 +197,13 @@ mod tests {
         assert_eq!(
             packets(text, 25.0),
             [
-                Packet { time: 0.0, told: false, key: true, bytes: 0 },
-                Packet { time: 0.04, told: false, key: false, bytes: 0 }
+                Packet { time: 0.0, sent: 0.0, told: false, key: true, bytes: 0 },
+                Packet { time: 0.04, sent: 0.04, told: false, key: false, bytes: 0 }
             ]
         );
         assert_eq!(packets(text, 0.0), []);
         let text = "pts_time=N/A|dts_time=1.500000|size=700|flags=K_\n";
-        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, told: false, key: true, bytes: 700 }]);
+        assert_eq!(packets(text, 25.0), [Packet { time: 1.5, sent: 1.5, told: false, key: true, bytes: 700 }]);
     }
 
     #[test]
@@ -187,8 +211,24 @@ mod tests {
         let walk = Walk::of(&steady(20.0, 25.0, 50)).unwrap();
         assert!((walk.end - 20.0).abs() < 0.001 && (walk.rate() - 200_000.0).abs() < 1.0, "{walk:?}");
         assert!((walk.and(walk).rate() - 200_000.0).abs() < 1.0);
-        let still = [Packet { time: 3.0, told: true, key: true, bytes: 50_000 }];
+        let still = [Packet { bytes: 50_000, ..at(3.0, true) }];
         assert_eq!(Walk::of(&still).map(Walk::rate), Some(80_000.0));
         assert_eq!(Walk::of(&[]), None);
+    }
+
+    #[test]
+    fn what_is_sent_at_another_pace_than_shown_is_out_of_step() {
+        let mut packets = steady(20.0, 25.0, 50);
+        // Shown half a second later, in another order: as every film with pictures that wait for others.
+        for (count, packet) in packets.iter_mut().enumerate() {
+            packet.time += 0.5 + if count % 4 == 1 { 0.12 } else { -0.04 };
+        }
+        let walk = Walk::of(&packets).unwrap();
+        assert!(walk.in_step && (walk.rate() - 200_000.0).abs() < 1.0, "{walk:?}");
+        for packet in &mut packets {
+            packet.time *= 100.0;
+        }
+        let walk = Walk::of(&packets).unwrap();
+        assert!(!walk.in_step && (walk.rate() - 200_000.0).abs() < 1.0, "{walk:?}");
     }
 }

@@ -214,6 +214,19 @@ async fn a_header_that_lies_about_its_length_changes_nothing(
 }
 
 #[tokio::test]
+async fn pictures_that_are_sent_faster_than_they_are_shown_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (honest, lie) = (folder.path().join("honest.ts"), folder.path().join("lie.ts"));
+    make(&format!("{PICTURE} -t 20 {H264} -bf 3 -g 50"), &honest);
+    let probe = async |path: &Path| tools().probe(&LocalFile::for_test(path.to_owned()), Container::MpegTs).await;
+    assert!((19.0..21.0).contains(&probe(&honest).await.unwrap().duration));
+    // Half an hour by the times of showing; ffmpeg sends by the others, all of it within 20 seconds.
+    make(&format!("-i {} -c copy -bsf:v setts=pts=PTS*100:dts=DTS", honest.display()), &lie);
+    let refused = probe(&lie).await.unwrap_err();
+    assert!(matches!(&refused, Error::WrongKind(_)) && refused.message().to_string().contains("pace"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_single_frame_lasts_as_long_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.mp4");

@@ -71,11 +71,7 @@ where
                 note(request.request(), &error);
                 return Ok(request.error_response(error));
             }
-            let mut response = inner.call(request).await?;
-            let request = response.request().clone();
-            if let Err(cause) = super::confirm::renew(&request, response.response_mut()) {
-                tracing::error!(%cause, "a renewed session was not handed over");
-            }
+            let response = inner.call(request).await?;
             if let Some(error) = response.response().error().and_then(|cause| cause.as_error::<Error>()) {
                 note(response.request(), error);
             }

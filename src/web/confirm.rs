@@ -87,18 +87,21 @@ async fn confirm(page: Page, request: HttpRequest, me: Identity, form: Form<Conf
 struct Waiting(web::Bytes);
 
 /// Seals a form into the page that asks for the password: it may hold a password itself, which no page repeats. It
-/// opens in the same login only.
-fn seal(vault: &Vault, me: &Identity, form: &[u8]) -> Result<Sealed> {
+/// opens in the same login only, and for the act that it was sent for.
+fn seal(vault: &Vault, me: &Identity, path: &str, form: &[u8]) -> Result<Sealed> {
     let form = std::str::from_utf8(form).map_err(|cause| malformed(cause.to_string()))?;
-    vault.seal(Some(&me.user.tenant), Purpose::HeldForm, me.session, &SecretString::from(form))
+    let held = SecretString::from(format!("{path}\n{form}"));
+    vault.seal(Some(&me.user.tenant), Purpose::HeldForm, me.session, &held)
 }
 
-fn open(vault: &Vault, me: &Identity, sealed: String) -> Result<web::Bytes> {
+fn open(vault: &Vault, me: &Identity, path: &str, sealed: String) -> Result<web::Bytes> {
     let sealed: Sealed = serde_json::from_value(sealed.into())?;
-    let form = vault.open_sealed(Some(&me.user.tenant), Purpose::HeldForm, me.session, &sealed);
-    // Somebody else's, or none of ours.
-    let form = form.map_err(|_| malformed("held".to_owned()))?;
-    Ok(web::Bytes::copy_from_slice(form.expose_secret().as_bytes()))
+    let held = vault.open_sealed(Some(&me.user.tenant), Purpose::HeldForm, me.session, &sealed);
+    // Somebody else's, another act's, or none of ours.
+    let held = held.map_err(|_| malformed("held".to_owned()))?;
+    let form = held.expose_secret().split_once('\n').filter(|(of, _)| *of == path);
+    let (_, form) = form.ok_or_else(|| malformed("held".to_owned()))?;
+    Ok(web::Bytes::copy_from_slice(form.as_bytes()))
 }
 
 fn malformed(cause: String) -> Error {
@@ -126,7 +129,7 @@ pub(super) async fn check(request: &mut ServiceRequest, me: &Identity) -> Result
         }
         return checked;
     };
-    let form = open(server(request.request())?.foundation.vault(), me, held)?;
+    let form = open(server(request.request())?.foundation.vault(), me, request.path(), held)?;
     match prove(request.request(), me, password).await {
         Ok(me) => {
             let mut extensions = request.extensions_mut();
@@ -168,7 +171,7 @@ pub(super) async fn ask(request: &HttpRequest, error: &Error) -> Option<HttpResp
 async fn page(request: &HttpRequest, form: Option<Waiting>, error: Error) -> Result<HttpResponse> {
     let page = Page::of(request)?;
     let me = super::extract::identity(request)?;
-    let held = form.map(|form| seal(page.server().foundation.vault(), &me, &form.0)).transpose()?;
+    let held = form.map(|form| seal(page.server().foundation.vault(), &me, request.path(), &form.0)).transpose()?;
     let action = if held.is_some() { request.path() } else { "/confirm" };
     let context = json!({"action": action, "held": held, "next": page.path(), "errors": {}});
     page.refuse_filled("", TEMPLATE, context, error).await

@@ -66,6 +66,11 @@ pub async fn finish(
             ServiceResponse::new(request, body)
         }
     };
+    // Also beside an error: the cookie that was shown is worth nothing any more.
+    let request = response.request().clone();
+    if let Err(cause) = super::confirm::renew(&request, response.response_mut()) {
+        tracing::error!(%cause, "a renewed session was not handed over");
+    }
     count(&response, started.elapsed());
     tell(&response, started.elapsed());
     let headers = response.headers_mut();

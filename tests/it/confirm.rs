@@ -106,6 +106,10 @@ async fn what_waits_opens_in_the_login_that_sent_it_and_with_that_login_s_forms_
         admin.form("/admin/users", &[("held", &bent), ("password", ADMIN)]).await.expect(400);
     }
     other.form("/admin/users", &[("held", &held), ("password", ADMIN)]).await.expect(400);
+    // Nor for another act than the one that it was sent for.
+    for path in ["/admin/users/admin", "/admin/users/admin/password", "/admin/users/admin/delete"] {
+        admin.form(path, &[("held", &held), ("password", ADMIN)]).await.expect(400);
+    }
     let forged = [("csrf", other.csrf.as_str()), ("held", &held), ("password", ADMIN)];
     admin.send(admin.request(Method::POST, "/admin/users").form(&forged)).await.expect(403);
     admin.send(admin.request(Method::POST, "/confirm").form(&[("password", ADMIN)])).await.expect(403);
@@ -149,6 +153,21 @@ async fn a_session_that_somebody_copied_is_worth_nothing_once_the_password_was_t
         taken = session(&answer).unwrap();
         assert_eq!(of_thief(&taken).await, 200, "{way}");
     }
+    // Also where what waited is then refused.
+    tokio::time::sleep(Duration::from_millis(8100)).await;
+    let late = self::held(&admin.form("/admin/users/nobody/password", &[("password", "new words")]).await.expect(403));
+    let refused = admin.form("/admin/users/nobody/password", &[("held", &late), ("password", ADMIN)]).await.expect(404);
+    taken = session(&refused).unwrap();
+    assert_eq!(of_thief(&taken).await, 200);
+    // What is sent twice at once leaves the browser with the one cookie that lives, whichever answer it reads.
+    let twice = [("password", ADMIN)];
+    let (one, other) = tokio::join!(admin.form("/confirm", &twice), admin.form("/confirm", &twice));
+    let given: Vec<_> = [&one, &other].into_iter().filter(|answer| answer.status == 303).filter_map(session).collect();
+    assert!(!given.is_empty());
+    for cookie in &given {
+        assert_eq!(of_thief(cookie).await, 200, "{given:?}");
+    }
+    assert_eq!(of_thief(&taken).await, 303);
     admin.csrf = form_of_another_tab;
     admin.form("/admin/users/bo/delete", &[("name", "bo")]).await.expect(303);
     assert_eq!(server.stop().await, 0);

@@ -131,6 +131,8 @@ async fn what_makes_no_sense_is_said_field_by_field() {
     for (target, field) in [
         (json!({"platform": "custom", "key": "k"}), "targets.0.url"),
         (json!({"platform": "custom", "url": "rtmp://203.0.114.9/live?auth=secret", "key": "k"}), "targets.0.url"),
+        (json!({"platform": "custom", "url": "rtmp://203.0.114.9/live%3Fauth=secret", "key": "k"}), "targets.0.url"),
+        (json!({"platform": "custom", "url": "rtmp://203.0.114.9/live;secret", "key": "k"}), "targets.0.url"),
         (json!({"platform": "custom", "url": "http://example.com/live", "key": "k"}), "targets.0.url"),
         // Inner addresses are closed unless the admin opens them.
         (json!({"platform": "custom", "url": "rtmp://127.0.0.1/live", "key": "k"}), "targets.0.url"),

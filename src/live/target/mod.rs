@@ -223,9 +223,10 @@ impl TargetUrl {
         Ok(())
     }
 
-    /// Whether something stands behind a `?` of an RTMP address. It is often a secret, and an address is shown.
-    pub fn has_query(&self) -> bool {
-        self.scheme != Scheme::Srt && self.path.contains('?')
+    /// Whether something that looks like a parameter stands in an RTMP address, however it is spelled. It is often a
+    /// secret, and an address is shown.
+    pub fn has_parameters(&self) -> bool {
+        self.scheme != Scheme::Srt && self.path.contains(['?', ';', '=', '&', '%'])
     }
 
     /// A full RTMP address as its application and its stream name, which is the key; nothing where it has no name.
@@ -408,7 +409,7 @@ impl StreamKey {
     /// `?`, or of SRT's options, one of which is a passphrase.
     pub fn masked(&self) -> String {
         let name = self.expose().split('?').next().unwrap_or_default();
-        let plain = name.len() >= 16 && !name.contains(['=', '&']);
+        let plain = name.len() >= 16 && !name.contains(['=', '&', ';', ':', '%']);
         if plain { format!("****{}", &name[name.len() - 4..]) } else { "****".to_owned() }
     }
 }

@@ -62,6 +62,6 @@ live-overlay-text = Write a text of 1 to { $most } characters, in one line.
 live-overlay-zone = “{ $zone }” is not a time zone. Write one such as Asia/Jakarta.
 live-overlay-percent = Write a width of { $least } to { $most } percent.
 live-overlay-no-font = This server has no font, so it cannot write into pictures. Ask the admin to install one (Debian and Ubuntu: apt-get install fonts-dejavu-core), or use a logo only.
-live-url-query = What stands behind the “?” is often a secret, and addresses are shown: leave it out here and put it at the end of the key, as in KEY?auth=….
+live-url-query = What stands behind a “?”, “;” or “=” is often a secret, and addresses are shown: leave it out here and put it at the end of the key, as in KEY?auth=….
 live-url-missing-own = Type the address of the server, such as rtmp://live.example.com/app.
 live-video-unfit = “{ $title }” cannot go on air as it is: live platforms do not take the way it is encoded. Optimise it on its page, then start again.

@@ -62,6 +62,6 @@ live-overlay-text = Tulis teks 1 sampai { $most } karakter, dalam satu baris.
 live-overlay-zone = “{ $zone }” bukan zona waktu. Tulis misalnya Asia/Jakarta.
 live-overlay-percent = Tulis lebar { $least } sampai { $most } persen.
 live-overlay-no-font = Server ini tidak punya huruf (font), jadi tidak bisa menulis di gambar. Minta admin memasangnya (Debian dan Ubuntu: apt-get install fonts-dejavu-core), atau pakai logo saja.
-live-url-query = Bagian setelah “?” sering berupa rahasia, sedangkan alamat ditampilkan: hapus di sini dan taruh di akhir stream key, misalnya KEY?auth=….
+live-url-query = Bagian setelah “?”, “;” atau “=” sering berupa rahasia, sedangkan alamat ditampilkan: hapus di sini dan taruh di akhir stream key, misalnya KEY?auth=….
 live-url-missing-own = Ketik alamat server, misalnya rtmp://live.example.com/app.
 live-video-unfit = “{ $title }” tidak bisa disiarkan apa adanya: platform siaran langsung tidak menerima cara pengodeannya. Optimalkan di halamannya, lalu mulai lagi.
