@@ -71,7 +71,7 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 
 fn share(value: &Value) -> String {
     let bytes = |field: &str| format::bytes(Locale::En, value[field].as_f64().unwrap_or_default());
-    format!("{} of {}", bytes("used"), bytes("total"))
+    format!("{} of {} used", bytes("used"), bytes("total"))
 }
 
 /// Shows what is on air, what comes next, and how full the box is.

@@ -29,7 +29,7 @@ pub(crate) fn put_stop_time(
     if order.run == Some(row.id()) {
         rows.put_value(&key, &Order { stop_at, ..order })?;
     }
-    let when = stop_at.map_or("open".to_owned(), |at| at.to_string());
+    let when = stop_at.map_or("open".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     audit::record(rows, actor, "run.change-end", format!("{} {when} {}", row.id(), row.value.stream_title))?;
     rows.update(row, Run { planned_stop: stop_at, ..row.value.clone() }).map(drop)
 }

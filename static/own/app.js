@@ -34,6 +34,10 @@
       asked.form.requestSubmit(asked.button);
     }
   });
+  // What is wrong first is where the cursor goes.
+  const wrong = [...document.querySelectorAll('[aria-invalid=true]')].find((field) => field.offsetParent);
+  if (wrong) wrong.focus();
+
   // A page from the browser's memory asks again.
   window.addEventListener('pageshow', () => {
     for (const form of document.querySelectorAll('[data-confirmed]')) delete form.dataset.confirmed;

@@ -106,7 +106,8 @@ async fn a_new_user_uploads_plans_and_watches_the_stream_go_on_air() {
     let title = run(driver, "return document.querySelector('input[name=title]').value").await;
     assert_eq!(title, "Rain on a tin roof", "the form keeps what was typed");
     let focused = run(driver, "return document.activeElement.name").await;
-    assert_eq!(focused, "target1_key", "but the key, which is asked for");
+    assert_eq!(focused, "target1_url", "the cursor stands where something is wrong first");
+    until(driver, SOON, "document.querySelector('input[name=target1_key].is-invalid')").await;
     browser.screenshot("stream-key-again").await;
     fill(driver, "input[name=target1_url]", &platform.rtmp_url("live")).await;
     fill(driver, "input[name=target1_key]", "browser-key-of-al").await;

@@ -96,6 +96,7 @@ async fn the_end_is_put_off_brought_forward_and_taken_away_while_it_is_on_air() 
     page.form(&path, &[("end", "at"), ("stop_at", &local)]).await.expect(303);
     let html = page.get(&format!("/streams/{id}")).await.expect(200).text();
     assert!(html.contains(&format!("action=\"{path}\"")));
+    assert!(html.contains(" now ends ") && !html.contains("now goes on until"), "{html}");
     // The form begins with the end as it is.
     let shown = html.split("id=\"f-stop_at\"").nth(1).unwrap().split('>').next().unwrap();
     assert!(shown.contains(&format!("value=\"{}", &local[..16])), "{shown}");

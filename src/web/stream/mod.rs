@@ -147,13 +147,11 @@ async fn context(page: &Page, library: &Library, view: Option<&StreamView>, chos
     }))
 }
 
-/// Says beside each key that was typed that it has to be typed again, and puts the cursor there.
+/// Says beside each key that was typed that it has to be typed again.
 fn ask_for_keys(page: &Page, context: &mut Value, form: &StreamForm) {
-    let keys = form.typed_keys();
-    for key in &keys {
+    for key in form.typed_keys() {
         context["errors"][key] = json!(page.text(&Message::new("stream-target-key-again")));
     }
-    context["focus"] = json!(keys.first());
 }
 
 /// What an overlay costs for each target, in words.

@@ -260,7 +260,11 @@ pub(super) async fn end(page: Page, editor: Editor, id: web::Path<Uuid>, form: F
     match changed {
         Ok(view) => {
             let path = form.back.unwrap_or_else(|| format!("/streams/{id}"));
-            let message = Message::new("stream-end-changed").with("title", view.row.value.title);
+            let message = match view.state.stop_at {
+                Some(at) => Message::new("stream-end-changed").with("when", page.moment(at).text),
+                None => Message::new("stream-end-changed-open"),
+            };
+            let message = message.with("title", view.row.value.title);
             Ok(page.see_other(&path, "ok", Some(message)))
         }
         Err(refused) => {
