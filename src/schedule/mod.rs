@@ -16,6 +16,7 @@ pub mod planner;
 mod reach;
 pub mod recurrence;
 pub mod rule;
+pub mod sheet;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};

@@ -1,0 +1,32 @@
+# Workbooks and CSV files: what a file may be
+sheet-file-size = The file is larger than { $most } MiB. Leave out sheets and pictures that are not needed.
+sheet-file-cells = The file has more than { $most } cells. Leave out what is not needed.
+sheet-file-text = The file has more than { $most } MiB of text.
+sheet-file-rows = A sheet has more than { $most } lines.
+sheet-file-columns = A sheet has more than { $most } columns.
+sheet-file-broken = This is no workbook (.xlsx, .xls, .ods) and no CSV file, or it is broken. Open it in a spreadsheet program and save it again.
+sheet-file-password = The workbook is protected by a password. Save it without one.
+sheet-file-empty = No sheet of the file has a line of headings.
+sheet-bomb-entries = The workbook has too many parts. Open it in a spreadsheet program and save it again.
+sheet-bomb-unpacked = The workbook becomes far too large when it is unpacked. It was not read.
+sheet-bomb-cells = The workbook spreads out to far too many cells. It was not read.
+sheet-bomb-links = The workbook takes data from other files or servers. Replace such cells by their values and save it again.
+sheet-bomb-dtd = The workbook has a document type definition, which no spreadsheet program writes. It was not read.
+
+# What stands in a cell
+sheet-cell-fault = The cell has an error ({ $found }). Put in a value.
+sheet-cell-flag = Yes or no is expected, not “{ $found }”.
+sheet-cell-repeat = Expected is daily, weekdays, weekly, once, yes or no, not “{ $found }”.
+sheet-cell-privacy = Expected is public, unlisted or private, not “{ $found }”.
+sheet-cell-length = Expected is a length like 90 (minutes), 1:30 or 2h 30m, not “{ $found }”.
+sheet-cell-time = Expected is a time of day like 20:00, not “{ $found }”.
+sheet-cell-day = Expected is a date like 2027-01-04, not “{ $found }”.
+sheet-cell-stop = Expected is a time like 21:00, or a date and a time like 2027-01-04 21:00, not “{ $found }”.
+sheet-cell-id = “{ $found }” is not one of our ids. Leave the cell empty for a new line.
+sheet-cell-zone = “{ $found }” is no time zone. Expected is a name like Asia/Jakarta, or WIB, WITA, WIT.
+sheet-cell-order = Expected is listed or shuffled, not “{ $found }”.
+sheet-moment-form = “{ $found }” is no date and time. Expected is something like 2027-01-04 20:00 or 4 Januari 2027 jam 20.00.
+sheet-moment-order = “{ $found }” can be read as two dates. Say whether the day or the month comes first.
+sheet-moment-no-time = The time of day is missing. Expected is something like 2027-01-04 20:00.
+sheet-moment-no-date = The date is missing. Expected is something like 2027-01-04 20:00.
+sheet-moment-zones = The time names the zone { $one }, its column { $other }.

@@ -1,0 +1,32 @@
+# Buku kerja dan berkas CSV: seperti apa berkasnya
+sheet-file-size = Berkas lebih besar dari { $most } MiB. Hapus lembar dan gambar yang tidak perlu.
+sheet-file-cells = Berkas berisi lebih dari { $most } sel. Hapus yang tidak perlu.
+sheet-file-text = Berkas berisi lebih dari { $most } MiB teks.
+sheet-file-rows = Ada lembar dengan lebih dari { $most } baris.
+sheet-file-columns = Ada lembar dengan lebih dari { $most } kolom.
+sheet-file-broken = Ini bukan buku kerja (.xlsx, .xls, .ods) atau berkas CSV, atau berkasnya rusak. Buka di program lembar kerja lalu simpan lagi.
+sheet-file-password = Buku kerja dilindungi kata sandi. Simpan tanpa kata sandi.
+sheet-file-empty = Tidak ada lembar yang punya baris judul kolom.
+sheet-bomb-entries = Buku kerja punya terlalu banyak bagian. Buka di program lembar kerja lalu simpan lagi.
+sheet-bomb-unpacked = Buku kerja menjadi terlalu besar saat dibuka. Berkas tidak dibaca.
+sheet-bomb-cells = Buku kerja melebar menjadi terlalu banyak sel. Berkas tidak dibaca.
+sheet-bomb-links = Buku kerja mengambil data dari berkas atau server lain. Ganti sel itu dengan nilainya lalu simpan lagi.
+sheet-bomb-dtd = Buku kerja berisi definisi tipe dokumen, yang tidak pernah ditulis program lembar kerja. Berkas tidak dibaca.
+
+# Isi sel
+sheet-cell-fault = Sel berisi galat ({ $found }). Isi dengan nilai.
+sheet-cell-flag = Isi dengan ya atau tidak, bukan “{ $found }”.
+sheet-cell-repeat = Isi dengan harian, hari kerja, mingguan, sekali, ya atau tidak, bukan “{ $found }”.
+sheet-cell-privacy = Isi dengan public, unlisted atau private, bukan “{ $found }”.
+sheet-cell-length = Isi dengan lama seperti 90 (menit), 1:30 atau 2 jam 30 menit, bukan “{ $found }”.
+sheet-cell-time = Isi dengan jam seperti 20:00, bukan “{ $found }”.
+sheet-cell-day = Isi dengan tanggal seperti 2027-01-04, bukan “{ $found }”.
+sheet-cell-stop = Isi dengan jam seperti 21:00, atau tanggal dan jam seperti 2027-01-04 21:00, bukan “{ $found }”.
+sheet-cell-id = “{ $found }” bukan id kami. Kosongkan selnya untuk baris baru.
+sheet-cell-zone = “{ $found }” bukan zona waktu. Isi dengan nama seperti Asia/Jakarta, atau WIB, WITA, WIT.
+sheet-cell-order = Isi dengan urut atau acak, bukan “{ $found }”.
+sheet-moment-form = “{ $found }” bukan tanggal dan jam. Isi seperti 2027-01-04 20:00 atau 4 Januari 2027 jam 20.00.
+sheet-moment-order = “{ $found }” bisa dibaca sebagai dua tanggal. Tentukan apakah hari atau bulan yang di depan.
+sheet-moment-no-time = Jamnya belum ada. Isi seperti 2027-01-04 20:00.
+sheet-moment-no-date = Tanggalnya belum ada. Isi seperti 2027-01-04 20:00.
+sheet-moment-zones = Waktunya menyebut zona { $one }, kolom zonanya { $other }.
