@@ -21,6 +21,7 @@ pub mod objects;
 pub mod schedule;
 pub mod store;
 pub mod supervise;
+pub mod tabular;
 pub mod telemetry;
 pub mod tenancy;
 pub mod text;

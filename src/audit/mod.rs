@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::store::Range;
 use crate::store::rows::{Reader, Writer};
 
-pub use export::{Format, export};
+pub use crate::tabular::Format;
+pub use export::export;
 pub use merged::{Place, Source, Told, merged};
 pub use refusals::{Refusal, RefusalWriter, Refusals};
 

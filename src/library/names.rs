@@ -15,7 +15,7 @@ pub const TAGS: usize = 30;
 const FILE_NAME: usize = 255;
 
 /// Composed characters, so that the same name is the same text from every system (NFC).
-fn composed(text: &str) -> String {
+pub(crate) fn composed(text: &str) -> String {
     icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
 }
 

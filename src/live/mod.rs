@@ -12,6 +12,7 @@ pub mod admission;
 pub mod board;
 mod calls;
 pub mod engine;
+mod export;
 pub mod ffmpeg;
 mod fit;
 mod frame;

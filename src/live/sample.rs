@@ -13,7 +13,7 @@ use super::target::{Platform, StreamKey};
 use crate::auth::{Actor, Tenant};
 use crate::error::Result;
 use crate::library::{Editor, Video};
-use crate::schedule::{GRACE, Passed, Schedule, Until};
+use crate::schedule::{Broadcast, GRACE, Passed, Schedule, Until};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::{Locale, Message};
 use crate::vault::Purpose;
@@ -94,6 +94,7 @@ impl Editor {
                         until: Until::Duration(hours * 3600),
                         grace: GRACE,
                         paused: false,
+                        broadcast: Broadcast::default(),
                     };
                     let schedule = rows.insert(&tenant, &actor, schedule)?;
                     let rate = videos.iter().map(|(_, rate)| *rate).max().unwrap_or(0);

@@ -94,6 +94,19 @@ impl Target {
         StreamKey::parse(text.expose_secret()).map(Some)
     }
 
+    /// The same place for another stream: its key is sealed anew, as a seal is bound to one target.
+    pub(crate) fn for_another(&self, vault: &Vault, tenant: &Tenant) -> Result<Target> {
+        let id = Uuid::now_v7();
+        let key = match self.open_key(vault, tenant)? {
+            Some(key) => {
+                let secret = secrecy::SecretString::from(key.expose());
+                Some(vault.seal(Some(tenant), Purpose::StreamKey, id, &secret)?)
+            }
+            None => None,
+        };
+        Ok(Target { id, key, ..self.clone() })
+    }
+
     /// Names the stream key (and so the place on the platform) without giving it away: equal for equal places.
     pub(crate) fn key_name(&self, vault: &Vault, tenant: &Tenant) -> Result<String> {
         Ok(super::target::lock_name(&self.address()?, self.open_key(vault, tenant)?.as_ref()))
@@ -242,7 +255,7 @@ pub(crate) fn check_title(title: &str, errors: &mut Vec<FieldError>) -> String {
 }
 
 /// How many videos are chosen; whether they exist is looked up by the caller.
-pub(super) fn check_playlist(videos: &[Uuid], errors: &mut Vec<FieldError>) {
+pub(crate) fn check_playlist(videos: &[Uuid], errors: &mut Vec<FieldError>) {
     let id = match videos.len() {
         0 => "live-videos-none",
         1..=MOST_VIDEOS => return,
@@ -252,7 +265,7 @@ pub(super) fn check_playlist(videos: &[Uuid], errors: &mut Vec<FieldError>) {
 }
 
 /// A typed target that is right, with its key still in the clear.
-pub(super) struct CheckedTarget {
+pub(crate) struct CheckedTarget {
     kept: Option<Target>,
     platform: Platform,
     url: Option<TargetUrl>,
@@ -261,7 +274,7 @@ pub(super) struct CheckedTarget {
 
 impl CheckedTarget {
     /// The target as it is stored, its key sealed.
-    pub(super) fn seal(&self, vault: &Vault, tenant: &Tenant) -> Result<Target> {
+    pub(crate) fn seal(&self, vault: &Vault, tenant: &Tenant) -> Result<Target> {
         let id = self.kept.as_ref().map_or_else(Uuid::now_v7, |kept| kept.id);
         let (key, key_masked) = match (&self.key, &self.kept) {
             (Some(key), _) => {
@@ -276,7 +289,7 @@ impl CheckedTarget {
 }
 
 /// Checks typed targets, each complaint under `targets.<n>.<field>`, n from 0. `old` are those that the stream has.
-pub(super) async fn check_targets(
+pub(crate) async fn check_targets(
     inputs: &[TargetInput],
     old: &[Target],
     allow_private: bool,

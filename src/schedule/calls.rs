@@ -25,7 +25,7 @@ use crate::text::Message;
 /// A time of this minute is not yet past: forms know no seconds.
 pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
 /// Schedules of one tenant: rows take room too, which no quota counts.
-const MOST_SCHEDULES: usize = 2000;
+pub(super) const MOST_SCHEDULES: usize = 2000;
 
 /// A schedule with what is coming of it.
 #[derive(Debug, Clone)]

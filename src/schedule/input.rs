@@ -4,7 +4,9 @@ use jiff::civil::{Date, DateTime, Time};
 use uuid::Uuid;
 
 use super::rule::Rule;
-use super::{GRACE, MOST_DURATION, MOST_GRACE, MOST_SKIPS, MOST_TIMES, Schedule, StopTime, Until, recurrence, rule};
+use super::{
+    Broadcast, GRACE, MOST_DURATION, MOST_GRACE, MOST_SKIPS, MOST_TIMES, Schedule, StopTime, Until, recurrence, rule,
+};
 use crate::error::{Error, FieldError, Result};
 use crate::text::Message;
 
@@ -90,7 +92,7 @@ impl From<&Schedule> for ScheduleInput {
 }
 
 impl ScheduleInput {
-    /// The schedule that this means, without exceptions. Whether the stream exists is looked up by the caller.
+    /// The schedule that this means, without exceptions and texts of the broadcast. Whether the stream exists is looked up by the caller.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every field that makes no sense: an unknown zone, a rule that cannot be read, is finer
@@ -171,6 +173,7 @@ impl ScheduleInput {
             until,
             grace,
             paused: self.paused,
+            broadcast: Broadcast::default(),
         };
         if errors.is_empty()
             && (schedule.rule.is_some() || !schedule.times.is_empty())

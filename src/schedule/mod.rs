@@ -4,11 +4,14 @@
 //! watermark and one key an occurrence. [`planner`] turns what is due into runs, [`agenda`] keeps the due index.
 
 pub mod agenda;
+mod broadcast;
 mod calendar;
 mod calls;
 mod conflicts;
 mod due;
+mod export;
 mod forecast;
+pub mod import;
 mod input;
 mod occurrence;
 mod on_air;
@@ -23,6 +26,7 @@ use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use broadcast::Broadcast;
 pub use calendar::{Calendar, CalendarEntry, Planned};
 pub use calls::coming_of_stream;
 pub use calls::{Preview, PreviewItem, ScheduleFilter, ScheduleQuery, ScheduleSort, ScheduleView};
@@ -74,6 +78,9 @@ pub struct Schedule {
     pub grace: u32,
     /// Nothing starts while it is paused; what falls into that time is left out.
     pub paused: bool,
+    /// What the platform is to be told of its broadcasts.
+    #[serde(default, skip_serializing_if = "Broadcast::is_empty")]
+    pub broadcast: Broadcast,
 }
 
 impl Record for Schedule {

@@ -54,9 +54,10 @@ pub struct OccurrenceView {
     pub on_air: bool,
 }
 
-/// Takes over to a schedule what was changed by hand while it was `old`: as far as the new rule names the same local
+/// Takes over to a schedule the texts of the old one, and what was changed by hand while it was `old`: as far as the new rule names the same local
 /// times, or those that the old ones were moved to with the first one.
 pub(super) fn carry(old: &Schedule, new: &mut Schedule) {
+    new.broadcast.clone_from(&old.broadcast);
     let same = (old.starts_at, &old.rule, &old.times) == (new.starts_at, &new.rule, &new.times);
     let by = new.starts_at.duration_since(old.starts_at);
     for exception in &old.exceptions {

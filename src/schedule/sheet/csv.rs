@@ -36,8 +36,7 @@ fn sheet_row(record: &csv::StringRecord, before: usize) -> u64 {
 
 /// A field as text; the guard before what looks like a formula is taken off.
 fn cell(field: &str) -> Cell {
-    let guarded = field.strip_prefix('\'').filter(|rest| super::inert::is_active(rest));
-    text_cell(guarded.unwrap_or(field))
+    text_cell(crate::tabular::unguarded(field))
 }
 
 /// The text in whatever encoding it is.

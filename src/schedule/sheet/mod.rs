@@ -18,7 +18,6 @@
 mod csv;
 mod gate;
 mod header;
-mod inert;
 mod moment;
 mod read;
 mod row;

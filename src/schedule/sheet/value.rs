@@ -7,7 +7,8 @@ use super::moment::read_time;
 use crate::text::Message;
 
 /// Who may see a broadcast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Privacy {
     /// Everybody.
     Public,

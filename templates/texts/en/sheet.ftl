@@ -30,3 +30,25 @@ sheet-moment-order = “{ $found }” can be read as two dates. Say whether the 
 sheet-moment-no-time = The time of day is missing. Expected is something like 2027-01-04 20:00.
 sheet-moment-no-date = The date is missing. Expected is something like 2027-01-04 20:00.
 sheet-moment-zones = The time names the zone { $one }, its column { $other }.
+
+# What rows mean in a library
+import-table-unknown = The file has no such sheet.
+import-many-rows = A sheet has more than { $most } rows. Split it.
+import-platform-unknown = Expected is youtube, facebook, twitch, tiktok, instagram or custom.
+import-row-cannot = Row { $row } cannot be taken: { $why }
+import-row-changed = the library has changed since. Look at the rows again.
+import-row-foreign = This row belongs to { $owner }. Only they can import it, with their own login.
+import-row-done = The old program has had this on air already.
+import-row-twice = Row { $row } says the same schedule.
+import-stream-twice = Row { $row } says otherwise about the same stream.
+import-start-missing = The start is missing. Expected is something like 2027-01-04 20:00.
+import-title-missing = The title is missing.
+import-video-unknown = There is no video called “{ $found }”. Upload it first, or write the title or file name of one that is there.
+import-video-missing = No video is named, and the library has none. Upload one first.
+import-key-none = There is no stream key called “{ $found }”. Write a key into the column stream_key, or set up a stream with it first.
+import-key-missing = No stream key is named, and the library has none. Write a key into the column stream_key, or set up a stream with it first.
+import-thumbnail-unknown = There is no thumbnail called “{ $found }”.
+import-description-long = A description may have { $most } bytes.
+import-exceptions-form = “{ $found }” is no changed occurrence. Expected is something like 2027-01-04T20:00 cancelled.
+import-exception-unnamed = The rule has no occurrence at { $found }.
+import-draft-large = The file takes too much room. Split it.

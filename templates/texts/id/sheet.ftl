@@ -30,3 +30,25 @@ sheet-moment-order = “{ $found }” bisa dibaca sebagai dua tanggal. Tentukan 
 sheet-moment-no-time = Jamnya belum ada. Isi seperti 2027-01-04 20:00.
 sheet-moment-no-date = Tanggalnya belum ada. Isi seperti 2027-01-04 20:00.
 sheet-moment-zones = Waktunya menyebut zona { $one }, kolom zonanya { $other }.
+
+# Arti baris di pustaka
+import-table-unknown = Berkas tidak punya lembar itu.
+import-many-rows = Ada lembar dengan lebih dari { $most } baris. Bagi menjadi beberapa berkas.
+import-platform-unknown = Isi dengan youtube, facebook, twitch, tiktok, instagram atau custom.
+import-row-cannot = Baris { $row } tidak bisa diambil: { $why }
+import-row-changed = pustaka sudah berubah. Periksa lagi baris-barisnya.
+import-row-foreign = Baris ini milik { $owner }. Hanya dia yang bisa mengimpornya, dengan login sendiri.
+import-row-done = Program lama sudah menayangkan ini.
+import-row-twice = Baris { $row } menyebut jadwal yang sama.
+import-stream-twice = Baris { $row } menyebut hal lain tentang siaran yang sama.
+import-start-missing = Waktu mulai belum ada. Isi seperti 2027-01-04 20:00.
+import-title-missing = Judul belum ada.
+import-video-unknown = Tidak ada video bernama “{ $found }”. Unggah dulu, atau tulis judul atau nama berkas video yang ada.
+import-video-missing = Tidak ada video yang disebut, dan pustaka masih kosong. Unggah satu dulu.
+import-key-none = Tidak ada kunci siaran bernama “{ $found }”. Tulis kuncinya di kolom stream_key, atau buat dulu siaran dengan kunci itu.
+import-key-missing = Tidak ada kunci siaran yang disebut, dan pustaka belum punya. Tulis kuncinya di kolom stream_key, atau buat dulu siaran dengan kunci itu.
+import-thumbnail-unknown = Tidak ada gambar mini bernama “{ $found }”.
+import-description-long = Deskripsi paling panjang { $most } bita.
+import-exceptions-form = “{ $found }” bukan tayangan yang diubah. Isi seperti 2027-01-04T20:00 cancelled.
+import-exception-unnamed = Aturannya tidak punya tayangan pada { $found }.
+import-draft-large = Berkas memakan terlalu banyak ruang. Bagi menjadi beberapa berkas.

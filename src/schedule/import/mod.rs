@@ -1,0 +1,424 @@
+//! A workbook becomes streams and schedules: judged row by row, asked about where it can be read two ways, and taken in
+//! as one commit.
+//!
+//! [`Library::plan_import`] judges the rows against the library as it is and changes nothing; [`Editor::import`] judges
+//! them again inside the write and puts all chosen rows into one batch, or none.
+
+mod clash;
+pub mod drafts;
+pub(super) mod ground;
+mod judge;
+mod text;
+mod when;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::civil::DateTime;
+use uuid::Uuid;
+
+pub(crate) use text::{exceptions_text, target_label};
+
+use super::sheet::{Column, DayOrder, HeaderSet, Mapping, Problem, Reading, SheetRow, Table, read_rows};
+use super::{Passed, Schedule};
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::library::{Editor, Library};
+use crate::live::stream::{CheckedTarget, check_targets};
+use crate::live::{Platform, TargetInput};
+use crate::store::rows::{Reader, Writer};
+use crate::text::Message;
+use ground::Ground;
+use judge::{Judge, StreamWrite, Write};
+
+/// Rows of one import: more than a library may have schedules are of no use.
+pub const MOST_ROWS: usize = 2000;
+/// Choices of one question.
+const MOST_OPTIONS: usize = 100;
+
+/// How a table is to be read and taken in.
+#[derive(Debug, Clone, Default)]
+pub struct ImportChoices {
+    /// Which table of the file, from 0.
+    pub table: usize,
+    /// What columns hold that were not recognised, or were wrongly: by place; `None` leaves a column out.
+    pub columns: BTreeMap<usize, Option<Column>>,
+    /// Day or month first where dates can be read both ways.
+    pub day_order: Option<DayOrder>,
+    /// Zone of rows that name none.
+    pub time_zone: String,
+    /// What was answered to questions.
+    pub answers: Vec<Answer>,
+}
+
+/// What is asked where a row can be meant in more than one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Question {
+    /// Which video a name means.
+    Video,
+    /// Where the stream goes.
+    Key,
+    /// Which stream a title means.
+    Stream,
+    /// Which thumbnail a name means.
+    Thumbnail,
+}
+
+impl Question {
+    const ALL: [Question; 4] = [Question::Video, Question::Key, Question::Stream, Question::Thumbnail];
+
+    /// The word used in forms and the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Question::Video => "video",
+            Question::Key => "key",
+            Question::Stream => "stream",
+            Question::Thumbnail => "thumbnail",
+        }
+    }
+
+    /// Reads [`Question::code`].
+    pub fn parse(code: &str) -> Option<Question> {
+        Question::ALL.into_iter().find(|question| question.code() == code)
+    }
+}
+
+/// An answer: what every row means that asks the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What was asked.
+    pub question: Question,
+    /// What the rows say; empty where they say nothing.
+    pub found: String,
+    /// The id of the option.
+    pub choice: Uuid,
+}
+
+/// A question with what may be answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// What is asked.
+    pub question: Question,
+    /// What the rows say.
+    pub found: String,
+    /// What it may mean.
+    pub options: Vec<(Uuid, String)>,
+    /// What was answered.
+    pub answer: Option<Uuid>,
+    /// How many rows wait for it.
+    pub rows: usize,
+}
+
+/// What would become of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// A new schedule.
+    New,
+    /// A schedule, or its stream, is changed.
+    Change,
+    /// It is there already, as it is.
+    Same,
+    /// A question has to be answered first.
+    Ask,
+    /// A cell makes no sense.
+    Bad,
+    /// It belongs to somebody else.
+    Foreign,
+    /// It is over.
+    Over,
+}
+
+impl Fate {
+    /// All, in the order of a summary.
+    pub const ALL: [Fate; 7] = [Fate::New, Fate::Change, Fate::Same, Fate::Ask, Fate::Bad, Fate::Foreign, Fate::Over];
+
+    /// The word used in pages and the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Fate::New => "new",
+            Fate::Change => "change",
+            Fate::Same => "same",
+            Fate::Ask => "ask",
+            Fate::Bad => "bad",
+            Fate::Foreign => "foreign",
+            Fate::Over => "over",
+        }
+    }
+
+    /// It can be taken in.
+    pub fn is_good(self) -> bool {
+        matches!(self, Fate::New | Fate::Change)
+    }
+}
+
+/// What is said of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The line, as Excel counts.
+    pub row: u32,
+    /// Its title.
+    pub title: String,
+    /// Its start and zone, where they are known.
+    pub starts_at: Option<(DateTime, String)>,
+    /// What would become of it.
+    pub fate: Fate,
+    /// It makes a stream too.
+    pub makes_stream: bool,
+    /// What makes no sense; for other fates what should be known.
+    pub problems: Vec<Problem>,
+    /// Columns by which a known schedule or its stream would change.
+    pub changes: Vec<Column>,
+    /// Questions that wait, by kind and what the row says.
+    pub asks: Vec<(Question, String)>,
+}
+
+/// What would become of a table.
+#[derive(Debug, Clone)]
+pub struct ImportPlan {
+    /// Name of the table, and of all tables of the file.
+    pub tables: Vec<String>,
+    /// Heads of the table, with what they hold.
+    pub heads: Vec<(String, Option<Column>)>,
+    /// Whose heads these are.
+    pub header_set: HeaderSet,
+    /// Every row, in order.
+    pub rows: Vec<Verdict>,
+    /// What has to be answered, or was.
+    pub asks: Vec<Ask>,
+    /// Dates wait for the order of day and month.
+    pub asks_day_order: bool,
+}
+
+impl ImportPlan {
+    /// How many rows have a fate.
+    pub fn count(&self, fate: Fate) -> usize {
+        self.rows.iter().filter(|row| row.fate == fate).count()
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Schedules that were made.
+    pub created: usize,
+    /// Schedules or streams that were changed.
+    pub changed: usize,
+    /// Streams that were made.
+    pub streams: usize,
+    /// Rows that were there already.
+    pub same: usize,
+    /// Rows that were not taken.
+    pub skipped: usize,
+}
+
+/// Rows of a table that are read, with the keys that stand in them checked.
+struct Prepared {
+    table: Table,
+    tables: Vec<String>,
+    mapping: Mapping,
+    rows: Vec<SheetRow>,
+    keys: HashMap<u32, Result<CheckedTarget, Vec<crate::error::FieldError>>>,
+    choices: ImportChoices,
+    names: Vec<String>,
+}
+
+impl Library {
+    async fn prepare(&self, tables: &[Table], choices: &ImportChoices, user: &str) -> Result<Prepared> {
+        let table =
+            tables.get(choices.table).ok_or_else(|| Error::field("table", Message::new("import-table-unknown")))?;
+        if table.lines.len() > MOST_ROWS {
+            return Err(Error::TooLarge(Message::new("import-many-rows").with("most", MOST_ROWS)));
+        }
+        if jiff::tz::TimeZone::get(&choices.time_zone).is_err() {
+            return Err(Error::field("time_zone", Message::new("schedule-zone-unknown")));
+        }
+        let mut mapping = Mapping::recognise(&table.heads);
+        for (place, column) in &choices.columns {
+            mapping.set(*place, *column);
+        }
+        let rows = read_rows(table, &mapping, &Reading { day_order: choices.day_order });
+        let allow_private = self.foundation().config().live.allow_private_targets;
+        let mut keys = HashMap::new();
+        for row in rows.iter().filter(|row| row.key.is_some() || row.url.is_some()) {
+            let platform = match row.platform.as_deref() {
+                Some(name) => Platform::parse(name),
+                None if row.url.is_some() => Some(Platform::Custom),
+                None => Some(Platform::Youtube),
+            };
+            let Some(platform) = platform else {
+                let message = Message::new("import-platform-unknown");
+                keys.insert(row.number, Err(vec![crate::error::FieldError { field: "platform".into(), message }]));
+                continue;
+            };
+            let key = row.key.as_ref().map(|key| key.expose().to_owned());
+            let input = TargetInput { id: None, platform, url: row.url.clone(), key };
+            let mut errors = Vec::new();
+            let checked = check_targets(&[input], &[], allow_private, &mut errors).await.pop();
+            keys.insert(row.number, checked.ok_or(errors));
+        }
+        Ok(Prepared {
+            table: table.clone(),
+            tables: tables.iter().map(|table| table.name.clone()).collect(),
+            mapping,
+            rows,
+            keys,
+            choices: choices.clone(),
+            names: vec![user.to_lowercase(), self.tenant().to_string().to_lowercase()],
+        })
+    }
+
+    fn judge_rows(
+        &self,
+        prepared: &Prepared,
+        rows: &Reader<'_>,
+        take: Option<&BTreeSet<u32>>,
+    ) -> Result<(ImportPlan, Vec<Write>)> {
+        let now = self.foundation().clock().now();
+        let ground = Ground::read(self, rows)?;
+        let mut judge = Judge::new(self, prepared, ground, now);
+        let mut verdicts = Vec::new();
+        let mut writes = Vec::new();
+        for row in &prepared.rows {
+            let (verdict, write) = judge.row(row, take)?;
+            let is_taken = take.is_none_or(|take| take.contains(&row.number));
+            writes.extend(write.filter(|_| is_taken));
+            verdicts.push(verdict);
+        }
+        let asks_day_order = prepared.choices.day_order.is_none()
+            && verdicts.iter().flat_map(|row| &row.problems).any(|problem| problem.message.id == "sheet-moment-order");
+        let heads = prepared.table.heads.iter().enumerate();
+        let plan = ImportPlan {
+            tables: prepared.tables.clone(),
+            heads: heads.map(|(place, head)| (head.clone(), prepared.mapping.column(place))).collect(),
+            header_set: prepared.mapping.header_set(),
+            asks: judge.asks(&prepared.choices.answers),
+            asks_day_order,
+            rows: verdicts,
+        };
+        Ok((plan, writes))
+    }
+
+    /// What would become of the rows of a table. `user` is whose rows may be taken, besides the tenant's.
+    ///
+    /// # Errors
+    /// Field `table` or `time_zone`; [`Error::TooLarge`] for more than [`MOST_ROWS`] rows.
+    pub async fn plan_import(&self, tables: &[Table], choices: &ImportChoices, user: &str) -> Result<ImportPlan> {
+        let prepared = self.prepare(tables, choices, user).await?;
+        let library = self.clone();
+        self.rows().read(move |rows| Ok(library.judge_rows(&prepared, rows, None)?.0)).await
+    }
+}
+
+impl Editor {
+    /// Takes rows of a table in, all of them in one commit; `None`: all that are good.
+    ///
+    /// # Errors
+    /// As [`Library::plan_import`]; field `take` with the first row that was chosen and cannot be taken (the library may
+    /// have changed since it was shown); [`Error::OverQuota`] for too many streams or schedules.
+    pub async fn import(
+        &self,
+        tables: &[Table],
+        choices: &ImportChoices,
+        take: Option<BTreeSet<u32>>,
+    ) -> Result<Imported> {
+        let prepared = Arc::new(self.prepare(tables, choices, self.actor().name()).await?);
+        let (library, actor) = (Library::clone(self), self.actor().clone());
+        self.rows()
+            .write(move |rows| {
+                let (plan, writes) = library.judge_rows(&prepared, rows.view(), take.as_ref())?;
+                if let Some(take) = &take {
+                    let known: BTreeMap<u32, &Verdict> = plan.rows.iter().map(|row| (row.row, row)).collect();
+                    let cannot = take.iter().find(|row| {
+                        known.get(row).is_none_or(|verdict| !verdict.fate.is_good() && verdict.fate != Fate::Same)
+                    });
+                    if let Some(row) = cannot {
+                        let problem = known.get(row).and_then(|verdict| verdict.problems.first());
+                        let message = Message::new("import-row-cannot").with("row", u64::from(*row));
+                        let message = match problem {
+                            Some(problem) => message.with("why", problem.message.clone()),
+                            None => message.with("why", Message::new("import-row-changed")),
+                        };
+                        return Err(Error::field("take", message));
+                    }
+                }
+                let mut done = Imported { same: plan.count(Fate::Same), ..Imported::default() };
+                let mut streams = BTreeSet::new();
+                for write in &writes {
+                    put(rows, &library, &actor, write, &mut streams, &mut done)?;
+                }
+                done.skipped = plan.rows.len() - done.created - done.changed - done.same;
+                limits(rows.view(), &done)?;
+                if !writes.is_empty() {
+                    let told = format!("{} new, {} changed", done.created, done.changed);
+                    audit::record(rows, &actor, "schedule.import", told)?;
+                }
+                Ok(done)
+            })
+            .await
+    }
+}
+
+/// Puts one row into the batch.
+fn put(
+    rows: &mut Writer<'_>,
+    library: &Library,
+    actor: &crate::auth::Actor,
+    write: &Write,
+    streams: &mut BTreeSet<Uuid>,
+    done: &mut Imported,
+) -> Result<()> {
+    let tenant = library.tenant();
+    // Several rows may have one new or changed stream; the first one writes it.
+    if !matches!(write.stream_write, StreamWrite::Keep) && streams.insert(write.stream) {
+        match &write.stream_write {
+            StreamWrite::Keep => {}
+            StreamWrite::New(value) => {
+                audit::record(rows, actor, "stream.create", format!("{} {}", write.stream, value.title))?;
+                rows.insert_with_id(write.stream, tenant, actor, value.clone())?;
+                done.streams += 1;
+            }
+            StreamWrite::Change(value) => {
+                let row = rows.need::<crate::live::LiveStream>(write.stream, None)?;
+                audit::record(rows, actor, "stream.change", format!("{} {}", write.stream, value.title))?;
+                rows.update(&row, value.clone())?;
+            }
+        }
+    }
+    let just_now = rows.now() - super::calls::JUST_NOW;
+    let Some(schedule) = &write.schedule else {
+        done.changed += 1;
+        return Ok(());
+    };
+    let told = format!("{} {}", write.id, write.title);
+    match rows.get::<Schedule>(write.id)? {
+        Some(row) => {
+            let mut passed = super::calls::passed(rows, &row)?;
+            passed.through = passed.through.max(just_now);
+            rows.put_value(&Passed::key(write.id), &passed)?;
+            super::on_air::end_with(rows, actor, write.id, &row.value, schedule)?;
+            audit::record(rows, actor, "schedule.change", told)?;
+            rows.update(&row, schedule.clone())?;
+            done.changed += 1;
+        }
+        None => {
+            rows.put_value(&Passed::key(write.id), &Passed { through: just_now, last_run: None })?;
+            audit::record(rows, actor, "schedule.create", told)?;
+            rows.insert_with_id(write.id, tenant, actor, schedule.clone())?;
+            done.created += 1;
+        }
+    }
+    Ok(())
+}
+
+fn limits(rows: &Reader<'_>, done: &Imported) -> Result<()> {
+    let (most_schedules, most_streams) = (super::calls::MOST_SCHEDULES, crate::live::stream::MOST_STREAMS);
+    let streams = rows.count_by::<crate::live::LiveStream>("title", |_, _| true)?;
+    if done.streams > 0 && streams + done.streams as u64 > most_streams {
+        return Err(Error::OverQuota(Message::new("live-streams-many").with("most", most_streams)));
+    }
+    let schedules = rows.count_by::<Schedule>("stream", |_, _| true)?;
+    if done.created > 0 && schedules + done.created as u64 > most_schedules as u64 {
+        return Err(Error::OverQuota(Message::new("schedule-many").with("most", most_schedules)));
+    }
+    Ok(())
+}
