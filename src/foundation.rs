@@ -13,6 +13,7 @@ use crate::media::turns::Turns;
 use crate::media::{Launcher, Tools};
 use crate::objects::intake::Intake;
 use crate::objects::{Bucket, Objects};
+use crate::schedule::import::drafts::Drafts;
 use crate::store::{SpaceStore, Store};
 use crate::tenancy::Ledger;
 use crate::vault::Vault;
@@ -36,6 +37,7 @@ struct Shared {
     intake: Intake,
     jobs: jobs::Board,
     looks: Turns,
+    drafts: Drafts,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -45,9 +47,9 @@ impl Foundation {
     pub fn new(config: Config, store: Store, objects: Objects, vault: Vault, boot: Uuid) -> Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
         let (board, intake, jobs) = (Board::default(), Intake::default(), jobs::Board::default());
-        let looks = Turns::new(LOOKS);
+        let (looks, drafts) = (Turns::new(LOOKS), Drafts::default());
         Foundation {
-            shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, looks, boot }),
+            shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, looks, drafts, boot }),
         }
     }
 
@@ -109,6 +111,11 @@ impl Foundation {
     /// Places for looking through a calendar, which reads all of a tenant's schedules.
     pub(crate) fn looks(&self) -> &Turns {
         &self.shared.looks
+    }
+
+    /// Files of schedules that wait for answers.
+    pub(crate) fn drafts(&self) -> &Drafts {
+        &self.shared.drafts
     }
 
     /// The gate for bytes from outside.

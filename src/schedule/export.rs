@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use super::import::ground::{Ground, plain};
 use super::import::{exceptions_text, target_label};
-use super::sheet::Column;
+use super::sheet::{Column, Lists, template};
 use super::{Schedule, Until};
 use crate::error::Result;
 use crate::library::Library;
 use crate::live::{LiveStream, PlayOrder};
 use crate::store::rows::{Reader, Row};
 use crate::tabular::{Format, Tabular};
+use crate::text::Locale;
 
 /// Columns of the file.
 pub const COLUMNS: [Column; 27] = [
@@ -151,6 +152,34 @@ impl Library {
                 table.line(cells.each_ref().map(String::as_str))?;
             }
             table.finish()
+        };
+        self.rows().read(write).await
+    }
+
+    /// An empty workbook with drop-downs of what the library has.
+    pub async fn schedule_template(&self, zone: &str, locale: Locale) -> Result<Vec<u8>> {
+        let (library, own) = (self.clone(), zone.to_owned());
+        let write = move |rows: &Reader<'_>| {
+            let ground = Ground::read(&library, rows)?;
+            let all = |named: &super::import::ground::Named| {
+                let mut names: Vec<String> = named.titles.iter().map(|(id, _)| called(named, *id)).collect();
+                names.sort_by_key(|name| name.to_lowercase());
+                names
+            };
+            let mut keys: Vec<String> = ground.keys.iter().map(|key| key.label.clone()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let mut zones: Vec<String> =
+                ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "UTC"].map(str::to_owned).into();
+            let others = jiff::tz::db().available().map(|name| name.to_string()).filter(|name| name.contains('/'));
+            let mut others: Vec<String> = others.filter(|name| !name.starts_with("Etc/")).collect();
+            others.sort_unstable();
+            zones.extend(others);
+            zones.insert(0, own.clone());
+            let mut seen = std::collections::HashSet::new();
+            zones.retain(|zone| seen.insert(zone.clone()));
+            let lists = Lists { videos: all(&ground.videos), keys, thumbnails: all(&ground.thumbnails), zones };
+            template(&lists, locale)
         };
         self.rows().read(write).await
     }

@@ -109,6 +109,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::streams::ROUTES,
     api::overlay::ROUTES,
     api::schedules::ROUTES,
+    api::imports::ROUTES,
     api::calendar::ROUTES,
     api::runs::ROUTES,
     api::jobs::ROUTES,

@@ -1,5 +1,6 @@
 //! Files that were uploaded and wait for answers: in memory only, few, and not for long.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::ImportChoices;
+use super::{ImportChoices, ImportPlan, Imported};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
-use crate::schedule::sheet::{Cell, Table};
+use crate::library::{Editor, names};
+use crate::schedule::sheet::{Cell, HeaderSet, Limits, Mapping, Table, read};
+use crate::store::blocking;
 
 /// A draft is forgotten so long after it was last looked at.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -18,6 +21,9 @@ const KEPT: Duration = Duration::from_secs(3600);
 const OF_TENANT: usize = 4;
 /// Bytes of all drafts; the oldest give way.
 const BYTES: usize = 64 << 20;
+
+/// Zone of the old program's times.
+const OLD_ZONE: &str = "Asia/Jakarta";
 
 /// A file that waits for answers.
 #[derive(Clone)]
@@ -101,5 +107,88 @@ impl Drafts {
     /// Forgets a draft.
     pub fn forget(&self, tenant: &Tenant, user: &str, id: Uuid) {
         self.kept.lock().retain(|kept| kept.draft.id != id || kept.tenant != *tenant || kept.user != user);
+    }
+}
+
+impl Editor {
+    /// Reads a file and keeps it for its user, to be asked about and taken in. The table with the most known heads is
+    /// chosen; rows without a zone are in `time_zone`, those of the old program in Jakarta's.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub async fn start_import(&self, name: &str, bytes: bytes::Bytes, time_zone: &str) -> Result<Draft> {
+        // Reading takes memory: few at once.
+        let place = self.foundation().looks().place(self.tenant()).await?;
+        let tables = blocking(move || {
+            let _place = place;
+            read(&bytes, &Limits::default())
+        })
+        .await?;
+        let mappings: Vec<Mapping> = tables.iter().map(|table| Mapping::recognise(&table.heads)).collect();
+        let best = mappings.iter().map(Mapping::known).max().unwrap_or(0);
+        let table = mappings.iter().position(|mapping| mapping.known() == best).unwrap_or(0);
+        let is_old = mappings.get(table).is_some_and(|mapping| mapping.header_set() != HeaderSet::Own);
+        let time_zone = if is_old { OLD_ZONE } else { time_zone }.to_owned();
+        let draft = Draft {
+            id: Uuid::now_v7(),
+            name: names::line(name, 200),
+            tables: Arc::new(tables),
+            choices: ImportChoices { table, time_zone, ..ImportChoices::default() },
+        };
+        let now = self.foundation().clock().now();
+        self.foundation().drafts().keep(self.tenant(), self.actor().name(), now, draft.clone())?;
+        Ok(draft)
+    }
+
+    /// A file that waits, with what would become of its rows.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for one that is forgotten, or somebody else's.
+    pub async fn show_import(&self, id: Uuid) -> Result<(Draft, ImportPlan)> {
+        let draft = self.import_draft(id)?;
+        let plan = self.plan_import(&draft.tables, &draft.choices, self.actor().name()).await?;
+        Ok((draft, plan))
+    }
+
+    /// The file that waits.
+    ///
+    /// # Errors
+    /// As [`Editor::show_import`].
+    pub fn import_draft(&self, id: Uuid) -> Result<Draft> {
+        let now = self.foundation().clock().now();
+        self.foundation().drafts().find(self.tenant(), self.actor().name(), now, id)
+    }
+
+    /// Says how a file that waits is to be read, and what would become of its rows then. What makes no sense is not
+    /// remembered.
+    ///
+    /// # Errors
+    /// As [`Editor::show_import`] and [`crate::library::Library::plan_import`].
+    pub async fn choose_import(&self, id: Uuid, choices: ImportChoices) -> Result<(Draft, ImportPlan)> {
+        let draft = Draft { choices, ..self.import_draft(id)? };
+        let plan = self.plan_import(&draft.tables, &draft.choices, self.actor().name()).await?;
+        self.foundation().drafts().choose(self.tenant(), self.actor().name(), id, draft.choices.clone())?;
+        Ok((draft, plan))
+    }
+
+    /// Takes rows of a file that waits in ([`Editor::import`]) and forgets the file.
+    ///
+    /// # Errors
+    /// As [`Editor::show_import`] and [`Editor::import`].
+    pub async fn finish_import(&self, id: Uuid, take: Option<BTreeSet<u32>>) -> Result<Imported> {
+        let draft = self.import_draft(id)?;
+        let done = self.import(&draft.tables, &draft.choices, take).await?;
+        self.foundation().drafts().forget(self.tenant(), self.actor().name(), id);
+        Ok(done)
+    }
+
+    /// Forgets a file that waits.
+    ///
+    /// # Errors
+    /// As [`Editor::show_import`].
+    pub fn forget_import(&self, id: Uuid) -> Result<()> {
+        self.import_draft(id)?;
+        self.foundation().drafts().forget(self.tenant(), self.actor().name(), id);
+        Ok(())
     }
 }

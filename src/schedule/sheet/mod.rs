@@ -21,6 +21,7 @@ mod header;
 mod moment;
 mod read;
 mod row;
+mod template;
 mod value;
 mod xls;
 
@@ -30,6 +31,7 @@ pub use header::{Column, HeaderSet, Mapping};
 pub use moment::{DayOrder, day_order_of, read_moment};
 pub use read::read;
 pub use row::{Problem, SheetRow, read_rows};
+pub use template::{Lists, template};
 pub use value::{Privacy, Repeat};
 
 /// How much a file may hold. More is refused before it is read.
@@ -155,6 +157,20 @@ pub fn column_letters(mut place: usize) -> String {
         place = place / 26 - 1;
     }
     letters.iter().rev().collect()
+}
+
+/// The place of a column, from 0, by its letters.
+pub fn column_place(letters: &str) -> Option<usize> {
+    if !(1..=3).contains(&letters.len()) {
+        return None;
+    }
+    let letters = letters.bytes().map(|letter| letter.to_ascii_uppercase());
+    letters
+        .into_iter()
+        .try_fold(0, |place: usize, letter| {
+            letter.is_ascii_uppercase().then(|| place * 26 + usize::from(letter - b'A') + 1)
+        })?
+        .checked_sub(1)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::streams::Document::openapi,
     super::overlay::Document::openapi,
     super::schedules::Document::openapi,
+    super::imports::Document::openapi,
     super::calendar::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,
