@@ -2,6 +2,7 @@
 //! over the home's own socket or, where none runs, to one that lives as long as the command.
 
 mod console;
+mod schedule;
 mod status;
 mod user;
 
@@ -43,6 +44,9 @@ enum Command {
     /// Make, show, change and delete users.
     #[command(subcommand)]
     User(user::User),
+    /// Take schedules in from a file, or write them to one.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     /// Show what is on air, what comes next, disk and memory.
     Status,
     /// Take streams off air.
@@ -117,6 +121,9 @@ impl Cli {
                 // Only this one makes a home: a command in the wrong folder must not.
                 let makes_home = command.makes_home();
                 with_console(&home, makes_home, async move |console| command.run(&console, json).await)
+            }
+            Command::Schedule(command) => {
+                with_console(&home, false, async move |console| command.run(console, json).await)
             }
             Command::Status => with_console(&home, false, async move |console| status::status(&console, json).await),
             Command::Verify { deep } => {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -22,6 +23,8 @@ const STARTING: Duration = Duration::from_secs(30);
 /// A connection to the server of a home.
 pub(super) struct Console {
     http: reqwest::Client,
+    /// Of the user as whom requests are made; the operator's where there is none.
+    token: Option<SecretString>,
     /// Keeps the socket's short path good.
     _folder: File,
 }
@@ -102,7 +105,7 @@ impl Console {
         // By a socket there is no TLS: a box without certificate authorities is as good as any.
         let builder = reqwest::Client::builder().tls_certs_only(std::iter::empty());
         let http = builder.unix_socket(path).build().map_err(unreachable)?;
-        Ok(Console { http, _folder: folder })
+        Ok(Console { http, token: None, _folder: folder })
     }
 
     /// Makes a request of the API; `path` is below `/api/v1`. An empty answer is null.
@@ -111,32 +114,68 @@ impl Console {
     /// [`Error::NotFound`] where there is no such thing, which the command says in its own words; else the server's
     /// refusal in the server's.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut request = self.http.request(method, format!("http://localhost/api/v1{path}"));
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
-        if status.is_success() {
-            return if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) };
+        let bytes = answered(request).await?;
+        if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
+    }
+
+    /// Makes requests as a user from now on.
+    pub fn act_as(&mut self, token: &str) {
+        self.token = Some(SecretString::from(token));
+    }
+
+    /// `POST` of a file.
+    ///
+    /// # Errors
+    /// As [`Console::call`].
+    pub async fn upload(&self, path: &str, bytes: Vec<u8>) -> Result<Value> {
+        let request = self.request(Method::POST, path).header("content-type", "application/octet-stream").body(bytes);
+        Ok(serde_json::from_slice(&answered(request).await?)?)
+    }
+
+    /// `GET` of a file.
+    ///
+    /// # Errors
+    /// As [`Console::call`].
+    pub async fn fetch(&self, path: &str) -> Result<Vec<u8>> {
+        answered(self.request(Method::GET, path)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("http://localhost/api/v1{path}"));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
         }
-        if status == reqwest::StatusCode::NOT_FOUND {
-            return Err(Error::NotFound);
-        }
-        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();
-        for field in problem["errors"].as_array().into_iter().flatten() {
-            let (name, message) = (&field["field"], &field["message"]);
-            told += &format!("\n  {}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
-        }
-        Err(Error::Upstream(Message::new("console-refused").with("told", told)))
     }
 
     /// `GET`.
     pub async fn get(&self, path: &str) -> Result<Value> {
         self.call(Method::GET, path, None).await
     }
+}
+
+/// The body of an answer that is good.
+async fn answered(request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let bytes = response.bytes().await.map_err(unreachable)?;
+    if status.is_success() {
+        return Ok(bytes.into());
+    }
+    if status == reqwest::StatusCode::NOT_FOUND {
+        return Err(Error::NotFound);
+    }
+    let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();
+    for field in problem["errors"].as_array().into_iter().flatten() {
+        let (name, message) = (&field["field"], &field["message"]);
+        told += &format!("\n  {}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
+    }
+    Err(Error::Upstream(Message::new("console-refused").with("told", told)))
 }
 
 /// The socket, if somebody answers there.

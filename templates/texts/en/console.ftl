@@ -5,3 +5,4 @@ console-no-user = There is no user called { $name }. “jadwalstream user list�
 console-no-stream = No stream with the id { $id } is on air. “jadwalstream status” shows what is.
 console-no-title = No stream called “{ $title }” is on air. “jadwalstream status” shows what is.
 console-many-titles = More than one stream called “{ $title }” is on air. Name one by its id:{ $list }
+console-file = { $file } cannot be read: { $why }

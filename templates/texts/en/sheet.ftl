@@ -52,3 +52,21 @@ import-description-long = A description may have { $most } bytes.
 import-exceptions-form = “{ $found }” is no changed occurrence. Expected is something like 2027-01-04T20:00 cancelled.
 import-exception-unnamed = The rule has no occurrence at { $found }.
 import-draft-large = The file takes too much room. Split it.
+import-column-unknown = There is no column “{ $found }”.
+import-day-order = Expected is day_first or month_first.
+import-question-unknown = Expected is video, key, stream or thumbnail.
+
+# The template
+template-sheet = schedules
+template-note-title = What the stream is called. Rows with the same title, videos and key are one stream.
+template-note-videos = Title, file name or id of a video. Several: one a line (Alt+Enter), or set apart by ;
+template-note-key = A stream key that a stream of yours has, as the list shows it; or the title of a stream that goes where this one shall go. For a new key add the columns platform and stream_key.
+template-note-start = Date and time of the first start, like 2027-01-04 20:00 or 4 Januari 2027 jam 20.00.
+template-note-zone = Zone of the times, like Asia/Jakarta, or WIB, WITA, WIT. Yours if empty.
+template-note-repeat = once, daily, weekdays or weekly. For anything else add the column rule with an RRULE like FREQ=MONTHLY;BYMONTHDAY=1.
+template-note-duration = How long it is on air, like 2:00 (hours:minutes) or 90 (minutes). Empty: until it is stopped.
+template-note-stop = Instead of a length: when it ends, like 22:00 (also of the next day).
+template-note-privacy = Who may see the broadcast: public, unlisted or private.
+template-note-description = What viewers read below the broadcast.
+template-note-thumbnail = Title or id of a thumbnail.
+template-note-paused = yes: nothing starts until it is resumed.

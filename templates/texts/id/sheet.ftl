@@ -52,3 +52,21 @@ import-description-long = Deskripsi paling panjang { $most } bita.
 import-exceptions-form = “{ $found }” bukan tayangan yang diubah. Isi seperti 2027-01-04T20:00 cancelled.
 import-exception-unnamed = Aturannya tidak punya tayangan pada { $found }.
 import-draft-large = Berkas memakan terlalu banyak ruang. Bagi menjadi beberapa berkas.
+import-column-unknown = Tidak ada kolom “{ $found }”.
+import-day-order = Isi dengan day_first atau month_first.
+import-question-unknown = Isi dengan video, key, stream atau thumbnail.
+
+# Templat
+template-sheet = jadwal
+template-note-title = Nama siaran. Baris dengan judul, video dan kunci yang sama adalah satu siaran.
+template-note-videos = Judul, nama berkas atau id video. Beberapa video: satu per baris (Alt+Enter), atau dipisah dengan ;
+template-note-key = Kunci siaran milik salah satu siaran Anda, seperti di daftar; atau judul siaran yang tujuannya sama. Untuk kunci baru tambahkan kolom platform dan stream_key.
+template-note-start = Tanggal dan jam mulai pertama, seperti 2027-01-04 20:00 atau 4 Januari 2027 jam 20.00.
+template-note-zone = Zona waktu, seperti Asia/Jakarta, atau WIB, WITA, WIT. Kalau kosong, zona Anda.
+template-note-repeat = sekali, harian, hari kerja atau mingguan. Untuk yang lain tambahkan kolom rule berisi RRULE seperti FREQ=MONTHLY;BYMONTHDAY=1.
+template-note-duration = Lama tayang, seperti 2:00 (jam:menit) atau 90 (menit). Kalau kosong: sampai dihentikan.
+template-note-stop = Sebagai ganti lama: jam selesai, seperti 22:00 (boleh hari berikutnya).
+template-note-privacy = Siapa yang boleh menonton: public, unlisted atau private.
+template-note-description = Teks yang dibaca penonton di bawah siaran.
+template-note-thumbnail = Judul atau id gambar mini.
+template-note-paused = ya: tidak ada yang mulai sampai dilanjutkan.
