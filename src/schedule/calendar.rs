@@ -362,6 +362,7 @@ mod tests {
             until: Until::Duration(600),
             grace: GRACE,
             paused: true,
+            broadcast: crate::schedule::Broadcast::default(),
         };
         let header = Header { id, owner: by.clone(), created_by: by, created_at: at, updated_at: at };
         Row { header, version: 1, value: schedule }

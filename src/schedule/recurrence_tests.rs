@@ -17,6 +17,7 @@ fn schedule(start: &str, zone: &str, rule: Option<&str>) -> Schedule {
         until: Until::Open,
         grace: 900,
         paused: false,
+        broadcast: crate::schedule::Broadcast::default(),
     }
 }
 

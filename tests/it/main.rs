@@ -24,6 +24,7 @@ mod overlay;
 mod pages;
 mod routes;
 mod schedules;
+mod sheet;
 mod stop_time;
 mod streams;
 mod support;

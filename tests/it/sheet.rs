@@ -1,0 +1,407 @@
+//! Workbooks and CSV files of schedules: taken in row by row, given out, and refused where they are made to explode.
+
+use std::io::{Cursor, Read as _, Write as _};
+
+use calamine::Reader as _;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::streams::{stream, video};
+use crate::support::server::{Answer, Client, PASSWORD, Server};
+
+const WORKBOOK: &[u8] = include_bytes!("fixtures/live_stream_data.xlsx");
+const TARGET: &str = "rtmp://127.0.0.1/live";
+
+/// `al` with a video called Rain.
+async fn al() -> (Server, Client, String) {
+    let settings = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true")];
+    let server = Server::start_with(&settings, &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = video(&al, 2).await;
+    (server, al, video)
+}
+
+async fn send(al: &Client, bytes: impl Into<Vec<u8>>) -> Answer {
+    let request = al.request(Method::POST, "/api/v1/schedules/imports?name=plan");
+    al.send(request.header("content-type", "application/octet-stream").body(bytes.into())).await
+}
+
+async fn upload(al: &Client, bytes: impl Into<Vec<u8>>) -> Value {
+    send(al, bytes).await.expect(201).json()
+}
+
+fn address(import: &Value) -> String {
+    format!("/api/v1/schedules/imports/{}", import["id"].as_str().unwrap())
+}
+
+async fn take(al: &Client, import: &Value) -> Value {
+    al.post(&format!("{}/take", address(import)), &json!({})).await.expect(200).json()
+}
+
+fn verdicts(import: &Value) -> Vec<&str> {
+    import["rows"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect()
+}
+
+/// What a schedule means, without what a new row gets anew.
+async fn schedules(al: &Client) -> Vec<Value> {
+    let mut items = al.get("/api/v1/schedules?limit=200").await.expect(200).json()["items"].as_array().unwrap().clone();
+    for item in &mut items {
+        for field in ["created_at", "updated_at", "version", "next_at", "last_run"] {
+            item.as_object_mut().unwrap().remove(field);
+        }
+    }
+    items.sort_by_key(|item| item["id"].as_str().unwrap().to_owned());
+    items
+}
+
+async fn export(al: &Client, format: &str) -> Vec<u8> {
+    al.get(&format!("/api/v1/schedules/export?format={format}")).await.expect(200).body
+}
+
+#[tokio::test]
+async fn a_file_becomes_streams_and_schedules_in_one_commit_and_again_changes_nothing() {
+    let (_server, al, video) = al().await;
+    let file = "judul;video;mulai;zona waktu;ulangi;durasi;platform;stream_key;privasi;deskripsi\n\
+                Subuh;rain.mp4;4 Januari 2031 pukul 04.30;WIB;harian;1:30;youtube;abcd-1234-efgh-5678;unlisted;Kajian\n\
+                Malam;Rain;2031-01-04T20:00;WITA;sekali;90 menit;youtube;zzzz-1234-efgh-5678;;\n";
+    let import = upload(&al, file).await;
+    assert_eq!(verdicts(&import), ["new", "new"], "{import}");
+    assert!(schedules(&al).await.is_empty(), "looking changes nothing");
+    let done = take(&al, &import).await;
+    assert_eq!(done, json!({"created": 2, "changed": 0, "streams": 2, "same": 0, "skipped": 0}));
+    al.get(&address(&import)).await.expect(404);
+    let made = schedules(&al).await;
+    assert_eq!(made[0]["starts_at"], "2031-01-04T04:30:00");
+    assert_eq!((&made[0]["time_zone"], &made[0]["rule"]), (&json!("Asia/Jakarta"), &json!("FREQ=DAILY")));
+    assert_eq!((&made[0]["duration"], &made[1]["duration"]), (&json!(5400), &json!(5400)));
+    assert_eq!((&made[1]["time_zone"], &made[1]["rule"]), (&json!("Asia/Makassar"), &Value::Null));
+    let streams = al.get("/api/v1/streams").await.expect(200).json();
+    assert_eq!(streams["items"][0]["videos"], json!([video]));
+    assert_eq!(streams["items"][0]["targets"][0]["key_masked"], "****5678");
+    // Nothing of the key comes back, neither in the plan nor in an export.
+    assert!(!import.to_string().contains("abcd-1234"));
+    assert!(!String::from_utf8_lossy(&export(&al, "csv").await).contains("abcd-1234"));
+    let audit = al.get("/api/v1/audit").await.expect(200).json();
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions.iter().filter(|action| **action == "schedule.create").count(), 2);
+    assert_eq!(actions[0], "schedule.import");
+    let again = upload(&al, file).await;
+    assert_eq!(verdicts(&again), ["same", "same"], "{again}");
+    assert_eq!(take(&al, &again).await["created"], 0);
+    assert_eq!(schedules(&al).await, made);
+}
+
+#[tokio::test]
+async fn what_goes_out_comes_in_as_the_same() {
+    let (_server, al, video) = al().await;
+    let stream = stream(&al, "=SUM(A1) Rain", &video, TARGET, "abcd-efgh-ijkl-mnop").await;
+    let other = self::stream(&al, "Night", &video, TARGET, "abcd-efgh-ijkl-0000").await;
+    for body in [
+        json!({"stream_id": stream, "starts_at": "2031-01-01T04:30:00", "time_zone": "Asia/Jakarta", "rule": "FREQ=WEEKLY;BYDAY=MO,WE",
+               "times": ["12:00"], "skip_dates": ["2031-01-06"], "duration": 1801, "grace": 0}),
+        json!({"stream_id": other, "starts_at": "2031-01-01T23:30:30", "time_zone": "Europe/Berlin", "stop_at": "01:15", "paused": true}),
+        json!({"stream_id": other, "starts_at": "2032-01-01T10:00:00", "time_zone": "Asia/Jakarta", "stop_at": "2032-01-03T10:00"}),
+        json!({"stream_id": other, "starts_at": "2033-01-01T10:00:00", "time_zone": "Asia/Jakarta", "rule": "FREQ=DAILY;COUNT=5", "duration": 60}),
+    ] {
+        al.post("/api/v1/schedules", &body).await.expect(201);
+    }
+    let all = schedules(&al).await;
+    let last = format!("/api/v1/schedules/{}/occurrences", all[3]["id"].as_str().unwrap());
+    al.patch(&format!("{last}/2033-01-02T10:00:00"), &json!({"starts_at": "2033-01-02T11:00:00", "duration": 30}))
+        .await
+        .expect(200);
+    al.patch(&format!("{last}/2033-01-03T10:00:00"), &json!({"cancelled": true})).await.expect(200);
+    let all = schedules(&al).await;
+    assert_eq!(all[3]["exceptions"].as_array().unwrap().len(), 2);
+    for format in ["xlsx", "csv"] {
+        let file = export(&al, format).await;
+        let import = upload(&al, file.clone()).await;
+        assert_eq!(verdicts(&import), ["same"; 4], "{format}: {import}");
+        assert_eq!(import["columns"].as_array().unwrap().iter().filter(|column| column["column"].is_null()).count(), 0);
+        for schedule in &all {
+            al.delete(&format!("/api/v1/schedules/{}", schedule["id"].as_str().unwrap())).await.expect(204);
+        }
+        let import = upload(&al, file.clone()).await;
+        assert_eq!(verdicts(&import), ["new"; 4], "{format}: {import}");
+        take(&al, &import).await;
+        assert_eq!(schedules(&al).await, all, "{format}");
+    }
+    // A changed row is a change of its schedule, and of nothing else.
+    let file = String::from_utf8(export(&al, "csv").await).unwrap();
+    assert!(file.contains("\"'=SUM(A1) Rain\""), "{file}");
+    let import = upload(&al, file.replace("2032-01-01 10:00:00", "2032-01-01 11:30:00")).await;
+    assert_eq!(verdicts(&import), ["same", "same", "change", "same"], "{import}");
+    assert_eq!(import["rows"][2]["changes"], json!(["starts_at"]));
+    take(&al, &import).await;
+    let changed = schedules(&al).await;
+    assert_eq!(changed[2]["starts_at"], "2032-01-01T11:30:00");
+    assert_eq!((&changed[0], &changed[1], &changed[3]), (&all[0], &all[1], &all[3]));
+}
+
+#[tokio::test]
+async fn the_old_workbook_is_asked_about_and_taken_in() {
+    let (_server, al, video) = al().await;
+    stream(&al, "Kunci utama", &video, TARGET, "abcd-efgh-ijkl-mnop").await;
+    let import = upload(&al, WORKBOOK).await;
+    assert_eq!((&import["header_set"], &import["time_zone"]), (&json!("legacy_a"), &json!("Asia/Jakarta")));
+    assert_eq!(verdicts(&import), ["bad", "ask", "over"], "{import}");
+    // A picture that is not there is named; the old program's video was chosen elsewhere, so that it is asked for.
+    let problem = &import["rows"][0]["problems"][0];
+    assert_eq!(
+        (&problem["row"], &problem["letters"], &problem["head"]),
+        (&json!(2), &json!("K"), &json!("thumbnailFile"))
+    );
+    let asked: Vec<_> = import["questions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ask| (ask["question"].as_str().unwrap(), ask["found"].as_str().unwrap()))
+        .collect();
+    assert_eq!(asked, [("video", ""), ("key", "")]);
+    let key = &import["questions"][1]["options"][0]["id"];
+    let answers = json!([{"question": "video", "choice": video}, {"question": "key", "choice": key}]);
+    let columns = json!({"K": null});
+    let import = al.patch(&address(&import), &json!({"answers": answers, "columns": columns})).await.expect(200).json();
+    assert_eq!(verdicts(&import), ["new", "new", "over"], "{import}");
+    let done = take(&al, &import).await;
+    assert_eq!((&done["created"], &done["skipped"]), (&json!(2), &json!(1)));
+    let made = schedules(&al).await;
+    let told: Vec<_> = made
+        .iter()
+        .map(|one| (one["stream_title"].as_str().unwrap(), one["starts_at"].as_str().unwrap(), &one["rule"]))
+        .collect();
+    assert_eq!(told[0], ("Ngaji Subuh Senin", "2027-01-04T04:30:00", &Value::Null));
+    assert_eq!(told[1], ("Lo-fi hujan", "2027-01-05T19:30:00", &json!("FREQ=DAILY")));
+    assert_eq!(made[0]["time_zone"], "Asia/Jakarta");
+}
+
+#[tokio::test]
+async fn bad_rows_are_named_and_good_ones_are_taken() {
+    let (server, al, _) = al().await;
+    server.user("bo").await;
+    let file = "title,video,start,duration,stream_key,owner,remark\n\
+                Good,Rain,2031-01-01 10:00,60,aaaa-bbbb-cccc,al,x\n\
+                No video,Snow,2031-01-02 10:00,60,aaaa-bbbb-cccc,,x\n\
+                No time,Rain,soon,60,aaaa-bbbb-cccc,,x\n\
+                Clash,Rain,2031-01-01 10:30,60,aaaa-bbbb-cccc,,x\n\
+                Past,Rain,2021-01-01 10:30,60,aaaa-bbbb-cccc,,x\n\
+                Foreign,Rain,2031-01-03 10:30,60,aaaa-bbbb-cccc,bo,x\n\
+                Two dates,Rain,03/04/2031 10:30,60,aaaa-bbbb-cccc,,x\n\
+                Long,Rain,2031-01-09 10:30,lama,aaaa-bbbb-cccc,,x\n";
+    let import = upload(&al, file).await;
+    assert_eq!(verdicts(&import), ["new", "bad", "bad", "bad", "over", "foreign", "bad", "bad"], "{import}");
+    let problem = |row: usize| {
+        let problem = &import["rows"][row]["problems"][0];
+        (
+            problem["row"].as_u64().unwrap(),
+            problem["letters"].as_str().unwrap().to_owned(),
+            problem["message"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!((problem(1).0, &*problem(1).1), (3, "B"));
+    assert!(problem(1).2.contains("Snow"));
+    assert!(problem(2).2.contains("soon") && problem(2).2.contains("2027-01-04 20:00"));
+    assert!(problem(3).2.contains("Good"), "{:?}", problem(3));
+    assert!(problem(5).2.contains("bo"));
+    assert_eq!(&*problem(7).1, "D");
+    assert_eq!(import["asks_day_order"], true);
+    let unknown: Vec<_> = import["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|column| column["column"].is_null())
+        .map(|column| column["head"].as_str().unwrap())
+        .collect();
+    assert_eq!(unknown, ["remark"]);
+    let import = al.patch(&address(&import), &json!({"day_order": "day_first"})).await.expect(200).json();
+    assert_eq!(import["rows"][6]["starts_at"], "2031-04-03T10:30:00");
+    // A bad row takes the others with it where it is asked for by name.
+    let refused = al.post(&format!("{}/take", address(&import)), &json!({"rows": [2, 3]})).await.expect(422);
+    assert!(refused.text().contains("Snow"), "{}", refused.text());
+    assert!(schedules(&al).await.is_empty());
+    al.post(&format!("{}/take", address(&import)), &json!({"rows": [2]})).await.expect(200);
+    let made = schedules(&al).await;
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0]["duration"], 3600);
+}
+
+#[tokio::test]
+async fn what_can_be_meant_in_two_ways_is_asked() {
+    let (_server, al, first) = al().await;
+    let second = video(&al, 2).await;
+    stream(&al, "Main", &first, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    stream(&al, "Spare", &first, TARGET, "eeee-ffff-gggg-hhhh").await;
+    let import = upload(
+        &al,
+        "title,video,start,duration,key\nA,Rain,2031-01-01 10:00,60,Main\nB,rain,2031-02-01 10:00,60,spare\n",
+    )
+    .await;
+    assert_eq!(verdicts(&import), ["ask", "ask"], "{import}");
+    let ask = &import["questions"][0];
+    assert_eq!((&ask["question"], &ask["found"], &ask["rows"]), (&json!("video"), &json!("Rain"), &json!(2)));
+    let options: Vec<_> =
+        ask["options"].as_array().unwrap().iter().map(|option| option["id"].as_str().unwrap()).collect();
+    assert_eq!(options, [&*first, &*second]);
+    let answers = json!({"answers": [{"question": "video", "found": "Rain", "choice": second}]});
+    let import = al.patch(&address(&import), &answers).await.expect(200).json();
+    assert_eq!(verdicts(&import), ["new", "new"], "{import}");
+    assert_eq!(take(&al, &import).await["streams"], 2);
+    let streams = al.get("/api/v1/streams?q=B").await.json();
+    assert_eq!(streams["items"][0]["videos"], json!([second]));
+    assert_eq!(streams["items"][0]["targets"][0]["key_masked"], "****hhhh");
+}
+
+#[tokio::test]
+async fn an_import_is_its_users_alone() {
+    let (server, al, _) = al().await;
+    server.user("bo").await;
+    server.user_with("look", json!({"role": "demo", "tenant": "al"})).await;
+    server.user_with("el", json!({"role": "user", "tenant": "al"})).await;
+    let import = upload(&al, "title,start\nA,2031-01-01 10:00\n").await;
+    for name in ["bo", "el"] {
+        let other = server.api(name, PASSWORD).await;
+        other.get(&address(&import)).await.expect(404);
+        other.patch(&address(&import), &json!({"time_zone": "UTC"})).await.expect(404);
+        other.post(&format!("{}/take", address(&import)), &json!({})).await.expect(404);
+        other.delete(&address(&import)).await.expect(404);
+    }
+    let look = server.api("look", PASSWORD).await;
+    send(&look, "title,start\nA,2031-01-01 10:00\n").await.expect(403);
+    al.delete(&address(&import)).await.expect(204);
+    al.get(&address(&import)).await.expect(404);
+    for (body, status) in [
+        (json!({"table": 7}), 422),
+        (json!({"time_zone": "Mars/Base"}), 422),
+        (json!({"columns": {"7": "title"}}), 422),
+        (json!({"columns": {"A": "nothing"}}), 422),
+        (json!({"day_order": "year_first"}), 422),
+        (json!({"answers": [{"question": "who", "choice": "01900000-0000-7000-8000-000000000000"}]}), 422),
+        (json!({"nothing": 1}), 400),
+    ] {
+        let import = upload(&al, "title,start\nA,2031-01-01 10:00\n").await;
+        al.patch(&address(&import), &body).await.expect(status);
+    }
+}
+
+fn zipped(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in parts {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// The old workbook with a part added or replaced.
+fn workbook_with(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut old = zip::ZipArchive::new(Cursor::new(WORKBOOK)).unwrap();
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    for place in 0..old.len() {
+        let mut part = old.by_index(place).unwrap();
+        let mut bytes = Vec::new();
+        part.read_to_end(&mut bytes).unwrap();
+        parts.push((part.name().unwrap().into_owned(), bytes));
+    }
+    parts.retain(|(known, _)| known != name);
+    parts.push((name.to_owned(), bytes.to_vec()));
+    let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    zipped(&parts)
+}
+
+fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn bombs_are_refused_in_little_memory() {
+    let (server, al, _) = al().await;
+    // What the program needs at all, after an honest file.
+    upload(&al, WORKBOOK).await;
+    let cell = r#"<c t="inlineStr"><is><t>x</t></is></c>"#;
+    let rows = |count: usize| {
+        let row = format!("<row>{}</row>", cell.repeat(100));
+        format!(
+            r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{}</sheetData></worksheet>"#,
+            row.repeat(count)
+        )
+    };
+    let many: Vec<(String, &[u8])> = (0..5000).map(|number| (format!("xl/{number}.xml"), &b"<a/>"[..])).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    let spread = br#"<office:document-content><table:table><table:table-row table:number-rows-repeated="1048576"><table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/></table:table-row></table:table></office:document-content>"#;
+    let bombs = [
+        ("ratio", workbook_with("xl/worksheets/sheet1.xml", &vec![b' '; 200 << 20])),
+        ("entries", zipped(&many)),
+        ("cells", workbook_with("xl/worksheets/sheet1.xml", rows(12_000).as_bytes())),
+        ("strings", workbook_with("xl/sharedStrings.xml", br#"<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" uniqueCount="99999999999"/>"#)),
+        ("links", workbook_with("xl/externalLinks/externalLink1.xml", b"<externalLink/>")),
+        ("dtd", workbook_with("xl/styles.xml", b"<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><styleSheet>&b;</styleSheet>")),
+        ("ods", zipped(&[("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", spread)])),
+        ("size", vec![b'a'; 9 << 20]),
+    ];
+    let before = resident(&server);
+    for (name, bomb) in bombs {
+        let answer = send(&al, bomb).await;
+        assert_eq!(answer.status, 413, "{name}: {}", answer.text());
+    }
+    let grown = resident(&server).saturating_sub(before);
+    assert!(grown < 32 << 20, "{} MiB more than before", grown >> 20);
+    for other in [&b"\x89PNG\r\n\x1a\n\0\0"[..], b"PK\x03\x04broken", &[0xD0, 0xCF, 0x11, 0xE0, 1, 2, 3], b""] {
+        assert!([415, 422].contains(&send(&al, other).await.status));
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_takes_files_in_and_writes_them() {
+    let (mut server, al, _) = al().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.csv");
+    std::fs::write(&file, "title,video,start,duration,stream_key\nA,Rain,2031-01-01 10:00,60,aaaa-bbbb-cccc\nB,Snow,2031-01-02 10:00,60,aaaa-bbbb-cccc\n").unwrap();
+    let file = file.to_str().unwrap();
+    let arguments = ["schedule", "import", file, "--user", "al", "--password-stdin"];
+    let tried = server.cli_with(&[&arguments[..], &["--dry-run"]].concat(), PASSWORD).await;
+    assert_eq!(tried.code, 3, "{tried:?}");
+    assert!(tried.out.contains("row 3") && tried.out.contains("Snow"), "{tried:?}");
+    assert!(schedules(&al).await.is_empty());
+    assert_eq!(server.cli(&["schedule", "import", file, "--user", "al"]).await.code, 2);
+    assert_eq!(server.cli_with(&arguments, "not the password").await.code, 1);
+    let done = server.cli_with(&[&arguments[..], &["--json"]].concat(), PASSWORD).await;
+    assert_eq!((done.code, &done.json()["imported"]["created"]), (3, &json!(1)), "{done:?}");
+    assert_eq!(schedules(&al).await.len(), 1);
+    server.stop().await;
+    let out = folder.path().join("out.xlsx");
+    let written = server
+        .cli_with(&["schedule", "export", out.to_str().unwrap(), "--user", "al", "--password-stdin"], PASSWORD)
+        .await;
+    assert_eq!(written.code, 0, "{written:?}");
+    let arguments = ["schedule", "import", out.to_str().unwrap(), "--user", "al", "--password-stdin", "--json"];
+    let again = server.cli_with(&arguments, PASSWORD).await;
+    assert_eq!((again.code, &again.json()["imported"]["same"]), (0, &json!(1)), "{again:?}");
+}
+
+#[tokio::test]
+async fn the_template_offers_what_the_library_has_and_is_read_again() {
+    let (_server, al, video) = al().await;
+    stream(&al, "Main", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    let template = al.get("/api/v1/schedules/template").await.expect(200).body;
+    let mut workbook: calamine::Xlsx<_> = calamine::Xlsx::new(Cursor::new(template.clone())).unwrap();
+    let lists = workbook.worksheet_range("lists").unwrap();
+    assert_eq!(lists.get((0, 0)).unwrap().to_string(), "Rain");
+    let mut zip = zip::ZipArchive::new(Cursor::new(template.clone())).unwrap();
+    let mut sheet = String::new();
+    zip.by_name("xl/worksheets/sheet1.xml").unwrap().read_to_string(&mut sheet).unwrap();
+    for wanted in ["<dataValidation ", "lists!$A$1:$A$1", "state=\"frozen\""] {
+        assert!(sheet.contains(wanted), "{wanted}");
+    }
+    let mut notes = String::new();
+    zip.by_name("xl/comments1.xml").unwrap().read_to_string(&mut notes).unwrap();
+    assert!(notes.contains("rdaily") || notes.contains("daily, weekdays or weekly"));
+    let import = upload(&al, template).await;
+    // The hidden sheet is no table, and the example is over.
+    assert_eq!(import["tables"].as_array().unwrap().len(), 1);
+    assert_eq!(verdicts(&import), ["over"], "{import}");
+    assert_eq!(import["columns"].as_array().unwrap().iter().filter(|column| column["column"].is_null()).count(), 0);
+}
