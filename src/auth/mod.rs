@@ -1,6 +1,7 @@
 //! People, and the proofs of what they may do. Only this room turns a cookie, a token or the operator's console into
 //! a [`Scope`].
 
+mod feed;
 mod guessing;
 mod password;
 mod people;

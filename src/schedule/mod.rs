@@ -10,6 +10,7 @@ mod calls;
 mod conflicts;
 mod due;
 mod export;
+mod feed;
 mod forecast;
 pub mod import;
 mod input;

@@ -270,7 +270,7 @@ fn floating(start: DateTime, rule: &Rule) -> Option<RRuleSet> {
 }
 
 /// The last local time of a rule; an instant as the local time in the zone.
-fn until(value: &str, zone: &TimeZone) -> Option<DateTime> {
+pub(super) fn until(value: &str, zone: &TimeZone) -> Option<DateTime> {
     match value.strip_suffix('Z') {
         Some(utc) => {
             let at = DateTime::strptime("%Y%m%dT%H%M%S", utc).ok()?.to_zoned(TimeZone::UTC).ok()?;

@@ -112,7 +112,7 @@ fn count(response: &ServiceResponse<BoxBody>, took: Duration) {
 /// Every request is there for those who want to see them; the usual log has those that somebody should look at.
 fn tell(response: &ServiceResponse<BoxBody>, took: Duration) {
     let (request, status) = (response.request(), response.status());
-    let (method, path, milliseconds) = (request.method(), request.path(), took.as_millis() as u64);
+    let (method, path, milliseconds) = (request.method(), open_path(request), took.as_millis() as u64);
     if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
         tracing::warn!(%method, path, status = status.as_u16(), milliseconds, "request failed");
     } else if took >= SLOW && !is_upload(request) {
@@ -120,6 +120,12 @@ fn tell(response: &ServiceResponse<BoxBody>, took: Duration) {
     } else {
         tracing::debug!(%method, path, status = status.as_u16(), milliseconds, "request");
     }
+}
+
+/// The path of a request as it may stand in a log: that of a calendar is a secret.
+fn open_path(request: &HttpRequest) -> &str {
+    let path = request.path();
+    if path.starts_with("/feeds/") { "/feeds/…" } else { path }
 }
 
 /// How long an upload takes is the client's doing.
@@ -155,7 +161,7 @@ pub(super) fn wants_json(request: &HttpRequest) -> bool {
 
 async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Error::Internal(cause) = error {
-        tracing::error!(path = request.path(), cause = format!("{cause:#}"), "internal error");
+        tracing::error!(path = open_path(request), cause = format!("{cause:#}"), "internal error");
     }
     let mut response = HttpResponse::build(error.status_code());
     if let Error::TooMany { retry_after } = error {

@@ -11,6 +11,7 @@ mod connections;
 mod dashboard;
 mod extract;
 mod failure;
+mod feed;
 pub use crate::format;
 mod health;
 mod history;
@@ -110,6 +111,8 @@ pub const ROUTES: &[&[Route]] = &[
     api::overlay::ROUTES,
     api::schedules::ROUTES,
     api::imports::ROUTES,
+    api::feed::ROUTES,
+    feed::ROUTES,
     api::calendar::ROUTES,
     api::runs::ROUTES,
     api::jobs::ROUTES,

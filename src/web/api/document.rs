@@ -35,6 +35,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::overlay::Document::openapi,
     super::schedules::Document::openapi,
     super::imports::Document::openapi,
+    super::feed::Document::openapi,
     super::calendar::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,

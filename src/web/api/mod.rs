@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth;
 pub mod calendar;
 mod document;
+pub mod feed;
 pub mod imports;
 pub mod jobs;
 pub mod notices;
