@@ -162,7 +162,13 @@ fn zone_text(name: &str, zone: &TimeZone, from: Timestamp, to: Timestamp) -> Str
     let info = zone.to_offset_info(from);
     let mut before = info.offset();
     let mut text = format!("BEGIN:VTIMEZONE\r\nTZID:{name}\r\n");
-    text += &part("STANDARD", Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).datetime(), before, before, info.abbreviation());
+    text += &part(
+        "STANDARD",
+        Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).datetime(),
+        before,
+        before,
+        info.abbreviation(),
+    );
     for change in zone.following(from).take_while(|change| change.timestamp() < to).take(100) {
         let kind = if change.dst().is_dst() { "DAYLIGHT" } else { "STANDARD" };
         text += &part(kind, before.to_datetime(change.timestamp()), before, change.offset(), change.abbreviation());

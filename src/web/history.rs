@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::api::imports;
 use super::pager::{ROWS, neighbours, place};
 use super::words::seconds_between;
 use super::{Access, Page, Query, Route, format};
@@ -17,6 +18,7 @@ use crate::store::rows::Row;
 /// This room's part of the surface.
 pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/history", access: Access::Read, handler: || web::to(list) },
+    Route { method: "GET", path: "/history/export", access: Access::Read, handler: || web::to(imports::export_runs) },
     Route { method: "GET", path: "/history/{id}", access: Access::Read, handler: || web::to(show) },
 ];
 

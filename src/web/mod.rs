@@ -100,6 +100,7 @@ pub const ROUTES: &[&[Route]] = &[
     dashboard::ROUTES,
     stream::ROUTES,
     schedule::ROUTES,
+    schedule::FILES,
     history::ROUTES,
     api::ROUTES,
     api::audit::ROUTES,

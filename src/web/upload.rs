@@ -204,6 +204,15 @@ impl Upload {
         }
     }
 
+    /// Reads the one file of a form into memory; `None` where none was chosen. Others are not looked at.
+    ///
+    /// # Errors
+    /// What concerns the form, and [`Error::TooLarge`] over `most` bytes.
+    pub async fn take_one(mut self, most: usize) -> Result<Option<(String, Bytes)>> {
+        let Some((name, mut stream)) = self.next().await? else { return Ok(None) };
+        Ok(Some((name, read_small(&mut stream, most).await?.into())))
+    }
+
     async fn begin(&self, editor: &Editor) -> Result<Arrival> {
         Arrival::begin(editor.foundation(), editor.proof(), self.announced).await
     }

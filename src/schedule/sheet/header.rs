@@ -160,7 +160,7 @@ const NAMES: &[(Column, &[&str])] = &[
     (Column::Url, &["url", "custom_rtmp", "rtmp", "rtmp url", "address", "alamat", "alamat rtmp", "server"]),
     (Column::Key, &["stream_key", "stream key", "kode kunci", "kunci stream"]),
     (Column::Success, &["success", "berhasil"]),
-    (Column::PlatformStreamId, &["youtube stream id"]),
+    (Column::PlatformStreamId, &["youtube_stream_id"]),
     (Column::BroadcastLink, &["broadcastLink", "broadcast link", "link", "tautan", "tautan siaran"]),
     (Column::Owner, &["owner", "pemilik"]),
     (Column::CreatedBy, &["created_by", "dibuat oleh"]),

@@ -1,6 +1,7 @@
 //! Schedules: the list, the form with its preview, pause and run now; the calendar and single occurrences.
 
 mod calendar;
+mod files;
 mod form;
 mod occurrence;
 
@@ -20,6 +21,9 @@ use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort
 use crate::text::Message;
 use form::ScheduleForm;
 pub(in crate::web) use form::local;
+
+/// What concerns files.
+pub const FILES: &[Route] = files::ROUTES;
 
 /// This room's part of the surface.
 pub const ROUTES: &[Route] = &[
