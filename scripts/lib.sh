@@ -115,6 +115,19 @@ need_node() {
   have npm || need_apt npm
 }
 
+# Python with the packages of other spreadsheet and calendar programs, in a folder of its own.
+need_test_python() {
+  local wanted=$root/tests/it/other_programs/requirements.txt place=$target/test-python
+  [ -z "${JADWAL_TEST_PYTHON:-}" ] || return 0
+  cmp -s "$wanted" "$place/.jadwalstream-requirements" && return 0
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need_apt python3 python3-venv
+  say "installing what the tests compare spreadsheets and calendars with"
+  rm -rf "$place"
+  python3 -m venv "$place"
+  "$place/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2
+  cp "$wanted" "$place/.jadwalstream-requirements"
+}
+
 # nginx with its RTMP module. The package starts a server on port 80; nobody asked for that one.
 need_nginx() {
   local fresh=no

@@ -29,6 +29,8 @@ enum Of {
     User,
     Tenant,
     Asset,
+    Import,
+    Feed,
 }
 use Of::*;
 
@@ -39,6 +41,7 @@ enum Body {
     Fields(&'static str),
     Json(&'static str),
     File,
+    Table,
 }
 use Body::*;
 
@@ -62,6 +65,8 @@ macro_rules! notice_fields {
 }
 const NOTICE_JSON: &str = r#"{"via":"webhook","url":"https://127.0.0.1/hook","kinds":["failed"]}"#;
 const LATER_JSON: &str = r#"{"stream_id":"STREAM","starts_at":"2031-03-01T19:00:00","duration":60}"#;
+/// A file of schedules; its row names no video that is there.
+const TABLE: &str = "title,start,video\nNew,2031-01-01 10:00,none\n";
 const USER_FIELDS: &str = "username=new&password=a+few+words&role=user&plan=free&quota=";
 
 /// The whole surface.
@@ -160,7 +165,17 @@ const CASES: &[Case] = &[
         Occurrence,
         Fields("starts_at=2031-01-01T19:00&duration=3&reach=this&act=save"),
     ),
+    ("GET", "/schedules/files", None, Nothing),
+    ("POST", "/schedules/files", None, Table),
+    ("GET", "/schedules/files/{id}", Import, Nothing),
+    ("POST", "/schedules/files/{id}", Import, Fields("act=look&time_zone=Asia/Jakarta")),
+    ("GET", "/schedules/export", None, Nothing),
+    ("GET", "/schedules/template", None, Nothing),
+    ("POST", "/schedules/feed", None, Nothing),
+    ("POST", "/schedules/feed/revoke", None, Nothing),
+    ("GET", "/feeds/{token}.ics", Feed, Nothing),
     ("GET", "/history", None, Nothing),
+    ("GET", "/history/export", None, Nothing),
     ("GET", "/history/{id}", Run, Nothing),
     ("GET", "/api/docs", None, Nothing),
     ("GET", "/api/v1/openapi.json", None, Nothing),
@@ -222,6 +237,17 @@ const CASES: &[Case] = &[
     ("DELETE", "/api/v1/schedules/{id}", Schedule, Nothing),
     ("POST", "/api/v1/schedules/{id}/run-now", Schedule, Json("{}")),
     ("GET", "/api/v1/schedules/{id}/occurrences", Schedule, Nothing),
+    ("POST", "/api/v1/schedules/imports", None, Table),
+    ("GET", "/api/v1/schedules/imports/{id}", Import, Nothing),
+    ("PATCH", "/api/v1/schedules/imports/{id}", Import, Json(r#"{"time_zone":"Asia/Jakarta"}"#)),
+    ("DELETE", "/api/v1/schedules/imports/{id}", Import, Nothing),
+    ("POST", "/api/v1/schedules/imports/{id}/take", Import, Json("{}")),
+    ("GET", "/api/v1/schedules/export", None, Nothing),
+    ("GET", "/api/v1/schedules/template", None, Nothing),
+    ("GET", "/api/v1/runs/export", None, Nothing),
+    ("GET", "/api/v1/feed", None, Nothing),
+    ("POST", "/api/v1/feed", None, Json("{}")),
+    ("DELETE", "/api/v1/feed", None, Nothing),
     ("GET", "/api/v1/jobs", None, Nothing),
     ("GET", "/api/v1/jobs/{id}", Job, Nothing),
     ("POST", "/api/v1/jobs/{id}/cancel", Job, Nothing),
@@ -301,7 +327,13 @@ async fn world() -> World {
     let sessions = al.get("/api/v1/auth/sessions").await.json();
     let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
     let destination = id(al.post("/api/v1/notices/destinations", &serde_json::from_str(NOTICE_JSON).unwrap()).await);
+    let table = al.request(Method::POST, "/api/v1/schedules/imports").body(TABLE);
+    let import = id(al.send(table).await);
+    let feed = al.post("/api/v1/feed", &json!({})).await.expect(201).json();
+    let feed = feed["url"].as_str().unwrap().rsplit_once('/').unwrap().1.trim_end_matches(".ics").to_owned();
     let ids = BTreeMap::from([
+        ("IMPORT", import),
+        ("FEED", feed),
         ("VIDEO", video),
         ("THUMBNAIL", thumbnail),
         ("STREAM", stream),
@@ -350,6 +382,8 @@ impl World {
             None if case.1.ends_with("v1/calendar") => return format!("{}?{JANUARY}", case.1),
             None => return case.1.to_owned(),
             Asset => return "/static/x/app.css".to_owned(),
+            Import => ("{id}", id("IMPORT")),
+            Feed => ("{token}", id("FEED")),
             Video => ("{id}", id("VIDEO")),
             Thumbnail => ("{id}", id("THUMBNAIL")),
             Stream => ("{id}", id("STREAM")),
@@ -398,6 +432,12 @@ impl World {
             Json(body) => {
                 let request = request.header("content-type", "application/json").body(self.filled(body));
                 self.send(client, request).await
+            }
+            Table if is_api => self.send(client, request.body(TABLE)).await,
+            Table => {
+                let form = Form::new().text("csrf", client.csrf.clone());
+                let part = Part::bytes(TABLE.as_bytes()).file_name("plan.csv");
+                self.send(client, request.multipart(form.part("file", part))).await
             }
             File => file(client, request, path.ends_with("/videos"), !is_api).await,
         };
@@ -534,7 +574,7 @@ async fn what_is_another_s_is_not_there_and_looks_like_what_never_was() {
     let before = (world.data(&al).await, world.acts(&al).await);
     for (method, path, access) in &world.routes {
         let case = world.case(method, path);
-        if matches!(case.2, None | Asset) || access == "operator" {
+        if matches!(case.2, None | Asset | Feed) || access == "operator" {
             continue;
         }
         for client in [&bo, &by_token] {

@@ -405,3 +405,180 @@ async fn the_template_offers_what_the_library_has_and_is_read_again() {
     assert_eq!(verdicts(&import), ["over"], "{import}");
     assert_eq!(import["columns"].as_array().unwrap().iter().filter(|column| column["column"].is_null()).count(), 0);
 }
+
+/// What another program says; the packages that it needs are installed by `scripts/test`.
+async fn other_program(arguments: &[&str]) -> String {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = match std::env::var_os("JADWAL_TEST_PYTHON") {
+        Some(given) => given,
+        None => root.join("target/test-python/bin/python").into_os_string(),
+    };
+    let script = root.join("tests/it/other_programs/tables.py");
+    let ran = tokio::process::Command::new(&python).arg(script).args(arguments).output().await;
+    let ran = ran.unwrap_or_else(|cause| panic!("{}: {cause}; scripts/test installs it", python.to_string_lossy()));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn files_of_other_programs_are_read_and_ours_are_read_by_them() {
+    let (_server, al, video) = al().await;
+    stream(&al, "Main", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    let folder = tempfile::tempdir().unwrap();
+    other_program(&["write", folder.path().to_str().unwrap()]).await;
+    for name in ["new.xlsx", "mac.xlsx", "old.xls", "libre.ods"] {
+        let import = upload(&al, std::fs::read(folder.path().join(name)).unwrap()).await;
+        assert_eq!(verdicts(&import), ["new", "new"], "{name}: {import}");
+        let rows = &import["rows"];
+        assert_eq!((&rows[0]["title"], &rows[1]["title"]), (&json!("Pagi"), &json!("=Malam")), "{name}");
+        assert_eq!(
+            (&rows[0]["starts_at"], &rows[0]["time_zone"]),
+            (&json!("2031-01-04T04:30:00"), &json!("Asia/Jakarta")),
+            "{name}"
+        );
+        assert_eq!(
+            (&rows[1]["starts_at"], &rows[1]["time_zone"]),
+            (&json!("2031-01-05T20:00:00"), &json!("Asia/Makassar")),
+            "{name}"
+        );
+        take(&al, &import).await;
+        let made = schedules(&al).await;
+        assert_eq!((&made[0]["duration"], &made[1]["duration"]), (&json!(5400), &json!(7200)), "{name}");
+        assert_eq!((&made[0]["rule"], &made[1]["paused"]), (&json!("FREQ=DAILY"), &json!(true)), "{name}");
+        if name != "libre.ods" {
+            for schedule in made {
+                al.delete(&format!("/api/v1/schedules/{}", schedule["id"].as_str().unwrap())).await.expect(204);
+            }
+        }
+    }
+    let read = async |name: &str, bytes: &[u8]| -> Value {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        serde_json::from_str(&other_program(&["read", path.to_str().unwrap()]).await).unwrap()
+    };
+    let ours = read("ours.xlsx", &export(&al, "xlsx").await).await;
+    // Text and nothing else: no formula, although a title begins like one.
+    assert_eq!(ours["types"], json!(["s"]));
+    assert_eq!((&ours["rows"][0][0], &ours["rows"][2][0]), (&json!("title"), &json!("=Malam")));
+    assert_eq!(ours["rows"].as_array().unwrap().len(), 3);
+    let template = read("template.xlsx", &al.get("/api/v1/schedules/template").await.expect(200).body).await;
+    assert_eq!(template["sheets"][1], json!(["lists", "hidden"]));
+    assert_eq!((&template["frozen"], &template["notes"]), (&json!("A2"), &json!(12)));
+    assert!(template["lists"].as_array().unwrap().len() >= 6, "{template}");
+    let runs = read("history.xlsx", &al.get("/api/v1/runs/export?format=xlsx").await.expect(200).body).await;
+    assert_eq!(runs["rows"][0][0], "stream");
+}
+
+#[tokio::test]
+async fn a_calendar_program_reads_what_is_planned_at_an_address_that_can_be_revoked() {
+    let (server, al, video) = al().await;
+    let stream = stream(&al, "Rain, on \"tin\"; and\\more", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    let mut ids = Vec::new();
+    for body in [
+        json!({"stream_id": stream, "starts_at": "2031-01-06T04:30:00", "time_zone": "Asia/Jakarta", "rule": "FREQ=WEEKLY;BYDAY=MO,WE;UNTIL=20310331",
+               "skip_dates": ["2031-01-08"], "duration": 1800}),
+        json!({"stream_id": stream, "starts_at": "2031-06-01T22:00:00", "time_zone": "Europe/Berlin", "stop_at": "01:00"}),
+        json!({"stream_id": stream, "starts_at": "2032-01-01T08:00:00", "time_zone": "Asia/Jakarta", "rule": "FREQ=DAILY;COUNT=4", "times": ["12:00"], "duration": 60}),
+        json!({"stream_id": stream, "starts_at": "2033-01-01T08:00:00", "time_zone": "Asia/Jakarta", "duration": 60, "paused": true}),
+    ] {
+        ids.push(al.post("/api/v1/schedules", &body).await.expect(201).json()["id"].as_str().unwrap().to_owned());
+    }
+    let moved = format!("/api/v1/schedules/{}/occurrences/2031-01-13T04:30:00", ids[0]);
+    al.patch(&moved, &json!({"starts_at": "2031-01-13T06:00:00"})).await.expect(200);
+    assert_eq!(al.get("/api/v1/feed").await.expect(200).json(), json!({"made_at": null}));
+    let made = al.post("/api/v1/feed", &json!({})).await.expect(201).json();
+    let path = reqwest::Url::parse(made["url"].as_str().unwrap()).unwrap().path().to_owned();
+    let stranger = server.stranger();
+    let answer = stranger.get(&path).await.expect(200);
+    assert_eq!(answer.header("content-type"), "text/calendar; charset=utf-8");
+    assert!(answer.header("cache-control").starts_with("private"));
+    let tag = answer.header("etag").to_owned();
+    let again = stranger.send(stranger.request(Method::GET, &path).header("if-none-match", &tag)).await;
+    assert_eq!(again.status, 304);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("feed.ics");
+    std::fs::write(&file, &answer.body).unwrap();
+    let read: Value = serde_json::from_str(&other_program(&["calendar", file.to_str().unwrap()]).await).unwrap();
+    let events = read["events"].as_array().unwrap();
+    let of =
+        |id: &str| events.iter().filter(|event| event["uid"].as_str().unwrap().starts_with(id)).collect::<Vec<_>>();
+    let weekly = of(&ids[0]);
+    assert_eq!(weekly.len(), 2, "{read}");
+    assert_eq!(weekly[0]["summary"], "Rain, on \"tin\"; and\\more");
+    assert_eq!((&weekly[0]["start"], &weekly[0]["seconds"]), (&json!("2031-01-06T04:30:00+07:00"), &json!(1800)));
+    let rule = weekly[0]["rule"].as_str().unwrap();
+    assert!(
+        rule.contains("FREQ=WEEKLY") && rule.contains("BYDAY=MO,WE") && rule.contains("UNTIL=20310331T165959Z"),
+        "{rule}"
+    );
+    assert_eq!(weekly[0]["exdates"], json!(["2031-01-08T04:30:00+07:00"]));
+    assert_eq!(
+        (&weekly[1]["of"], &weekly[1]["start"]),
+        (&json!("2031-01-13T04:30:00+07:00"), &json!("2031-01-13T06:00:00+07:00"))
+    );
+    let night = of(&ids[1]);
+    assert_eq!((&night[0]["start"], &night[0]["seconds"]), (&json!("2031-06-01T22:00:00+02:00"), &json!(3 * 3600)));
+    assert_eq!(read["zones"], json!({"Asia/Jakarta": 25200.0, "Europe/Berlin": 7200.0}));
+    let twice = of(&ids[2]);
+    assert_eq!(twice.len(), 2);
+    assert!(twice.iter().all(|event| event["rule"].as_str().unwrap().contains("UNTIL=20320102T050000Z")), "{read}");
+    assert!(of(&ids[3]).is_empty());
+    // A new address makes the old one void, and so does revoking.
+    let second = al.post("/api/v1/feed", &json!({})).await.expect(201).json();
+    let second = reqwest::Url::parse(second["url"].as_str().unwrap()).unwrap().path().to_owned();
+    stranger.get(&path).await.expect(404);
+    stranger.get(&second).await.expect(200);
+    let token = second.trim_start_matches("/feeds/").trim_end_matches(".ics");
+    assert!(!server.log().contains(token));
+    al.delete("/api/v1/feed").await.expect(204);
+    stranger.get(&second).await.expect(404);
+    al.post("/api/v1/feed", &json!({})).await.expect(201);
+    server.user_with("look", json!({"role": "demo", "tenant": "al"})).await;
+    server.api("look", PASSWORD).await.post("/api/v1/feed", &json!({})).await.expect(403);
+}
+
+#[tokio::test]
+async fn the_pages_lead_from_the_file_to_the_schedules() {
+    let (server, api, video) = al().await;
+    stream(&api, "Main", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    let al = server.login("al", PASSWORD).await;
+    let folder = tempfile::tempdir().unwrap();
+    let send = async |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        al.upload("/schedules/files", &[("csrf", &al.csrf)], &[(name, &path)]).await
+    };
+    let refused = send("bomb.xlsx", &zipped(&vec![("xl/a.xml", &b"<a/>"[..]); 1])).await;
+    assert_eq!(refused.status, 415);
+    assert!(refused.text().contains("role=\"alert\""));
+    let file = "nama acara;film;mulai;kunci\nPagi;Rain;2031-01-04 04:30;Main\nSore;Snow;2031-01-04 16:30;Main\n";
+    let started = send("plan.csv", file.as_bytes()).await.expect(303);
+    let path = started.header("location").to_owned();
+    let shown = al.get(&path).await.expect(200).text();
+    assert!(shown.contains("nama acara") && shown.contains("plan.csv"), "{shown}");
+    let mapped = [
+        ("column_0", "title"),
+        ("column_1", "videos"),
+        ("column_2", "starts_at"),
+        ("column_3", "key"),
+        ("time_zone", "Asia/Jakarta"),
+    ];
+    let shown = al.form(&path, &[&mapped[..], &[("act", "look")]].concat()).await.expect(200).text();
+    assert!(shown.contains("Snow"), "{shown}");
+    assert!(schedules(&api).await.is_empty());
+    let nothing = al.form(&path, &[&mapped[..], &[("act", "take")]].concat()).await.expect(200).text();
+    assert!(nothing.contains("role=\"alert\""));
+    let wrong = al.form(&path, &[&mapped[..], &[("act", "take"), ("row", "3")]].concat()).await.expect(200).text();
+    assert!(wrong.contains("role=\"alert\"") && wrong.contains("Snow"));
+    al.form(&path, &[&mapped[..], &[("act", "take"), ("row", "2")]].concat()).await.expect(303);
+    assert_eq!(schedules(&api).await.len(), 1);
+    al.get(&path).await.expect(404);
+    let page = al.form("/schedules/feed", &[]).await.expect(200).text();
+    let url = page.split("/feeds/").nth(1).expect("the address").split('"').next().unwrap();
+    server.stranger().get(&format!("/feeds/{url}")).await.expect(200);
+    assert!(!al.get("/schedules/files").await.expect(200).text().contains("/feeds/"));
+    al.form("/schedules/feed/revoke", &[]).await.expect(303);
+    for path in ["/schedules/export?format=xlsx", "/schedules/template", "/history/export?format=csv"] {
+        assert!(al.get(path).await.expect(200).header("content-disposition").starts_with("attachment"));
+    }
+}

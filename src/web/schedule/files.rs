@@ -157,14 +157,6 @@ async fn plan_page(
     page.render("schedule", "schedule/import.html", context).await
 }
 
-/// A file that is forgotten is no page that is missing: it is uploaded again.
-fn forgotten(page: &Page, refused: Error) -> Result<HttpResponse> {
-    match refused {
-        Error::NotFound => Ok(page.see_other("/schedules/files", "bad", Some(Message::new("files-forgotten")))),
-        other => Err(other),
-    }
-}
-
 async fn preview(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let (draft, plan) = editor.show_import(*id).await?;
     plan_page(page, &draft, &plan, None, None).await
@@ -208,10 +200,7 @@ async fn act(
     id: web::Path<Uuid>,
     form: Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse> {
-    let draft = match editor.import_draft(*id) {
-        Ok(draft) => draft,
-        Err(refused) => return forgotten(&page, refused),
-    };
+    let draft = editor.import_draft(*id)?;
     let (choices, rows, is_taken) = choices(&form.value, draft.choices.clone());
     let told = |page: &Page, fields: &[crate::error::FieldError]| fields.first().map(|field| page.text(&field.message));
     let (draft, plan) = match editor.choose_import(*id, choices).await {

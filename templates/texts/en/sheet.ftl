@@ -96,7 +96,6 @@ files-feed-revoke = Revoke the address
 files-feed-loss = Calendar programs that subscribe to the address no longer see what is planned.
 files-feed-revoked = The address is void.
 files-none-chosen = Choose a file first.
-files-forgotten = That file is forgotten after an hour. Upload it again.
 files-no-row = No row is chosen.
 files-done = Imported: { $created } new, { $changed } changed, { $skipped } left out.
 files-preview = What would be imported

@@ -95,7 +95,6 @@ files-feed-revoke = Cabut alamat
 files-feed-loss = Program kalender yang berlangganan alamat ini tidak lagi melihat rencana Anda.
 files-feed-revoked = Alamat sudah dicabut.
 files-none-chosen = Pilih berkas dulu.
-files-forgotten = Berkas itu dilupakan setelah satu jam. Unggah lagi.
 files-no-row = Belum ada baris yang dipilih.
 files-done = Diimpor: { $created } baru, { $changed } diubah, { $skipped } dilewati.
 files-preview = Yang akan diimpor
