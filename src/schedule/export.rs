@@ -64,7 +64,9 @@ fn flag(value: Option<bool>) -> &'static str {
 /// What a video or thumbnail is called, where that means it and nothing else; else its id.
 fn called(named: &super::import::ground::Named, id: Uuid) -> String {
     match named.title(id) {
-        Some(title) if named.find(title) == [id] && !title.contains(['\n', '\r', ';', '|']) && plain(title) != "" => {
+        Some(title)
+            if named.find(title) == [id] && !title.contains(['\n', '\r', ';', '|']) && !plain(title).is_empty() =>
+        {
             title.to_owned()
         }
         _ => id.to_string(),

@@ -407,14 +407,14 @@ async fn the_template_offers_what_the_library_has_and_is_read_again() {
 }
 
 /// What another program says; the packages that it needs are installed by `scripts/test`.
-async fn other_program(arguments: &[&str]) -> String {
+fn other_program(arguments: &[&str]) -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = match std::env::var_os("JADWAL_TEST_PYTHON") {
         Some(given) => given,
         None => root.join("target/test-python/bin/python").into_os_string(),
     };
     let script = root.join("tests/it/other_programs/tables.py");
-    let ran = tokio::process::Command::new(&python).arg(script).args(arguments).output().await;
+    let ran = std::process::Command::new(&python).arg(script).args(arguments).output();
     let ran = ran.unwrap_or_else(|cause| panic!("{}: {cause}; scripts/test installs it", python.to_string_lossy()));
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap()
@@ -425,7 +425,7 @@ async fn files_of_other_programs_are_read_and_ours_are_read_by_them() {
     let (_server, al, video) = al().await;
     stream(&al, "Main", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
     let folder = tempfile::tempdir().unwrap();
-    other_program(&["write", folder.path().to_str().unwrap()]).await;
+    other_program(&["write", folder.path().to_str().unwrap()]);
     for name in ["new.xlsx", "mac.xlsx", "old.xls", "libre.ods"] {
         let import = upload(&al, std::fs::read(folder.path().join(name)).unwrap()).await;
         assert_eq!(verdicts(&import), ["new", "new"], "{name}: {import}");
@@ -454,7 +454,7 @@ async fn files_of_other_programs_are_read_and_ours_are_read_by_them() {
     let read = async |name: &str, bytes: &[u8]| -> Value {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        serde_json::from_str(&other_program(&["read", path.to_str().unwrap()]).await).unwrap()
+        serde_json::from_str(&other_program(&["read", path.to_str().unwrap()])).unwrap()
     };
     let ours = read("ours.xlsx", &export(&al, "xlsx").await).await;
     // Text and nothing else: no formula, although a title begins like one.
@@ -498,7 +498,7 @@ async fn a_calendar_program_reads_what_is_planned_at_an_address_that_can_be_revo
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("feed.ics");
     std::fs::write(&file, &answer.body).unwrap();
-    let read: Value = serde_json::from_str(&other_program(&["calendar", file.to_str().unwrap()]).await).unwrap();
+    let read: Value = serde_json::from_str(&other_program(&["calendar", file.to_str().unwrap()])).unwrap();
     let events = read["events"].as_array().unwrap();
     let of =
         |id: &str| events.iter().filter(|event| event["uid"].as_str().unwrap().starts_with(id)).collect::<Vec<_>>();
@@ -548,7 +548,7 @@ async fn the_pages_lead_from_the_file_to_the_schedules() {
         std::fs::write(&path, bytes).unwrap();
         al.upload("/schedules/files", &[("csrf", &al.csrf)], &[(name, &path)]).await
     };
-    let refused = send("bomb.xlsx", &zipped(&vec![("xl/a.xml", &b"<a/>"[..]); 1])).await;
+    let refused = send("bomb.xlsx", &zipped(&[("xl/a.xml", b"<a/>")])).await;
     assert_eq!(refused.status, 415);
     assert!(refused.text().contains("role=\"alert\""));
     let file = "nama acara;film;mulai;kunci\nPagi;Rain;2031-01-04 04:30;Main\nSore;Snow;2031-01-04 16:30;Main\n";

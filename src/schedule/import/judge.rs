@@ -11,7 +11,7 @@ use super::ground::{Ground, plain};
 use super::{Answer, Ask, Fate, MOST_OPTIONS, Prepared, Question, Verdict};
 use crate::error::Result;
 use crate::library::{Library, names::is_hidden};
-use crate::live::stream::{LONGEST_TITLE, MOST_TARGETS, MOST_VIDEOS};
+use crate::live::stream::{LONGEST_TITLE, MOST_VIDEOS};
 use crate::live::{LiveStream, PlayOrder, Target};
 use crate::schedule::Schedule;
 use crate::schedule::sheet::{Column, HeaderSet, Problem, SheetRow, column_letters};
@@ -35,8 +35,8 @@ pub(super) enum StreamWrite {
 
 /// Judges the rows of one table, in order.
 pub(super) struct Judge<'a> {
-    library: &'a Library,
-    prepared: &'a Prepared,
+    pub(super) library: &'a Library,
+    pub(super) prepared: &'a Prepared,
     pub(super) ground: Ground,
     pub(super) now: Timestamp,
     pub(super) clashes: Clashes,
@@ -277,72 +277,6 @@ impl<'a> Judge<'a> {
 
     fn titled(&self, ids: &[Uuid]) -> Vec<(Uuid, String)> {
         ids.iter().map(|id| (*id, format!("{} · {id}", self.ground.videos.title(*id).unwrap_or_default()))).collect()
-    }
-
-    /// The places that a row names: their targets and what they are compared by. `Ok(None)`: it names none.
-    fn targets(&mut self, case: &mut Case<'_>, own: Option<Uuid>) -> Result<Option<(Vec<Target>, Vec<String>)>> {
-        let row = case.row;
-        let (vault, tenant) = (self.library.foundation().vault().clone(), self.library.tenant());
-        match self.prepared.keys.get(&row.number) {
-            Some(Ok(checked)) => {
-                let target = checked.seal(&vault, tenant)?;
-                let lock = target.key_name(&vault, tenant)?;
-                return Ok(Some((vec![target], vec![lock])));
-            }
-            Some(Err(fields)) => {
-                for field in fields {
-                    let column = match field.field.rsplit('.').next() {
-                        Some("url") => Column::Url,
-                        Some("platform") => Column::Platform,
-                        _ => Column::Key,
-                    };
-                    self.problem(case, column, field.message.clone());
-                }
-                return Ok(None);
-            }
-            None => {}
-        }
-        let Some(text) = row.key_name.as_deref().or(row.key_id.as_deref()) else { return Ok(None) };
-        let mut places: Vec<usize> = Vec::new();
-        for name in text.lines().map(str::trim).filter(|name| !name.is_empty()) {
-            let mut found = self.ground.keys_of(name, own);
-            if found.is_empty() && row.key_name.is_some() {
-                found = row.key_id.as_deref().map(|id| self.ground.keys_of(id, own)).unwrap_or_default();
-            }
-            if let [only] = &found[..] {
-                places.extend(only);
-                continue;
-            }
-            let all: Vec<usize> = if found.is_empty() { (0..self.ground.keys.len()).collect() } else { found.concat() };
-            if all.is_empty() {
-                let message = Message::new("import-key-none").with("found", name);
-                self.problem(case, Column::KeyName, message);
-                continue;
-            }
-            places.extend(self.choose_key(case, name, &all));
-        }
-        places.dedup();
-        if places.is_empty() || places.len() > MOST_TARGETS || !case.asks.is_empty() {
-            return Ok(None);
-        }
-        self.take_places(&places).map(Some)
-    }
-
-    fn take_places(&self, places: &[usize]) -> Result<(Vec<Target>, Vec<String>)> {
-        let (vault, tenant) = (self.library.foundation().vault(), self.library.tenant());
-        let keys = places.iter().filter_map(|place| self.ground.keys.get(*place));
-        let locks = keys.clone().map(|key| key.lock.clone()).collect();
-        let targets = keys.map(|key| key.target.for_another(vault, tenant)).collect::<Result<_>>()?;
-        Ok((targets, locks))
-    }
-
-    fn choose_key(&mut self, case: &mut Case<'_>, name: &str, places: &[usize]) -> Option<usize> {
-        let keys = places.iter().filter_map(|place| Some((*place, self.ground.keys.get(*place)?)));
-        let options: Vec<(usize, Uuid, String)> =
-            keys.map(|(place, key)| (place, key.target.id, self.ground.key_title(key))).collect();
-        let told = options.iter().map(|(_, id, title)| (*id, title.clone())).collect();
-        let chosen = self.choose(case, Question::Key, name, told)?;
-        options.iter().find(|(_, id, _)| *id == chosen).map(|(place, ..)| *place)
     }
 
     /// The stream of a row: the one it names by id, one of its title that fits, or a new one.

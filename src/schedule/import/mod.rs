@@ -8,6 +8,7 @@ mod clash;
 pub mod drafts;
 pub(super) mod ground;
 mod judge;
+mod places;
 mod text;
 mod when;
 

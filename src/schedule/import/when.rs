@@ -92,9 +92,8 @@ impl Judge<'_> {
                 return None;
             }
         };
-        match &known {
-            Some(known) => crate::schedule::occurrence::carry(&known.value, &mut schedule),
-            None => {}
+        if let Some(known) = &known {
+            crate::schedule::occurrence::carry(&known.value, &mut schedule);
         }
         if let Some(text) = row.exceptions.as_deref().or(row.has(Column::Exceptions).then_some("")) {
             self.exceptions(case, &mut schedule, text);
@@ -106,11 +105,10 @@ impl Judge<'_> {
         }
         let chosen = chosen?;
         let is_new = known.is_none();
-        if known.as_ref().is_none_or(|known| known.value != schedule) || chosen.is_changed {
-            if let Some(message) = self.clashes.find(id, &schedule, &chosen.places) {
-                self.problem(case, Column::StartsAt, message);
-                return None;
-            }
+        let differs = known.as_ref().is_none_or(|known| known.value != schedule) || chosen.is_changed;
+        if differs && let Some(message) = self.clashes.find(id, &schedule, &chosen.places) {
+            self.problem(case, Column::StartsAt, message);
+            return None;
         }
         Some((id, schedule, is_new))
     }

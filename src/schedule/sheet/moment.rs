@@ -362,11 +362,11 @@ mod tests {
             assert_eq!(told(text), Some(Moment::Local(at, None)), "{text}");
         }
         assert_eq!(told("Senin, 4 Januari 2027 pukul 20.00 WIB"), Some(Moment::Local(at, wib.clone())));
-        assert_eq!(told("2027-01-04T20:00+07:00[Asia/Jakarta]").is_some(), true);
+        assert!(told("2027-01-04T20:00+07:00[Asia/Jakarta]").is_some());
         assert_eq!(told("2027-01-04T13:00Z"), Some(Moment::Exact("2027-01-04T13:00Z".parse().unwrap())));
         assert_eq!(told("13/01/2027 04.30"), Some(Moment::Local(date(2027, 1, 13).at(4, 30, 0, 0), None)));
         assert_eq!(told("01/13/2027"), Some(Moment::Day(date(2027, 1, 13))));
-        assert_eq!(told("04.01.2027").is_none(), true);
+        assert!(told("04.01.2027").is_none());
         for (text, hour) in [
             ("jam 20.00", 20),
             ("20:00", 20),

@@ -181,7 +181,7 @@ fn spelled_length(text: &str) -> Option<u64> {
     let span: jiff::Span = words.parse().ok()?;
     let days = jiff::SpanRelativeTo::days_are_24_hours();
     let seconds = span.total((jiff::Unit::Second, days)).ok()?;
-    (seconds >= 0.0 && seconds < 1e9).then_some(seconds.round() as u64)
+    (0.0..1e9).contains(&seconds).then_some(seconds.round() as u64)
 }
 
 /// A time of day.

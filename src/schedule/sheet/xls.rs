@@ -31,8 +31,13 @@ pub(super) fn pass(bytes: &[u8], limits: &Limits) -> Result<()> {
             BEGIN => spread = spread.saturating_add(area.take().map_or(0, |area| area.size())),
             // The size that the sheet says; room is made for it.
             0x0200 => {
-                let (first, end) = (long(data, 0), long(data, 4));
-                let columns = usize::from(word(data, 10).saturating_sub(word(data, 8)));
+                // Excel 95 counts rows in words.
+                let is_old = data.len() < 14;
+                let (first, end, columns) = match is_old {
+                    true => (u32::from(word(data, 0)), u32::from(word(data, 2)), (word(data, 4), word(data, 6))),
+                    false => (long(data, 0), long(data, 4), (word(data, 8), word(data, 10))),
+                };
+                let columns = usize::from(columns.1.saturating_sub(columns.0));
                 if (end.saturating_sub(first) as usize).saturating_mul(columns) > limits.cells {
                     return Err(too_large());
                 }
