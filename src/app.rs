@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::audit::Refusals;
 use crate::auth::{
-    Accounts, PASSWORD_COST, Passwords, Role, Scope, SystemLicence, Throttle, UserName, WriteScope, random_token,
+    Accounts, NewPassword, PASSWORD_COST, Passwords, Role, Scope, SystemLicence, Throttle, UserName, WriteScope, random_token,
 };
 use crate::clock::Clock;
 use crate::config::{CONTROL_SOCKET, Config};
@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
 use crate::jobs::Queue;
+use crate::legacy::MovingIn;
 use crate::library::{self, Editor};
 use crate::live::Engine;
 use crate::notify::Notices;
@@ -178,6 +179,7 @@ impl App {
             }
         });
         let first_password = first_users(&foundation, &accounts, &tenancy, &licence, &start).await?;
+        let moving_in = MovingIn::new(&foundation, &accounts, &tenancy);
         let server = web::Data::new(Server {
             foundation: foundation.clone(),
             accounts,
@@ -194,6 +196,7 @@ impl App {
             engine: engine.clone(),
             agenda: planner.agenda().clone(),
             notices: notices.clone(),
+            moving_in,
             console: licence.console(),
         });
         let watched = server.host.clone();
@@ -345,6 +348,7 @@ async fn first_users(
     let console = licence.console();
     let make = async |name: &str, role, password| -> Result<()> {
         let name = UserName::parse(name)?;
+        let password = NewPassword::Clear(password);
         let new = NewMember { name, role, tenant: None, password, plan: None, storage_limit: None };
         tenancy.create(&console, new).await.map(drop)
     };

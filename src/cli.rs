@@ -2,6 +2,7 @@
 //! over the home's own socket or, where none runs, to one that lives as long as the command.
 
 mod console;
+mod migrate;
 mod schedule;
 mod status;
 mod user;
@@ -51,6 +52,8 @@ enum Command {
     Status,
     /// Take streams off air.
     Stop(status::Stop),
+    /// Move in: what the folder of the old program holds becomes libraries here. Without --apply it is only told.
+    Migrate(migrate::Migrate),
     /// Hold rows against bytes, ledgers against the disk, audit records against their chains.
     Verify {
         /// Read every byte and compare its hash.
@@ -129,6 +132,7 @@ impl Cli {
             Command::Verify { deep } => {
                 with_console(&home, false, async move |console| status::verify(&console, deep, json).await)
             }
+            Command::Migrate(migrate) => migrate.run(&home, json),
             Command::Stop(stop) => with_console(&home, false, async move |console| stop.run(&console, json).await),
         }
     }

@@ -33,6 +33,8 @@ pub struct Config {
     pub live: Live,
     /// Notices to people.
     pub notices: Notices,
+    /// Moving in.
+    pub migrate: Migrate,
     /// Limits for tenants and requests.
     pub limits: Limits,
     /// Opens the figures for Prometheus to whoever shows it; without one they are open to programs on this machine.
@@ -85,6 +87,15 @@ pub struct Notices {
     pub disk_low_mib: u64,
 }
 
+/// Settings of moving in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Migrate {
+    /// The folder that admins may move old homes in from by page and API: it, or what lies below. None where absent; the
+    /// command line may read any.
+    pub from: Option<PathBuf>,
+}
+
 /// Settings that bound what one tenant, or one request, can take.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -125,6 +136,7 @@ impl Default for Config {
             registration: Registration::Off,
             live: Live::default(),
             notices: Notices::default(),
+            migrate: Migrate::default(),
             limits: Limits::default(),
             metrics_token: None,
             trusted_proxies: Vec::new(),
@@ -191,6 +203,7 @@ const SETTINGS: &[&str] = &[
     "notices.telegram_url",
     "notices.allow_private_targets",
     "notices.disk_low_mib",
+    "migrate.from",
     "limits.storage_mib",
     "limits.files",
     "limits.upload_mib",
@@ -270,6 +283,9 @@ impl Config {
             && (!matches!(bots.scheme(), "http" | "https") || bots.host().is_none() || bots.query().is_some())
         {
             return complain("notices.telegram_url: http(s)://host[:port] is expected".into());
+        }
+        if self.migrate.from.as_ref().is_some_and(|from| !from.is_absolute()) {
+            return complain("migrate.from: an absolute path is expected".into());
         }
         if let Some(url) = &self.public_url
             && (!matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.path() != "/")

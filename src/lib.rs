@@ -13,6 +13,7 @@ pub mod format;
 pub mod foundation;
 pub mod host;
 pub mod jobs;
+pub mod legacy;
 pub mod library;
 pub mod live;
 pub mod media;

@@ -42,6 +42,8 @@ pub enum Purpose {
     TelegramToken,
     /// The secret that signs the notices of a webhook.
     WebhookSecret,
+    /// The grant of a channel.
+    ChannelGrant,
     /// A form that waits for its sender's password.
     HeldForm,
 }
@@ -53,6 +55,7 @@ impl Purpose {
             Purpose::TokenSigning => "token-signing",
             Purpose::TelegramToken => "telegram-token",
             Purpose::WebhookSecret => "webhook-secret",
+            Purpose::ChannelGrant => "channel-grant",
             Purpose::HeldForm => "held-form",
         }
     }

@@ -58,6 +58,7 @@ pub fn many_tenants(home: &Path, count: usize) {
         for number in 0..count {
             let name = UserName::parse(&format!("tenant-{number:05}")).unwrap();
             let password = "bench-password-1".to_owned();
+            let password = password.into();
             let new = NewMember { name, role: Role::User, tenant: None, password, plan: None, storage_limit: None };
             tenancy.create(&console, new).await.unwrap();
         }

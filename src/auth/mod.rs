@@ -3,6 +3,7 @@
 
 mod feed;
 mod guessing;
+mod moved_in;
 mod password;
 mod people;
 mod scope;
@@ -15,8 +16,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use password::{COST as PASSWORD_COST, Passwords, acceptable as acceptable_password};
-pub use people::{NewUser, People, UserChange, UserOrder};
+pub use password::{COST as PASSWORD_COST, OldHash, Passwords, acceptable as acceptable_password};
+pub use people::{MovedIn, NewPassword, NewUser, People, UserChange, UserOrder};
 pub(crate) use people::{is_locked, members};
 pub use scope::{Actor, FreshOperatorScope, OperatorScope, Role, Scope, SystemLicence, Tenant, UserName, WriteScope};
 pub use session::{Caller, Confirmed, SessionInfo, TokenPair};

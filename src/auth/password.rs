@@ -119,40 +119,96 @@ fn verify_now(password: &str, hash: &str) -> bool {
     werkzeug(password, hash).unwrap_or(false)
 }
 
+/// A hash that another program made, in one of the forms that are verified here. Prints as `****`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OldHash(String);
+
+impl OldHash {
+    /// Reads a hash of bcrypt or of werkzeug; nothing for any other form, or one that would take the box to verify.
+    pub fn parse(text: &str) -> Option<OldHash> {
+        let known = if text.starts_with("$2") {
+            text.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() <= MOST_COST)
+        } else {
+            Werkzeug::parse(text).is_some()
+        };
+        known.then(|| OldHash(text.to_owned()))
+    }
+
+    /// As it is stored.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for OldHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OldHash(****)")
+    }
+}
+
+/// bcrypt's cost beyond which a login would take seconds.
+const MOST_COST: u32 = 15;
+
 /// The forms `scrypt:N:r:p$salt$hex` and `pbkdf2:sha256[:rounds]$salt$hex`. Numbers from a file that somebody else
 /// wrote are bounded, so that one login cannot take the box's memory or minutes of a core.
 fn werkzeug(password: &str, hash: &str) -> Option<bool> {
-    let mut parts = hash.splitn(3, '$');
-    let (method, salt, expected) = (parts.next()?, parts.next()?, hex::decode(parts.next()?).ok()?);
-    if expected.is_empty() || expected.len() > 128 {
-        return None;
-    }
-    let mut found = vec![0; expected.len()];
-    let mut method = method.split(':');
-    match method.next()? {
-        "scrypt" => {
-            let n: u32 = method.next().unwrap_or("32768").parse().ok()?;
-            let r: u32 = method.next().unwrap_or("8").parse().ok()?;
-            let p: u32 = method.next().unwrap_or("1").parse().ok()?;
-            if !n.is_power_of_two() || !(2..=1 << 17).contains(&n) || !(1..=16).contains(&r) || !(1..=4).contains(&p) {
-                return None;
-            }
-            let parameters = scrypt::Params::new(n.ilog2() as u8, r, p).ok()?;
-            scrypt::scrypt(password.as_bytes(), salt.as_bytes(), &parameters, &mut found).ok()?;
+    let hash = Werkzeug::parse(hash)?;
+    let mut found = vec![0; hash.expected.len()];
+    match hash.method {
+        Method::Scrypt(parameters) => {
+            scrypt::scrypt(password.as_bytes(), hash.salt.as_bytes(), &parameters, &mut found).ok()?;
         }
-        "pbkdf2" => {
-            if method.next()? != "sha256" {
-                return None;
-            }
-            let rounds: u32 = method.next().unwrap_or("150000").parse().ok()?;
-            if !(1..=2_000_000).contains(&rounds) {
-                return None;
-            }
-            pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), rounds, &mut found).ok()?;
+        Method::Pbkdf2(rounds) => {
+            pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), hash.salt.as_bytes(), rounds, &mut found).ok()?;
         }
-        _ => return None,
     }
-    Some(bool::from(found.ct_eq(&expected)))
+    Some(bool::from(found.ct_eq(&hash.expected)))
+}
+
+enum Method {
+    Scrypt(scrypt::Params),
+    Pbkdf2(u32),
+}
+
+struct Werkzeug<'h> {
+    method: Method,
+    salt: &'h str,
+    expected: Vec<u8>,
+}
+
+impl Werkzeug<'_> {
+    fn parse(hash: &str) -> Option<Werkzeug<'_>> {
+        let mut parts = hash.splitn(3, '$');
+        let (method, salt, expected) = (parts.next()?, parts.next()?, hex::decode(parts.next()?).ok()?);
+        if expected.is_empty() || expected.len() > 128 {
+            return None;
+        }
+        let mut method = method.split(':');
+        let method = match method.next()? {
+            "scrypt" => {
+                let n: u32 = method.next().unwrap_or("32768").parse().ok()?;
+                let r: u32 = method.next().unwrap_or("8").parse().ok()?;
+                let p: u32 = method.next().unwrap_or("1").parse().ok()?;
+                let usual = (2..=1 << 17).contains(&n) && (1..=16).contains(&r) && (1..=4).contains(&p);
+                if !n.is_power_of_two() || !usual {
+                    return None;
+                }
+                Method::Scrypt(scrypt::Params::new(n.ilog2() as u8, r, p).ok()?)
+            }
+            "pbkdf2" => {
+                if method.next()? != "sha256" {
+                    return None;
+                }
+                let rounds: u32 = method.next().unwrap_or("150000").parse().ok()?;
+                if !(1..=2_000_000).contains(&rounds) {
+                    return None;
+                }
+                Method::Pbkdf2(rounds)
+            }
+            _ => return None,
+        };
+        Some(Werkzeug { method, salt, expected })
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +240,17 @@ mod tests {
         let good = format!("scrypt:32768:8:1$saltsalt${}", hex::encode(key));
         assert!(verify_now("rahasia-123", &good) && !verify_now("rahasia-124", &good));
         assert!(Passwords::new(4).unwrap().is_old(&good));
+    }
+
+    #[test]
+    fn an_old_hash_is_of_a_known_form_or_none() {
+        let bcrypt = bcrypt::hash("p", 4).unwrap();
+        for good in [bcrypt.as_str(), "scrypt:32768:8:1$s$00", "pbkdf2:sha256:1000000$s$00", "pbkdf2:sha256$s$00"] {
+            assert!(OldHash::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "x", "$2b$31$aKEvhD4TUMNuj0.YO1Se/.6fzaykvQ4nFsjUDoaJcVUq18y0j3DqS", "md5$a$00", "scrypt:7:8:1$s$00"] {
+            assert!(OldHash::parse(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

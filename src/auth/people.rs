@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::password::OldHash;
 use super::user::{User, user_key};
 use super::{
     Accounts, Actor, FreshOperatorScope, OperatorScope, Role, SystemLicence, Tenant, UserName, acceptable_password,
@@ -24,9 +26,47 @@ pub struct NewUser {
     pub role: Role,
     /// Whose library they use.
     pub tenant: Tenant,
-    /// In clear; hashed here.
-    pub password: String,
+    /// How they prove who they are.
+    pub password: NewPassword,
 }
+
+/// The password of a user to be made.
+#[derive(Debug, Clone)]
+pub enum NewPassword {
+    /// In clear; hashed here.
+    Clear(String),
+    /// What another program kept of it. The first login renews it.
+    Old(OldHash, MovedIn),
+}
+
+impl From<String> for NewPassword {
+    fn from(password: String) -> Self {
+        NewPassword::Clear(password)
+    }
+}
+
+impl From<&str> for NewPassword {
+    fn from(password: &str) -> Self {
+        NewPassword::Clear(password.to_owned())
+    }
+}
+
+/// That a user, or a password, came from an old home.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MovedIn {
+    /// Names the old home.
+    pub home: String,
+    /// What the hash was before, where only the password came.
+    pub former: Option<String>,
+    /// The hash that came.
+    pub hash: String,
+}
+
+pub(super) fn moved_in_key(name: &UserName) -> String {
+    format!("{MOVED_IN}{name}")
+}
+
+pub(super) const MOVED_IN: &str = "moved-in/";
 
 /// What an operator may change of a user.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +120,10 @@ impl Accounts {
         new: NewUser,
         mut with: impl FnMut(&mut Writer<'_>) -> Result<()> + Send + 'static,
     ) -> Result<User> {
-        let hash = self.passwords.hash(new.password.clone()).await?;
+        let (hash, moved_in) = match &new.password {
+            NewPassword::Clear(password) => (self.passwords.hash(password.clone()).await?, None),
+            NewPassword::Old(hash, moved_in) => (hash.as_str().to_owned(), Some(moved_in.clone())),
+        };
         let (actor, id) = (operator.actor().clone(), Uuid::now_v7());
         self.platform
             .write(move |rows| {
@@ -106,6 +149,9 @@ impl Accounts {
                     last_login: None,
                 };
                 rows.put_value(&user_key(&user.name), &user)?;
+                if let Some(moved_in) = &moved_in {
+                    rows.put_value(&moved_in_key(&user.name), moved_in)?;
+                }
                 audit::record(rows, &actor, "user.create", user.name.as_str())?;
                 with(rows)?;
                 Ok(user)
@@ -114,8 +160,10 @@ impl Accounts {
     }
 
     /// Refuses what [`Accounts::create`] would refuse, before anything is made for it.
-    pub(crate) async fn check_new(&self, name: &UserName, password: &str) -> Result<()> {
-        acceptable_password(password)?;
+    pub(crate) async fn check_new(&self, name: &UserName, password: &NewPassword) -> Result<()> {
+        if let NewPassword::Clear(password) = password {
+            acceptable_password(password)?;
+        }
         let name = name.clone();
         self.platform
             .read(move |rows| match rows.value::<User>(&user_key(&name))? {
@@ -315,6 +363,7 @@ impl Accounts {
                 need_user(rows, &name)?;
                 session::end_all(rows, &name, None)?;
                 rows.delete_value(&user_key(&name));
+                rows.delete_value(&moved_in_key(&name));
                 with(rows);
                 audit::record(rows, &actor, "user.erase", told.clone())
             })

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::admin_password;
 use crate::app::{App, Start, Streams, short_socket_path};
+use crate::auth::random_token;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::text::Message;
@@ -73,6 +74,13 @@ impl Console {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// A server on a home that is made for this command and goes with it, where the real one is not to be made.
+    pub async fn rehearse(config: Config) -> Result<(Console, Option<OwnServer>)> {
+        let start = Start { no_demo: true, admin_password: Some(random_token()?.into()), pages: false };
+        let app = App::build(config.clone(), start).await?;
+        Console::beside(app, &config).await
     }
 
     async fn beside(app: App, config: &Config) -> Result<(Console, Option<OwnServer>)> {
@@ -152,6 +160,28 @@ impl Console {
         }
     }
 
+    /// Posts, and gives each line of the answer to `line` as it comes.
+    ///
+    /// # Errors
+    /// As [`Console::call`]; also whatever `line` returns, and an answer that breaks off.
+    pub async fn lines(&self, path: &str, body: &Value, mut line: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let request = self.request(Method::POST, path).json(body);
+        let mut response = request.send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let mut rest = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            rest.extend_from_slice(&chunk);
+            let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for one in rest[..whole].split(|byte| *byte == b'\n').filter(|one| !one.is_empty()) {
+                line(one)?;
+            }
+            rest.drain(..whole);
+        }
+        Ok(())
+    }
+
     /// `GET`.
     pub async fn get(&self, path: &str) -> Result<Value> {
         self.call(Method::GET, path, None).await
@@ -161,21 +191,25 @@ impl Console {
 /// The body of an answer that is good.
 async fn answered(request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
     let response = request.send().await.map_err(unreachable)?;
-    let status = response.status();
-    let bytes = response.bytes().await.map_err(unreachable)?;
-    if status.is_success() {
-        return Ok(bytes.into());
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
     }
-    if status == reqwest::StatusCode::NOT_FOUND {
-        return Err(Error::NotFound);
+    Ok(response.bytes().await.map_err(unreachable)?.into())
+}
+
+/// What the server's refusal says.
+async fn refusal(response: reqwest::Response) -> Error {
+    if response.status() == reqwest::StatusCode::NOT_FOUND {
+        return Error::NotFound;
     }
+    let bytes = response.bytes().await.unwrap_or_default();
     let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();
     for field in problem["errors"].as_array().into_iter().flatten() {
         let (name, message) = (&field["field"], &field["message"]);
         told += &format!("\n  {}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
     }
-    Err(Error::Upstream(Message::new("console-refused").with("told", told)))
+    Error::Upstream(Message::new("console-refused").with("told", told))
 }
 
 /// The socket, if somebody answers there.

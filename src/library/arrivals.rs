@@ -7,10 +7,11 @@ use std::path::Path;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::io::ReaderStream;
+use uuid::Uuid;
 
 use super::Editor;
 use super::names;
-use super::thumbnails::NewThumbnail;
+use super::thumbnails::{NewThumbnail, Thumbnail};
 use super::videos::{Video, VideoState};
 use crate::audit;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::media::{self, Container, Facts};
 use crate::objects::intake::{Arrival, Arrived};
 use crate::objects::{Bucket, Extension, Incoming, LocalFile, ObjectKey, ObjectKind};
 use crate::store::blocking;
-use crate::store::rows::Row;
+use crate::store::rows::{Row, Writer};
 use crate::tenancy::{Kind, Ledger};
 use crate::text::Message;
 
@@ -107,13 +108,27 @@ impl Editor {
         S: Stream<Item = Result<Bytes>> + Unpin,
     {
         let limit = self.foundation().config().limits.upload_mib << 20;
-        let mut arrived = arrival.receive(stream, limit, media::sniff::HEAD, judge).await?;
+        let arrived = arrival.receive(stream, limit, media::sniff::HEAD, judge).await?;
+        self.look_at(arrival, arrived, file_name, true).await
+    }
+
+    /// Probes what arrived; `wants_picture`: one is made of it.
+    pub(super) async fn look_at(
+        &self,
+        arrival: &mut Arrival,
+        mut arrived: Arrived<Container>,
+        file_name: &str,
+        wants_picture: bool,
+    ) -> Result<NewVideo> {
         let (local, container, size) = (arrived.incoming()?.local(), arrived.kind, arrived.size);
         let sha256 = arrived.sha256.clone();
         // The disk works while the file, which is still in memory, is looked at.
         let (facts, ()) = tokio::try_join!(self.foundation().tools().probe(&local, container), arrived.sync())?;
         let original_name = names::file_name(file_name);
-        let picture = self.first_picture(arrival, &local, &facts, size).await;
+        let picture = match wants_picture {
+            true => self.first_picture(arrival, &local, &facts, size).await,
+            false => None,
+        };
         let arrived = Keeping::new(arrived, ObjectKind::Video, |container| extension(*container))?;
         Ok(NewVideo { arrived, size, sha256, facts, original_name, picture })
     }
@@ -154,6 +169,19 @@ impl Editor {
         new: NewVideo,
         title: Option<&str>,
         last: bool,
+    ) -> Result<Row<Video>> {
+        self.keep_video_with(arrival, new, title, last, None, |_, _| Ok(())).await
+    }
+
+    /// As [`Editor::keep_video`], with a `thumbnail` of the gallery shown for it and what `with` writes in the same batch.
+    pub(super) async fn keep_video_with(
+        &self,
+        arrival: &mut Arrival,
+        new: NewVideo,
+        title: Option<&str>,
+        last: bool,
+        thumbnail: Option<Uuid>,
+        mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<Row<Video>> {
         let NewVideo { mut arrived, size, sha256, facts, original_name, mut picture } = new;
         let title = match title {
@@ -204,6 +232,12 @@ impl Editor {
                     spent += picture.row.size;
                     (video.frame_id, video.thumbnail_id) = (Some(key.id), Some(key.id));
                 }
+                if let Some(chosen) = thumbnail
+                    && rows.get::<Thumbnail>(chosen)?.is_some_and(|row| !row.value.going)
+                {
+                    video.thumbnail_id = Some(chosen);
+                }
+                with(rows, id)?;
                 audit::record(rows, this.actor(), "video.upload", format!("{id} {}", video.title))?;
                 rows.insert_with_id(id, this.tenant(), this.actor(), video)?;
                 if last {

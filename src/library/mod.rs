@@ -2,6 +2,8 @@
 //! tenant, so a foreign id is simply absent.
 
 mod arrivals;
+pub mod channels;
+mod from_old;
 pub mod listing;
 pub mod names;
 mod reconcile;
@@ -14,6 +16,7 @@ pub mod verify;
 pub mod videos;
 
 pub use arrivals::NewVideo;
+pub(crate) use from_old::OldFile;
 pub use listing::{Ask, Found, Order};
 pub use reconcile::{Reconciled, reconcile_all};
 pub use removal::{Deleted, Despite};

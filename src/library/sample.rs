@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::store::blocking;
-use crate::store::rows::Row;
+use crate::store::rows::{Row, Writer};
 use crate::text::{Locale, Message};
 
 use super::videos::Video;
@@ -15,7 +15,20 @@ impl Editor {
     /// Notes that this library is to have samples. They take seconds to make, so a later [`Editor::make_samples`] does
     /// it, after as many starts as it takes.
     pub async fn want_samples(&self) -> Result<()> {
-        self.rows().write(|rows| rows.put_value(WANTED, &true)).await
+        self.want_samples_with(|_| Ok(())).await
+    }
+
+    /// As [`Editor::want_samples`], with what `with` writes in the same batch.
+    pub(crate) async fn want_samples_with(
+        &self,
+        mut with: impl FnMut(&mut Writer<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.rows()
+            .write(move |rows| {
+                with(rows)?;
+                rows.put_value(WANTED, &true)
+            })
+            .await
     }
 
     /// Makes the samples, if this library is to have any; they are given back, so that a stream can be made of them.

@@ -49,7 +49,7 @@ pub struct Thumbnail {
     pub going: bool,
 }
 
-fn judge(head: &[u8]) -> Result<PictureKind> {
+pub(super) fn judge(head: &[u8]) -> Result<PictureKind> {
     media::sniff_picture(head).ok_or_else(|| Error::WrongKind(Message::new("media-no-such-picture")))
 }
 
@@ -301,8 +301,19 @@ impl Editor {
     async fn keep_thumbnail(
         &self,
         arrival: &mut Arrival,
+        new: NewThumbnail,
+        shown_for: Option<Uuid>,
+    ) -> Result<Row<Thumbnail>> {
+        self.keep_thumbnail_with(arrival, new, shown_for, |_, _| Ok(())).await
+    }
+
+    /// Writes a picture's row, with what `with` writes in the same batch.
+    pub(super) async fn keep_thumbnail_with(
+        &self,
+        arrival: &mut Arrival,
         mut new: NewThumbnail,
         shown_for: Option<Uuid>,
+        mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<Row<Thumbnail>> {
         let this = self.clone();
         let (room, size, key) = (arrival.room(), new.row.size, new.arrived.key());
@@ -312,6 +323,7 @@ impl Editor {
                 let key = new.keep(&this, rows, &room)?;
                 let title = &new.row.title;
                 audit::record(rows, this.actor(), "thumbnail.create", format!("{} {title}", key.id))?;
+                with(rows, key.id)?;
                 if let Some(video) = shown_for {
                     let old = need_video_to_change(rows, video, None)?;
                     let changed = Video { thumbnail_id: Some(key.id), ..old.value.clone() };

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::schedule;
 use crate::store::paged::{Paged, Place};
-use crate::store::rows::{Reader, Row};
+use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 
 /// A failed or missed run is the state of its stream for so long, in seconds.
@@ -321,6 +321,15 @@ impl Editor {
     /// [`Error::Invalid`] with every field that makes no sense; a target's fields are `targets.<n>.url` and so on.
     /// [`Error::OverQuota`] where the tenant has [`MOST_STREAMS`].
     pub async fn create_stream(&self, new: NewStream) -> Result<StreamView> {
+        self.create_stream_with(new, |_, _| Ok(())).await
+    }
+
+    /// As [`Editor::create_stream`], with what `with` writes in the same batch.
+    pub(crate) async fn create_stream_with(
+        &self,
+        new: NewStream,
+        mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
+    ) -> Result<StreamView> {
         let mut errors = Vec::new();
         let title = check_title(&new.title, &mut errors);
         check_playlist(&new.videos, &mut errors);
@@ -350,6 +359,7 @@ impl Editor {
                     targets: targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?,
                 };
                 audit::record(rows, &actor, "stream.create", format!("{id} {title}"))?;
+                with(rows, id)?;
                 rows.insert_with_id(id, &tenant, &actor, stream).map(drop)
             })
             .await?;

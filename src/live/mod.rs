@@ -18,6 +18,7 @@ mod fit;
 mod frame;
 mod history;
 pub mod keeper;
+pub mod kept_key;
 mod keys;
 pub mod launch;
 pub mod overlay;

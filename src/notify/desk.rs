@@ -12,7 +12,7 @@ use super::outbox::{clear, waiting};
 use super::rows::{Delivery, Destination, Kind, MARKS, Way};
 use super::{telegram, webhook};
 use crate::audit;
-use crate::auth::{Identity, UserName};
+use crate::auth::{Identity, Role, User, UserName};
 use crate::error::{Error, FieldError, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
@@ -104,6 +104,22 @@ pub struct NewDestination {
     pub digest_hour: Option<i8>,
     /// Language of the page where it is made.
     pub locale: Locale,
+}
+
+impl NewDestination {
+    /// Whether token and chat, or address, can be what they should be.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the first field that makes no sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.way {
+            NewWay::Telegram { token, chat } => {
+                telegram::parse_token(token)?;
+                telegram::parse_chat(chat).map(drop)
+            }
+            NewWay::Webhook { url } => parse_address(url).map(drop),
+        }
+    }
 }
 
 /// What is to be changed of a destination; `None` leaves it.
@@ -264,11 +280,28 @@ impl DeskEditor {
         Ok(DeskEditor { desk: Desk::of(foundation, identity), editor: Editor::of(foundation, identity)? })
     }
 
+    /// The desk of another user, for an operator who brings what they had in an old home.
+    pub(crate) fn of_user(editor: &Editor, user: &User) -> DeskEditor {
+        let (library, is_operator) = (Library::clone(editor), user.role == Role::Admin);
+        let desk = Desk { library, user: user.name.clone(), drawer: Drawer { user: user.id }, is_operator };
+        DeskEditor { desk, editor: editor.clone() }
+    }
+
     /// Makes a destination.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every field that makes no sense; [`Error::Conflict`] where there are enough.
     pub async fn create(&self, new: NewDestination) -> Result<Made> {
+        self.create_with(new, true, |_, _| Ok(())).await
+    }
+
+    /// As [`DeskEditor::create`], maybe not `enabled`, with what `with` writes in the same batch.
+    pub(crate) async fn create_with(
+        &self,
+        new: NewDestination,
+        enabled: bool,
+        mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
+    ) -> Result<Made> {
         let (tenant, id) = (self.editor.tenant().clone(), Uuid::now_v7());
         let vault = self.editor.foundation().vault();
         let typed = Some(new.name.trim().to_owned()).filter(|name| !name.is_empty());
@@ -307,7 +340,7 @@ impl DeskEditor {
             user: self.user.clone(),
             user_id: self.drawer.user,
             name: name.unwrap_or_default(),
-            enabled: true,
+            enabled,
             kinds: common.kinds.unwrap_or_default(),
             lead_minutes: common.lead_minutes.unwrap_or(LEAD),
             digest_hour: common.digest_hour.unwrap_or(DIGEST_HOUR),
@@ -324,6 +357,7 @@ impl DeskEditor {
                     return Err(Error::Conflict(Message::new("notice-destinations-many").with("most", MOST)));
                 }
                 audit::record(rows, &actor, "notices.create", format!("{id} {}", destination.name))?;
+                with(rows, id)?;
                 rows.insert_with_id(id, &tenant, &actor, destination.clone()).map(drop)
             })
             .await?;

@@ -5,6 +5,7 @@ mod folder;
 pub mod intake;
 mod job;
 mod key;
+mod sealed;
 
 use std::fs::{self, File};
 use std::io;

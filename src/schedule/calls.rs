@@ -307,6 +307,15 @@ impl Editor {
     /// `starts_at` for a single time that has passed; [`Error::Conflict`] where another schedule has the same key on
     /// air at the same time.
     pub async fn create_schedule(&self, input: ScheduleInput) -> Result<ScheduleView> {
+        self.create_schedule_with(input, |_, _| Ok(())).await
+    }
+
+    /// As [`Editor::create_schedule`], with what `with` writes in the same batch.
+    pub(crate) async fn create_schedule_with(
+        &self,
+        input: ScheduleInput,
+        mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
+    ) -> Result<ScheduleView> {
         let schedule = input.check()?;
         let (library, actor) = (Library::clone(self), self.actor().clone());
         let id = Uuid::now_v7();
@@ -319,6 +328,7 @@ impl Editor {
                 refuse_conflicts(&library, rows.view(), None, &schedule, &stream, (through, None))?;
                 rows.put_value(&Passed::key(id), &Passed { through, last_run: None })?;
                 audit::record(rows, &actor, "schedule.create", format!("{id} {}", stream.value.title))?;
+                with(rows, id)?;
                 rows.insert_with_id(id, library.tenant(), &actor, schedule.clone()).map(drop)
             })
             .await?;

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::{Plan, Usage, change_limit, usage};
 use crate::audit;
-use crate::auth::{Accounts, FreshOperatorScope, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User};
+use crate::auth::{Accounts, FreshOperatorScope, NewPassword, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User};
 use crate::auth::{UserChange, UserName, WriteScope, members};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
@@ -61,8 +61,8 @@ pub struct NewMember {
     pub role: Role,
     /// An existing tenant to join; one of the user's own name is made where absent.
     pub tenant: Option<Tenant>,
-    /// In clear.
-    pub password: String,
+    /// How they prove who they are.
+    pub password: NewPassword,
     /// Of the new tenant: the usual one of the role where absent. With a tenant that is joined, it changes that one's.
     pub plan: Option<Plan>,
     /// Bytes; the plan's where absent.

@@ -153,7 +153,7 @@ impl New {
             name: name?,
             role: need("role", Role::parse(&self.role))?,
             tenant: None,
-            password: self.password,
+            password: self.password.into(),
             plan: Some(need("plan", Plan::parse(&self.plan))?),
             storage_limit: limit?,
         })

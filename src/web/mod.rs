@@ -49,6 +49,7 @@ use crate::audit::Refusals;
 use crate::auth::{Accounts, FreshOperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::legacy::MovingIn;
 use crate::live::Engine;
 use crate::notify::Notices;
 use crate::schedule::agenda::Agenda;
@@ -117,6 +118,7 @@ pub const ROUTES: &[&[Route]] = &[
     api::calendar::ROUTES,
     api::runs::ROUTES,
     api::jobs::ROUTES,
+    api::migrations::ROUTES,
     api::notices::ROUTES,
     api::status::ROUTES,
     video::ROUTES,
@@ -158,6 +160,8 @@ pub struct Server {
     pub agenda: Agenda,
     /// Where people want to be told.
     pub notices: Notices,
+    /// Brings old homes in.
+    pub moving_in: MovingIn,
     /// The proof of whoever comes by the home's own socket.
     pub console: FreshOperatorScope,
 }

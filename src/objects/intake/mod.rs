@@ -5,6 +5,7 @@
 //! (an error, a client that goes away, a request that is dropped) removes the file first and gives the room back
 //! after. A crash leaves the reservation as the record of what the next start has to clear.
 
+mod copy;
 mod job;
 mod pace;
 mod writer;

@@ -39,6 +39,7 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::calendar::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,
+    super::migrations::Document::openapi,
     super::notices::Document::openapi,
     super::status::Document::openapi,
     super::thumbnails::Document::openapi,

@@ -8,6 +8,7 @@ mod document;
 pub mod feed;
 pub mod imports;
 pub mod jobs;
+pub mod migrations;
 pub mod notices;
 pub mod overlay;
 mod playlist;

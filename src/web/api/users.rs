@@ -145,7 +145,7 @@ async fn create(server: web::Data<Server>, operator: FreshOperator, body: Json<N
         name: UserName::parse(&new.username)?,
         role: new.role.unwrap_or(Role::User),
         tenant: tenant.transpose()?,
-        password: new.password,
+        password: new.password.into(),
         plan: new.plan,
         storage_limit: new.storage_limit,
     };

@@ -1,0 +1,174 @@
+//! What was on air in the old program becomes history, many rows at a time.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::journal::{self, Mark};
+use super::records::LiveRecord;
+use super::report::{Fate, Item, What};
+use super::streams::{Origin, instant, target};
+use super::{Ground, Owner, Walk};
+use crate::error::{Error, Result};
+use crate::library::names;
+use crate::live::target::{StreamKey, TargetUrl};
+use crate::live::{PlayOrder, Run, RunOutcome, RunTarget};
+use crate::store::rows::Reader;
+use crate::text::Message;
+
+/// Rows of one batch.
+const BATCH: usize = 200;
+
+/// A row that is over.
+pub(super) struct Past {
+    pub owner: Owner,
+    pub item: Item,
+    pub origin: Origin,
+    pub run: Run,
+}
+
+impl Ground {
+    /// The run that a finished row tells of.
+    pub(super) fn past(&self, record: &LiveRecord, video: Option<Uuid>, origin: &Origin) -> Result<Run, Message> {
+        let started_at = instant(&self.request.time_zone, record.start()?);
+        let started_at = started_at.ok_or_else(|| Message::new("migrate-time-over"))?;
+        let length = Duration::from_secs(record.seconds()?.unwrap_or(0));
+        let ended_at = started_at.checked_add(length).map_err(|_| Message::new("migrate-time-over"))?;
+        let title = names::line(record.title.as_deref().unwrap_or_default(), crate::live::stream::LONGEST_TITLE);
+        if title.is_empty() {
+            return Err(Message::new("migrate-row-no-title"));
+        }
+        let platform = record.platform()?;
+        // Its stream is no more; rows of the same one have the same id.
+        let hash = blake3::hash(origin.identity(What::Run).as_bytes());
+        let stream_id = uuid::Builder::from_custom_bytes(*hash.as_bytes().first_chunk().unwrap_or(&[0; 16])).into_uuid();
+        let address = target(platform, record.address.as_deref(), record.key.as_deref());
+        let url: Option<TargetUrl> = address.ok().and_then(|target| platform.url(target.url.as_deref()).ok());
+        let key = record.key.as_deref().and_then(|key| StreamKey::parse(key).ok());
+        let targets = url.map(|url| RunTarget {
+            id: stream_id,
+            platform,
+            url,
+            key: None,
+            key_masked: key.map(|key| key.masked()),
+            fence: 0,
+            keeper: None,
+            end: None,
+        });
+        Ok(Run {
+            stream_id,
+            stream_title: title,
+            schedule_id: None,
+            occurrence_at: None,
+            occurrence_name: None,
+            started_at: Some(started_at),
+            planned_stop: None,
+            ended_at: Some(ended_at),
+            outcome: Some(RunOutcome::Completed),
+            reason: Some(Message::new("migrate-run-old")),
+            started_by: "system:migrate".into(),
+            videos: video.into_iter().collect(),
+            order: PlayOrder::Listed,
+            repeat: true,
+            overlay: None,
+            bitrate: 0,
+            cpu: 0,
+            extra_mib: 0,
+            restarts: 0,
+            attempts: 0,
+            bytes: 0,
+            targets: targets.into_iter().collect(),
+        })
+    }
+}
+
+/// What becomes of one row.
+#[derive(Clone, Copy)]
+enum Became {
+    Present(Uuid),
+    Made(Option<Uuid>),
+    TooMany,
+}
+
+impl Walk {
+    /// Writes gathered rows, once there are enough, or all that are left.
+    pub(super) async fn history(&mut self, past: &mut Vec<Past>, all: bool) -> Result<()> {
+        if past.len() < BATCH && !all {
+            return Ok(());
+        }
+        let mut past = std::mem::take(past);
+        while let Some(first) = past.first() {
+            let tenant = first.owner.tenant.clone();
+            let (some, others): (Vec<Past>, Vec<Past>) = past.into_iter().partition(|row| row.owner.tenant == tenant);
+            past = others;
+            self.history_of(some).await?;
+        }
+        Ok(())
+    }
+
+    async fn history_of(&mut self, past: Vec<Past>) -> Result<()> {
+        let Some(owner) = past.first().map(|row| row.owner.clone()) else { return Ok(()) };
+        let identities: Vec<String> = past.iter().map(|row| row.origin.identity(What::Run)).collect();
+        let wants = self.ground.wants(What::Run);
+        let most = self.ground.moving.foundation.config().limits.runs_kept;
+        let look = {
+            let identities = identities.clone();
+            move |rows: &Reader<'_>| {
+                let marks = identities.iter().map(|identity| journal::mark(rows, identity));
+                let marks = marks.collect::<Result<Vec<_>>>()?;
+                Ok((marks, rows.count_by::<Run>("at", |_, _| true)?))
+            }
+        };
+        let looked = match owner.library() {
+            Some(library) => match library.rows().read(look).await {
+                Err(Error::NotFound) => (vec![None; past.len()], 0),
+                looked => looked?,
+            },
+            None => (vec![None; past.len()], 0),
+        };
+        let (marks, count) = looked;
+        let mut room = most.saturating_sub(count);
+        let mut became: Vec<Became> = Vec::with_capacity(past.len());
+        for mark in &marks {
+            became.push(match mark {
+                Some(mark) => Became::Present(mark.id),
+                None if !wants => Became::Made(None),
+                None if room == 0 => Became::TooMany,
+                None => {
+                    room -= 1;
+                    Became::Made(Some(Uuid::now_v7()))
+                }
+            });
+        }
+        if let Some(editor) = owner.editor.as_ref().filter(|_| self.ground.applies()) {
+            let (tenant, actor, home) = (editor.tenant().clone(), editor.actor().clone(), self.ground.home.clone());
+            let new = past.iter().zip(&became).zip(&identities).filter_map(|((row, became), identity)| match became {
+                Became::Made(Some(id)) => Some((*id, row.run.clone(), row.origin.from.clone(), identity.clone())),
+                _ => None,
+            });
+            let new: Vec<_> = new.collect();
+            editor
+                .rows()
+                .write(move |rows| {
+                    for (id, run, from, identity) in &new {
+                        let (what, home, from) = (What::Run, home.clone(), from.clone());
+                        let mark = Mark { what, id: *id, home, from, file: None, at: rows.now() };
+                        mark.write(rows, identity)?;
+                        rows.insert_with_id(*id, &tenant, &actor, run.clone())?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        for (row, became) in past.into_iter().zip(became) {
+            let item = match became {
+                Became::Present(id) => Item { id: Some(id), ..row.item.fate(Fate::Present) },
+                Became::TooMany => row.item.skipped(Message::new("migrate-history-full").with("most", most)),
+                Became::Made(None) => row.item.unneeded(Message::new("migrate-not-asked")),
+                Became::Made(id) => Item { id: id.filter(|_| self.ground.applies()), ..row.item },
+            };
+            self.teller.tell(item).await?;
+        }
+        Ok(())
+    }
+}

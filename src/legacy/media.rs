@@ -1,0 +1,342 @@
+//! Videos and pictures: a row's file comes in by the gate, once, with its title and the name it had when it first came.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt as _;
+use uuid::Uuid;
+
+use super::files;
+use super::journal::{self, Mark, OldBytes};
+use super::records::MediaRecord;
+use super::report::{Fate, Item, What};
+use super::source::{Stamp, shown};
+use super::{Ground, Owner, Walk, failure};
+use crate::auth::Tenant;
+use crate::error::Result;
+use crate::library::OldFile;
+use crate::media;
+use crate::store::blocking;
+use crate::store::rows::Writer;
+use crate::text::Message;
+
+/// What is here of the old home's files, by library and path; no id in a plan.
+pub(super) type Taken = HashMap<(Tenant, PathBuf), Option<Uuid>>;
+
+/// A row with a file that can be opened.
+struct Task {
+    record: MediaRecord,
+    path: PathBuf,
+    stamp: Stamp,
+    owner: Owner,
+    /// Of a video: the picture that is shown for it.
+    thumbnail: Option<Uuid>,
+    /// What is to be known of it beside.
+    note: Option<Message>,
+}
+
+/// What became of it.
+struct Done {
+    fate: Fate,
+    reason: Option<Message>,
+    id: Option<Uuid>,
+}
+
+impl Done {
+    fn skipped(reason: Message) -> Done {
+        Done { fate: Fate::Skipped, reason: Some(reason), id: None }
+    }
+}
+
+/// How many files are looked at at once.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(4))
+}
+
+impl Walk {
+    /// Pictures first, because videos show them.
+    pub(super) async fn media(&mut self) -> Result<Taken> {
+        let mut pictures = Vec::new();
+        for database in self.databases("thumbnail_database.json") {
+            pictures.extend(self.read(&database, MediaRecord::read).await?);
+        }
+        let mut videos = Vec::new();
+        for database in self.databases("video_database.json") {
+            videos.extend(self.read(&database, MediaRecord::read).await?);
+        }
+        self.give_owners(&mut pictures, &videos);
+        let tasks = self.tasks(What::Thumbnail, pictures).await?;
+        let mut taken = self.take(What::Thumbnail, tasks).await?;
+        let named = self.pictures_of(&videos, &taken).await?;
+        taken.extend(self.take(What::Thumbnail, named).await?);
+        let mut tasks = self.tasks(What::Video, videos).await?;
+        for task in &mut tasks {
+            let Some(name) = task.record.thumbnail.as_deref() else { continue };
+            let picture = self.files.find("thumbnails", task.record.owner.as_deref(), name);
+            let found = picture.ok().and_then(|path| taken.get(&(task.owner.tenant.clone(), path)));
+            match found {
+                Some(id) => task.thumbnail = *id,
+                None => task.note = Some(Message::new("migrate-picture-missing").with("name", shown(Path::new(name)))),
+            }
+        }
+        self.take(What::Video, tasks).await
+    }
+
+    /// A picture that says nobody's name belongs to whoever's videos show it, where that is one person.
+    fn give_owners(&self, pictures: &mut [MediaRecord], videos: &[MediaRecord]) {
+        let mut shown_by: BTreeMap<&str, HashSet<Option<&str>>> = BTreeMap::new();
+        for video in videos {
+            if let Some(name) = video.thumbnail.as_deref() {
+                let name = name.strip_prefix("thumbnails/").unwrap_or(name);
+                shown_by.entry(name).or_default().insert(video.owner.as_deref());
+            }
+        }
+        for picture in pictures.iter_mut().filter(|picture| picture.owner.is_none()) {
+            let owners = picture.file_name.as_deref().and_then(|name| shown_by.get(name));
+            if let Some(owners) = owners.filter(|owners| owners.len() == 1) {
+                picture.owner = owners.iter().next().copied().flatten().map(str::to_owned);
+            }
+        }
+    }
+
+    /// Pictures that only videos name.
+    async fn pictures_of(&mut self, videos: &[MediaRecord], taken: &Taken) -> Result<Vec<Task>> {
+        let mut tasks = Vec::new();
+        let mut seen = HashSet::new();
+        for video in videos {
+            let Some(name) = video.thumbnail.as_deref() else { continue };
+            let Ok(path) = self.files.find("thumbnails", video.owner.as_deref(), name) else { continue };
+            let Ok(owner) = self.owner(video.owner.as_deref()).await? else { continue };
+            let key = (owner.tenant.clone(), path.clone());
+            let usable = self.files.get(&path).filter(|slot| slot.told.is_none() && files::refusal(slot.nature).is_none());
+            let Some(stamp) = usable.map(|slot| slot.stamp).filter(|_| !taken.contains_key(&key)) else { continue };
+            if !seen.insert(key) {
+                continue;
+            }
+            let row = format!("{} {}", video.place.database, video.place.row);
+            self.files.tell(&path, row);
+            self.teller.expect(1, 0).await?;
+            let record = MediaRecord { original_name: None, ..video.clone() };
+            tasks.push(Task { record, path, stamp, owner, thumbnail: None, note: None });
+        }
+        Ok(tasks)
+    }
+
+    /// The rows whose files can be opened; all others are told.
+    async fn tasks(&mut self, what: What, records: Vec<MediaRecord>) -> Result<Vec<Task>> {
+        let folder = if what == What::Video { "videos" } else { "thumbnails" };
+        let mut tasks = Vec::with_capacity(records.len());
+        for record in records {
+            match self.task(what, folder, &record).await? {
+                Ok((path, stamp, owner)) => {
+                    tasks.push(Task { record, path, stamp, owner, thumbnail: None, note: None });
+                }
+                Err(item) => self.teller.tell(*item).await?,
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn task(
+        &mut self,
+        what: What,
+        folder: &str,
+        record: &MediaRecord,
+    ) -> Result<Result<(PathBuf, Stamp, Owner), Box<Item>>> {
+        let item = described(what, record);
+        let Some(name) = record.file_name.as_deref() else {
+            return Ok(Err(item.skipped(Message::new("migrate-row-no-file")).into()));
+        };
+        let found = self.files.find(folder, record.owner.as_deref(), name);
+        // Told even where nobody gets it, so that it is not told a second time as nobody's.
+        let before = found.as_ref().ok().and_then(|path| {
+            self.files.tell(path, format!("{} {}", record.place.database, record.place.row))
+        });
+        let owner = match self.owner(record.owner.as_deref()).await? {
+            Ok(owner) => owner,
+            Err(reason) => return Ok(Err(item.skipped(reason).into())),
+        };
+        let item = item.owner(&owner.tenant);
+        let path = match found {
+            Ok(path) => path,
+            Err(reason) => {
+                // What was moved is here and not there.
+                if let Some(path) = files::inner(folder, name).map(|inner| Path::new(folder).join(inner))
+                    && let [mark, ..] = journal::of_path(owner.library(), what, &path).await?.as_slice()
+                {
+                    let mut item = item.file(shown(&path)).fate(Fate::Present);
+                    item.id = Some(mark.id);
+                    return Ok(Err(item.into()));
+                }
+                return Ok(Err(item.skipped(reason).into()));
+            }
+        };
+        let item = item.file(shown(&path));
+        if let Some(row) = before {
+            return Ok(Err(item.skipped(Message::new("migrate-same-file").with("row", row)).into()));
+        }
+        let Some(slot) = self.files.get(&path) else {
+            return Ok(Err(item.skipped(Message::new("migrate-row-no-file")).into()));
+        };
+        match files::refusal(slot.nature) {
+            Some(reason) => Ok(Err(item.skipped(reason).into())),
+            None => Ok(Ok((path, slot.stamp, owner))),
+        }
+    }
+
+    /// Takes files in, a few at once, and tells them in order.
+    async fn take(&mut self, what: What, tasks: Vec<Task>) -> Result<Taken> {
+        let mut taken = Taken::new();
+        let (ground, teller) = (&self.ground, &mut self.teller);
+        let works = tasks.into_iter().map(|task| async move {
+            let done = ground.take(what, &task).await;
+            (task, done)
+        });
+        let mut works = futures_util::stream::iter(works).buffered(at_once());
+        while let Some((task, done)) = works.next().await {
+            let done = done?;
+            let mut item = described(what, &task.record).file(shown(&task.path)).owner(&task.owner.tenant).fate(done.fate);
+            (item.id, item.bytes) = (done.id, task.stamp.size);
+            item.reason = done.reason.or(task.note.filter(|_| done.fate == Fate::Imported));
+            if done.fate == Fate::Imported && !ground.applies() {
+                teller.summary.disk_needed += task.stamp.size;
+            }
+            if matches!(done.fate, Fate::Imported | Fate::Present) {
+                taken.insert((task.owner.tenant.clone(), task.path), done.id);
+            }
+            teller.passed(task.stamp.size).await?;
+            teller.tell(item).await?;
+        }
+        Ok(taken)
+    }
+}
+
+fn described(what: What, record: &MediaRecord) -> Item {
+    let item = Item::new(what).row(record.place.database.as_str(), record.place.row.as_str());
+    let title = record.title.as_deref().or(record.original_name.as_deref());
+    item.title(title.unwrap_or_default())
+}
+
+impl Ground {
+    async fn open(&self, path: &Path, stamp: Stamp) -> Result<Result<File, Message>> {
+        let (source, path) = (self.source.clone(), path.to_owned());
+        blocking(move || {
+            let opened = source.open_file(&path, Some(stamp));
+            Ok(opened.map_err(|cause| match cause.kind() {
+                std::io::ErrorKind::InvalidInput => Message::new("migrate-file-changes"),
+                _ => Message::new("migrate-unreadable").with("cause", cause.to_string()),
+            }))
+        })
+        .await
+    }
+
+    /// Whether a file came before: by what it was when it was looked at then, or by its bytes.
+    pub(super) async fn came_before(&self, what: What, owner: &Owner, path: &Path, stamp: Stamp) -> Result<Option<Mark>> {
+        let marks = journal::of_path(owner.library(), what, path).await?;
+        let of = |mark: &&Mark| mark.file.as_ref().is_some_and(|file| file.stamp == stamp);
+        if let Some(mark) = marks.iter().find(of) {
+            return Ok(Some(mark.clone()));
+        }
+        if !marks.iter().any(|mark| mark.file.as_ref().is_some_and(|file| file.stamp.size == stamp.size)) {
+            return Ok(None);
+        }
+        let Ok(file) = self.open(path, stamp).await? else { return Ok(None) };
+        let hash = blocking(move || {
+            let mut hasher = blake3::Hasher::new();
+            std::io::copy(&mut &file, &mut hasher)?;
+            Ok(hasher.finalize().to_hex().to_string())
+        })
+        .await?;
+        Ok(marks.into_iter().find(|mark| mark.file.as_ref().is_some_and(|file| file.hash == hash)))
+    }
+
+    async fn take(&self, what: What, task: &Task) -> Result<Done> {
+        if let Some(mark) = self.came_before(what, &task.owner, &task.path, task.stamp).await? {
+            let reason = self.remove_source(&task.path, task.stamp).await?;
+            return Ok(Done { fate: Fate::Present, reason, id: Some(mark.id) });
+        }
+        if !self.wants(what) {
+            return Ok(Done { fate: Fate::Unneeded, reason: Some(Message::new("migrate-not-asked")), id: None });
+        }
+        let file = match self.open(&task.path, task.stamp).await? {
+            Ok(file) => file,
+            Err(reason) => return Ok(Done::skipped(reason)),
+        };
+        let (false, Some(editor)) = (!self.applies(), &task.owner.editor) else {
+            return plan(what, &task.owner, file, task.stamp).await;
+        };
+        let name = task.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = task.record.original_name.clone().unwrap_or(name);
+        let title = task.record.title.clone().unwrap_or_default();
+        let old = OldFile { file, name, title };
+        let mark = self.mark_of(what, task);
+        let taken = match what {
+            What::Video => editor.take_old_video(old, task.thumbnail, mark).await.map(|row| row.id()),
+            _ => editor.take_old_picture(old, mark).await.map(|row| row.id()),
+        };
+        match taken {
+            Ok(id) => {
+                let reason = self.remove_source(&task.path, task.stamp).await?;
+                Ok(Done { fate: Fate::Imported, reason, id: Some(id) })
+            }
+            Err(cause) => Ok(Done::skipped(failure(cause))),
+        }
+    }
+
+    /// What writes the mark of a file, in the batch of its row.
+    fn mark_of(
+        &self,
+        what: What,
+        task: &Task,
+    ) -> impl FnMut(&mut Writer<'_>, Uuid, blake3::Hash) -> Result<()> + Send + use<> {
+        let (path, stamp, home) = (task.path.clone(), task.stamp, self.home.clone());
+        let from = format!("{} {}", task.record.place.database, task.record.place.row);
+        move |rows, id, hash| {
+            use std::os::unix::ffi::OsStrExt as _;
+            let identity = journal::identity(what, &[path.as_os_str().as_bytes(), hash.as_bytes()]);
+            let file = Some(OldBytes::new(&path, stamp, hash));
+            let mark = Mark { what, id, home: home.clone(), from: from.clone(), file, at: rows.now() };
+            mark.write(rows, &identity)
+        }
+    }
+
+    /// Removes a file of the old home whose bytes are here, if that is asked for; what hindered it.
+    pub(super) async fn remove_source(&self, path: &Path, stamp: Stamp) -> Result<Option<Message>> {
+        if !self.applies() || !self.request.remove_sources {
+            return Ok(None);
+        }
+        let (source, path) = (self.source.clone(), path.to_owned());
+        blocking(move || {
+            let removed = source.remove(&path, stamp);
+            Ok(removed.err().map(|cause| Message::new("migrate-not-removed").with("cause", cause.to_string())))
+        })
+        .await
+    }
+}
+
+/// What a plan can say of a file: whether it is of a kind that is taken, and whether there is room.
+async fn plan(what: What, owner: &Owner, file: File, stamp: Stamp) -> Result<Done> {
+    let head = blocking(move || {
+        let mut head = vec![0; media::sniff::HEAD.min(usize::try_from(stamp.size).unwrap_or(media::sniff::HEAD))];
+        Ok(file.read_exact_at(&mut head, 0).map(|()| head).map_err(|cause| cause.to_string()))
+    })
+    .await?;
+    let head = match head {
+        Ok(head) => head,
+        Err(cause) => return Ok(Done::skipped(Message::new("migrate-unreadable").with("cause", cause))),
+    };
+    let refused = match what {
+        What::Video => media::sniff(&head).is_none().then(|| Message::new("library-no-video")),
+        _ => media::sniff_picture(&head).is_none().then(|| Message::new("media-no-such-picture")),
+    };
+    if let Some(reason) = refused {
+        return Ok(Done::skipped(reason));
+    }
+    if !owner.book(stamp.size) {
+        return Ok(Done::skipped(Message::new("migrate-no-room").with("tenant", owner.tenant.as_str())));
+    }
+    Ok(Done { fate: Fate::Imported, reason: None, id: None })
+}
+

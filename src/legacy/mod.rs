@@ -1,0 +1,426 @@
+//! Moving in: the flat home of the old single-user program becomes a library, or several.
+//!
+//! A plan and the real thing are one walk over the same rows; only what it ends in differs. The old home is read by way of
+//! open folders ([`source`]), so that nothing in it leads out. Every file and row is told with what becomes of it
+//! ([`report`]). What comes in is marked in the batch of its row ([`journal`]): a run that is killed goes on where it was,
+//! one that was finished does nothing, and [`rollback`] takes back what the marks name.
+
+mod channels;
+mod database;
+mod files;
+mod history;
+mod journal;
+mod media;
+mod notices;
+mod records;
+pub mod report;
+mod rollback;
+mod source;
+mod streams;
+mod users;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::auth::{Accounts, FreshOperatorScope, Tenant, User, UserName, WriteScope};
+use crate::error::{Error, FieldError, Result};
+use crate::foundation::Foundation;
+use crate::library::{Editor, Library};
+use crate::objects::intake::disk_room;
+use crate::store::blocking;
+use crate::tenancy::Tenancy;
+use crate::text::Message;
+
+use database::Ending;
+use files::Files;
+use records::Place;
+use report::{Event, Item, Summary, Teller, What};
+use source::{Nature, Source, shown};
+
+/// The zone of the old program's times.
+pub const TIME_ZONE: &str = "Asia/Jakarta";
+/// Folders of the old home that hold files of people.
+const FOLDERS: [&str; 3] = ["videos", "thumbnails", "tokens"];
+/// Folders that may hold one folder with databases for each person.
+const PEOPLE: [&str; 2] = ["data", "users"];
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The old home.
+    pub from: PathBuf,
+    /// Whose becomes what names nobody.
+    pub owner: UserName,
+    /// Do it; otherwise it is only told.
+    pub apply: bool,
+    /// Remove a file of the old home once its bytes are in the library.
+    pub remove_sources: bool,
+    /// Only these kinds; all where empty.
+    pub only: BTreeSet<What>,
+    /// IANA zone of the old program's times.
+    pub time_zone: String,
+}
+
+/// Brings old homes into the libraries of a box. One at a time.
+#[derive(Clone)]
+pub struct MovingIn {
+    foundation: Foundation,
+    accounts: Accounts,
+    tenancy: Tenancy,
+    turn: Arc<Mutex<()>>,
+}
+
+impl MovingIn {
+    /// For one server.
+    pub fn new(foundation: &Foundation, accounts: &Accounts, tenancy: &Tenancy) -> MovingIn {
+        MovingIn {
+            foundation: foundation.clone(),
+            accounts: accounts.clone(),
+            tenancy: tenancy.clone(),
+            turn: Arc::default(),
+        }
+    }
+
+    fn begin(&self) -> Result<tokio::sync::OwnedMutexGuard<()>> {
+        self.turn.clone().try_lock_owned().map_err(|_| Error::Conflict(Message::new("migrate-busy")))
+    }
+
+    /// Goes through an old home and tells `listener` what becomes of everything in it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is no folder, holds nothing of the old program, another one is under way, or nobody
+    /// listens any more; [`Error::Invalid`] for a zone that does not exist.
+    pub async fn migrate(
+        &self,
+        operator: &FreshOperatorScope,
+        request: Request,
+        listener: mpsc::Sender<Event>,
+    ) -> Result<Summary> {
+        let _turn = self.begin()?;
+        TimeZone::get(&request.time_zone)
+            .map_err(|_| Error::field("time_zone", Message::new("schedule-zone-unknown")))?;
+        let from = request.from.clone();
+        let (source, found) = blocking(move || {
+            let source = Source::open(&from)?;
+            let found = survey(&source)?;
+            Ok((source, found))
+        })
+        .await?;
+        let home = journal::home_name(source.path());
+        let own = std::fs::canonicalize(&self.foundation.config().home)?;
+        if own == source.path() {
+            return Err(Error::Conflict(Message::new("migrate-own-home")));
+        }
+        let mut walk = Walk {
+            ground: Ground { moving: self.clone(), operator: operator.clone(), request, source: Arc::new(source), home },
+            teller: Teller::new(listener),
+            files: Files::new(found.entries),
+            databases: found.databases,
+            owners: HashMap::new(),
+            coming: HashMap::new(),
+        };
+        walk.all().await?;
+        let mut summary = walk.teller.summary;
+        summary.disk_free = disk_room(&self.foundation)?.unwrap_or(0);
+        Ok(summary)
+    }
+}
+
+/// A database of the old home.
+#[derive(Debug, Clone)]
+struct Database {
+    path: PathBuf,
+    /// The person in whose folder it lies.
+    person: Option<String>,
+}
+
+struct Found {
+    entries: Vec<source::Entry>,
+    databases: Vec<Database>,
+}
+
+/// The files that the old program wrote, in its home or in that of one person.
+const DATABASES: [&str; 7] = [
+    "users.json",
+    "video_database.json",
+    "thumbnail_database.json",
+    "live_streams.json",
+    "stream_mapping.json",
+    "telegram_config.json",
+    WORKBOOK,
+];
+const WORKBOOK: &str = "live_stream_data.xlsx";
+/// What the old program kept and this one has no use for.
+const UNNEEDED: [&str; 2] = ["schedule_config.json", "stream_timers.json"];
+
+fn is_database(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    DATABASES.contains(&name)
+}
+
+/// Looks through an old home without reading a file.
+fn survey(source: &Source) -> Result<Found> {
+    let unreadable = |cause: std::io::Error| {
+        let message = Message::new("migrate-no-folder").with("folder", shown(source.path()));
+        Error::Conflict(message.with("cause", cause.to_string()))
+    };
+    let (folders, mut entries) = source.list(Path::new("")).map_err(unreadable)?;
+    for folder in &folders {
+        let name = folder.to_str().unwrap_or_default();
+        if FOLDERS.contains(&name) || is_shared(name) {
+            source.walk(folder, &mut entries)?;
+        } else if PEOPLE.contains(&name) {
+            let (people, files) = source.list(folder).map_err(unreadable)?;
+            entries.extend(files);
+            for person in people {
+                entries.extend(source.list(&person).map_err(unreadable)?.1);
+            }
+        }
+    }
+    let mut databases: Vec<Database> = entries
+        .iter()
+        .filter(|entry| is_database(&entry.path))
+        .filter(|entry| !FOLDERS.iter().any(|folder| entry.path.starts_with(folder)))
+        .map(|entry| {
+            let person = files::person_of(&entry.path).map(str::to_owned);
+            Database { path: entry.path.clone(), person }
+        })
+        .collect();
+    // Those of the whole home first.
+    databases.sort_by_key(|database| (database.person.is_some(), database.path.clone()));
+    let has_media = FOLDERS.iter().any(|folder| entries.iter().any(|entry| entry.path.starts_with(folder)));
+    if databases.is_empty() && !has_media {
+        return Err(Error::Conflict(Message::new("migrate-nothing-there").with("folder", shown(source.path()))));
+    }
+    Ok(Found { entries, databases })
+}
+
+/// Folders of the old program that all people shared.
+fn is_shared(name: &str) -> bool {
+    name == "albums" || ["Generated-Montages", "Generated-Slideshows", "Generated-Clips"].contains(&name)
+}
+
+/// What is told of something that could not be taken in. The rest goes on.
+fn failure(cause: Error) -> Message {
+    match cause {
+        Error::Invalid(fields) => first(fields),
+        Error::Internal(cause) => Message::new("migrate-failed").with("cause", format!("{cause:#}")),
+        other => other.message(),
+    }
+}
+
+/// What is wrong with the first field that is named.
+fn first(fields: Vec<FieldError>) -> Message {
+    fields.into_iter().next().map_or_else(|| Message::new("error-invalid"), |field| field.message)
+}
+
+/// What all steps share and none changes.
+struct Ground {
+    moving: MovingIn,
+    operator: FreshOperatorScope,
+    request: Request,
+    source: Arc<Source>,
+    /// Names the old home in marks.
+    home: String,
+}
+
+impl Ground {
+    fn applies(&self) -> bool {
+        self.request.apply
+    }
+
+    fn wants(&self, what: What) -> bool {
+        self.request.only.is_empty() || self.request.only.contains(&what)
+    }
+}
+
+/// Whose something becomes.
+#[derive(Clone)]
+struct Owner {
+    tenant: Tenant,
+    /// Their user here; nothing where a plan will make one.
+    user: Option<User>,
+    /// Their library; nothing where a plan will make one.
+    editor: Option<Editor>,
+    /// Bytes that it takes yet; for a plan.
+    left: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Owner {
+    fn library(&self) -> Option<&Library> {
+        self.editor.as_deref()
+    }
+
+    /// Counts bytes that a plan would take in; false where there is no room for them.
+    fn book(&self, bytes: u64) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+}
+
+/// One walk over an old home.
+struct Walk {
+    ground: Ground,
+    teller: Teller,
+    files: Files,
+    databases: Vec<Database>,
+    /// Who was looked up before, by the name that rows give.
+    owners: HashMap<String, Result<Owner, Message>>,
+    /// Bytes that users whom a plan would make may use.
+    coming: HashMap<UserName, u64>,
+}
+
+impl Walk {
+    async fn all(&mut self) -> Result<()> {
+        let count = self.files.iter().count() as u64;
+        let bytes = self.files.iter().map(|(_, slot)| slot.stamp.size).sum();
+        self.teller.expect(count, bytes).await?;
+        self.users().await?;
+        let videos = self.media().await?;
+        self.channels().await?;
+        self.keys().await?;
+        self.live_streams(&videos).await?;
+        self.notices().await?;
+        self.rest().await
+    }
+
+    /// The databases of a name.
+    fn databases(&self, name: &str) -> Vec<Database> {
+        let named = |database: &&Database| database.path.file_name() == Some(OsStr::new(name));
+        self.databases.iter().filter(named).cloned().collect()
+    }
+
+    /// Reads a database and tells how that went; `record` makes of a row what is kept of it.
+    async fn read<T: Send + 'static>(
+        &mut self,
+        database: &Database,
+        record: impl Fn(Place, Option<&str>, &Value) -> Option<T> + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let name = shown(&database.path);
+        let item = Item::new(What::Database).file(name.as_str());
+        self.files.tell(&database.path, name.as_str());
+        let Some(slot) = self.files.get(&database.path) else { return Ok(Vec::new()) };
+        if let Some(reason) = files::refusal(slot.nature) {
+            self.teller.tell(item.skipped(reason)).await?;
+            return Ok(Vec::new());
+        }
+        let (source, path, person) = (self.ground.source.clone(), database.path.clone(), database.person.clone());
+        let shown_name = name.clone();
+        let read = blocking(move || {
+            let (mut kept, mut odd) = (Vec::new(), Vec::new());
+            let read = source.open_file(&path, None).and_then(|file| {
+                database::read(file, |row, value| {
+                    let place = Place { database: shown_name.clone(), row: row.clone() };
+                    match record(place, person.as_deref(), &value) {
+                        Some(record) => kept.push(record),
+                        None => odd.push(row),
+                    }
+                })
+            });
+            Ok((kept, odd, read.map_err(|cause| cause.to_string())))
+        });
+        let (kept, odd, read) = read.await?;
+        let count = kept.len() + odd.len();
+        self.teller.expect(count as u64, 0).await?;
+        for row in odd {
+            let item = Item::new(What::Database).row(name.as_str(), row);
+            self.teller.tell(item.skipped(Message::new("migrate-row-strange"))).await?;
+        }
+        let told = match read {
+            Ok(Ending::Whole(0)) => item.unneeded(Message::new("migrate-database-empty")),
+            Ok(Ending::Whole(_)) => item.unneeded(Message::new("migrate-database-read").with("count", count)),
+            Ok(Ending::Torn { line, column }) => {
+                let message = Message::new("migrate-database-torn").with("line", line).with("column", column);
+                item.skipped(message.with("count", count))
+            }
+            Ok(Ending::TooLarge) => {
+                item.skipped(Message::new("migrate-database-large").with("mib", database::MOST_BYTES >> 20))
+            }
+            Ok(Ending::Strange) => item.skipped(Message::new("migrate-database-strange")),
+            Err(cause) => item.skipped(Message::new("migrate-unreadable").with("cause", cause)),
+        };
+        self.teller.tell(told).await?;
+        Ok(kept)
+    }
+
+    /// Whose something becomes that a row says is `named`'s.
+    async fn owner(&mut self, named: Option<&str>) -> Result<Result<Owner, Message>> {
+        let name = named.unwrap_or(self.ground.request.owner.as_str()).to_owned();
+        if let Some(known) = self.owners.get(&name) {
+            return Ok(known.clone());
+        }
+        let found = self.look_up(&name).await?;
+        self.owners.insert(name, found.clone());
+        Ok(found)
+    }
+
+    async fn look_up(&self, name: &str) -> Result<Result<Owner, Message>> {
+        let unknown = || Message::new("migrate-owner-unknown").with("name", name);
+        let Ok(user_name) = UserName::parse(name) else { return Ok(Err(unknown())) };
+        let (moving, operator) = (&self.ground.moving, &self.ground.operator);
+        let user = match moving.accounts.get(operator, user_name.clone()).await {
+            Ok((user, _)) => user,
+            Err(Error::NotFound) => {
+                let Some(left) = self.coming.get(&user_name) else { return Ok(Err(unknown())) };
+                let left = Arc::new((*left).into());
+                return Ok(Ok(Owner { tenant: user_name.own_tenant(), user: None, editor: None, left }));
+            }
+            Err(cause) => return Err(cause),
+        };
+        if user.deleting {
+            return Ok(Err(unknown()));
+        }
+        let proof: WriteScope = operator.on_behalf(&user.tenant);
+        let account = moving.tenancy.own_account(&proof).await?;
+        let left = account.limit.saturating_sub(account.usage.used() + account.usage.reserved);
+        Ok(Ok(Owner {
+            tenant: user.tenant.clone(),
+            user: Some(user),
+            editor: Some(Editor::open(&moving.foundation, &proof)),
+            left: Arc::new(left.into()),
+        }))
+    }
+
+    /// What no row named.
+    async fn rest(&mut self) -> Result<()> {
+        let left: Vec<(PathBuf, Nature)> =
+            self.files.untold().map(|(path, slot)| (path.clone(), slot.nature)).collect();
+        for (path, nature) in left {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let within = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+            let what = if within(&["videos"]) {
+                What::Video
+            } else if within(&["thumbnails"]) {
+                What::Thumbnail
+            } else if within(&["tokens"]) {
+                What::Channel
+            } else {
+                What::Other
+            };
+            let item = Item::new(what).file(shown(&path));
+            let item = if let Some(reason) = files::refusal(nature) {
+                item.skipped(reason)
+            } else if matches!(name, ".gitkeep" | ".DS_Store" | "Thumbs.db" | "desktop.ini") {
+                item.unneeded(Message::new("migrate-not-data"))
+            } else if UNNEEDED.contains(&name) && !within(&FOLDERS) {
+                item.unneeded(Message::new("migrate-no-use"))
+            } else if name == WORKBOOK && !within(&FOLDERS) {
+                item.skipped(Message::new("migrate-workbook-later"))
+            } else if within(&FOLDERS) {
+                item.skipped(Message::new("migrate-nobody-names-it"))
+            } else if files::is_media(&path) {
+                item.skipped(Message::new("migrate-odd-place"))
+            } else {
+                item.unneeded(Message::new("migrate-not-data"))
+            };
+            self.teller.tell(item).await?;
+        }
+        Ok(())
+    }
+}

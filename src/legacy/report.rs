@@ -1,0 +1,314 @@
+//! What becomes of every file and every row of an old home, told while it happens.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::text::Message;
+
+/// What something of an old home is, or becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MigrationKind)]
+pub enum What {
+    /// A person who logs in.
+    User,
+    /// A picture of the gallery.
+    Thumbnail,
+    /// A video.
+    Video,
+    /// The grant of a channel.
+    Channel,
+    /// A key of a channel.
+    StreamKey,
+    /// What to put on air.
+    Stream,
+    /// When.
+    Schedule,
+    /// What was on air.
+    Run,
+    /// Where somebody is told.
+    Notice,
+    /// The demo's own videos.
+    Sample,
+    /// A file that holds rows.
+    Database,
+    /// Anything else.
+    Other,
+}
+
+impl What {
+    /// All of them, in the order of the totals.
+    pub const ALL: [What; 12] = [
+        What::User,
+        What::Thumbnail,
+        What::Video,
+        What::Channel,
+        What::StreamKey,
+        What::Stream,
+        What::Schedule,
+        What::Run,
+        What::Notice,
+        What::Sample,
+        What::Database,
+        What::Other,
+    ];
+
+    /// The word used in reports and on the command line.
+    pub fn code(self) -> &'static str {
+        match self {
+            What::User => "user",
+            What::Thumbnail => "thumbnail",
+            What::Video => "video",
+            What::Channel => "channel",
+            What::StreamKey => "stream_key",
+            What::Stream => "stream",
+            What::Schedule => "schedule",
+            What::Run => "run",
+            What::Notice => "notice",
+            What::Sample => "sample",
+            What::Database => "database",
+            What::Other => "other",
+        }
+    }
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MigrationFate)]
+pub enum Fate {
+    /// It is in the library now; of a plan: it will be.
+    Imported,
+    /// An earlier run brought it.
+    Present,
+    /// It stays where it is; the reason says why.
+    Skipped,
+    /// There is nothing in it to take; the reason says why.
+    Unneeded,
+    /// It was taken back; of a plan: it will be.
+    Removed,
+}
+
+impl Fate {
+    /// The word used in reports.
+    pub fn code(self) -> &'static str {
+        match self {
+            Fate::Imported => "imported",
+            Fate::Present => "present",
+            Fate::Skipped => "skipped",
+            Fate::Unneeded => "unneeded",
+            Fate::Removed => "removed",
+        }
+    }
+}
+
+/// One file, one row, or a row with its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// What it is.
+    pub what: What,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// The file that holds its bytes, relative to the old home.
+    pub file: Option<String>,
+    /// The database that names it, and where in there: a number from 1, a key, or a row of a sheet.
+    pub row: Option<(String, String)>,
+    /// Whose it becomes.
+    pub owner: Option<String>,
+    /// What it is called.
+    pub title: Option<String>,
+    /// Why it is skipped, or what is to be known of it.
+    pub reason: Option<Message>,
+    /// What it became.
+    pub id: Option<Uuid>,
+    /// Bytes that it takes.
+    pub bytes: u64,
+}
+
+impl Item {
+    /// Something that is taken in, unless more is said.
+    pub fn new(what: What) -> Item {
+        Item {
+            what,
+            fate: Fate::Imported,
+            file: None,
+            row: None,
+            owner: None,
+            title: None,
+            reason: None,
+            id: None,
+            bytes: 0,
+        }
+    }
+
+    /// A file of the old home.
+    pub fn file(mut self, file: impl Into<String>) -> Item {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// A row of a database.
+    pub fn row(mut self, database: impl Into<String>, row: impl Into<String>) -> Item {
+        self.row = Some((database.into(), row.into()));
+        self
+    }
+
+    /// Whose.
+    pub fn owner(mut self, owner: impl ToString) -> Item {
+        self.owner = Some(owner.to_string());
+        self
+    }
+
+    /// What it is called.
+    pub fn title(mut self, title: impl Into<String>) -> Item {
+        self.title = Some(title.into()).filter(|title| !title.is_empty());
+        self
+    }
+
+    /// It becomes this.
+    pub fn fate(mut self, fate: Fate) -> Item {
+        self.fate = fate;
+        self
+    }
+
+    /// It stays, and why.
+    pub fn skipped(mut self, reason: Message) -> Item {
+        (self.fate, self.reason) = (Fate::Skipped, Some(reason));
+        self
+    }
+
+    /// There is nothing to take, and why.
+    pub fn unneeded(mut self, reason: Message) -> Item {
+        (self.fate, self.reason) = (Fate::Unneeded, Some(reason));
+        self
+    }
+}
+
+/// How many of a kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MigrationCount)]
+pub struct Count {
+    /// See [`Fate::Imported`].
+    pub imported: u64,
+    /// See [`Fate::Present`].
+    pub present: u64,
+    /// See [`Fate::Skipped`].
+    pub skipped: u64,
+    /// See [`Fate::Unneeded`].
+    pub unneeded: u64,
+    /// See [`Fate::Removed`].
+    pub removed: u64,
+    /// Bytes of those that are imported, or removed.
+    pub bytes: u64,
+}
+
+/// What it all came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MigrationSummary)]
+pub struct Summary {
+    /// By kind.
+    pub totals: BTreeMap<What, Count>,
+    /// Bytes that what is still to be taken in needs on the disk; of a plan.
+    pub disk_needed: u64,
+    /// Bytes that the disk has free for it.
+    pub disk_free: u64,
+}
+
+impl Summary {
+    /// All kinds together.
+    pub fn all(&self) -> Count {
+        self.totals.values().fold(Count::default(), |all, one| Count {
+            imported: all.imported + one.imported,
+            present: all.present + one.present,
+            skipped: all.skipped + one.skipped,
+            unneeded: all.unneeded + one.unneeded,
+            removed: all.removed + one.removed,
+            bytes: all.bytes + one.bytes,
+        })
+    }
+
+    /// Counts one more.
+    pub fn count(&mut self, item: &Item) {
+        let count = self.totals.entry(item.what).or_default();
+        match item.fate {
+            Fate::Imported => count.imported += 1,
+            Fate::Present => count.present += 1,
+            Fate::Skipped => count.skipped += 1,
+            Fate::Unneeded => count.unneeded += 1,
+            Fate::Removed => count.removed += 1,
+        }
+        if matches!(item.fate, Fate::Imported | Fate::Removed) {
+            count.bytes += item.bytes;
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MigrationProgress)]
+pub struct Progress {
+    /// Files and rows that are dealt with.
+    pub done: u64,
+    /// Files and rows in all, as far as is known.
+    pub of: u64,
+    /// Bytes that are dealt with.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub of_bytes: u64,
+}
+
+/// What is told while it happens.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Something is dealt with.
+    Item(Box<Item>),
+    /// How far it is.
+    Progress(Progress),
+}
+
+/// Tells it, and counts.
+pub(super) struct Teller {
+    listener: mpsc::Sender<Event>,
+    progress: Progress,
+    /// What it all comes to.
+    pub summary: Summary,
+}
+
+impl Teller {
+    pub fn new(listener: mpsc::Sender<Event>) -> Teller {
+        Teller { listener, progress: Progress::default(), summary: Summary::default() }
+    }
+
+    async fn send(&self, event: Event) -> Result<()> {
+        // Whoever asked is gone; what is done is done, and the next run goes on.
+        let gone = |_| Error::Conflict(Message::new("migrate-nobody-listens"));
+        self.listener.send(event).await.map_err(gone)
+    }
+
+    /// So much more is to be done.
+    pub async fn expect(&mut self, count: u64, bytes: u64) -> Result<()> {
+        self.progress.of += count;
+        self.progress.of_bytes += bytes;
+        self.send(Event::Progress(self.progress)).await
+    }
+
+    /// Tells what became of one file or row.
+    pub async fn tell(&mut self, item: Item) -> Result<()> {
+        self.summary.count(&item);
+        self.progress.done += 1;
+        self.progress.of = self.progress.of.max(self.progress.done);
+        self.send(Event::Item(Box::new(item))).await
+    }
+
+    /// So many bytes are dealt with.
+    pub async fn passed(&mut self, bytes: u64) -> Result<()> {
+        self.progress.bytes += bytes;
+        self.progress.of_bytes = self.progress.of_bytes.max(self.progress.bytes);
+        self.send(Event::Progress(self.progress)).await
+    }
+}

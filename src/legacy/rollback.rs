@@ -1,0 +1,306 @@
+//! Takes back what moving in brought: exactly what the marks name, and nothing that was changed, is used by something
+//! made since, or is nowhere else any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::channels::INTENTS;
+use super::journal::{self, Mark, home_name};
+use super::report::{Event, Fate, Item, Summary, Teller, What};
+use super::source::{Source, shown};
+use super::{MovingIn, failure};
+use crate::auth::{FreshOperatorScope, MovedIn, Role, Tenant, UserName};
+use crate::error::{Error, Result};
+use crate::library::channels::Channel;
+use crate::library::{Despite, Editor, Thumbnail, Video, used_by};
+use crate::live::kept_key::KeptKey;
+use crate::live::{LiveStream, Run};
+use crate::notify::Destination;
+use crate::schedule::Schedule;
+use crate::store::rows::{Record, Row};
+use crate::store::blocking;
+use crate::text::Message;
+
+/// What uses others goes before these.
+const ORDER: [What; 9] = [
+    What::Schedule,
+    What::Stream,
+    What::Run,
+    What::StreamKey,
+    What::Channel,
+    What::Notice,
+    What::Video,
+    What::Thumbnail,
+    What::Sample,
+];
+
+/// Why something stays, or that it is gone.
+type Outcome = Result<Result<(), Message>>;
+
+impl MovingIn {
+    /// Takes back what came from an old home, or from all of them where none is named, and tells `listener`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where another one is under way or nobody listens any more.
+    pub async fn roll_back(
+        &self,
+        operator: &FreshOperatorScope,
+        from: Option<PathBuf>,
+        listener: mpsc::Sender<Event>,
+    ) -> Result<Summary> {
+        let _turn = self.begin()?;
+        let opened = match from {
+            Some(from) => {
+                let path = std::fs::canonicalize(&from).unwrap_or(from);
+                let home = home_name(&path);
+                (Some(home), blocking(move || Source::open(&path)).await.ok())
+            }
+            None => (None, None),
+        };
+        let (home, source) = opened;
+        let mut back = Back {
+            moving: self.clone(),
+            operator: operator.clone(),
+            home,
+            source: source.map(Arc::new),
+            teller: Teller::new(listener),
+        };
+        for tenant in self.tenancy.all().await? {
+            back.library(&tenant).await?;
+        }
+        back.users().await?;
+        Ok(back.teller.summary)
+    }
+}
+
+struct Back {
+    moving: MovingIn,
+    operator: FreshOperatorScope,
+    /// Names the old home; all where absent.
+    home: Option<String>,
+    source: Option<Arc<Source>>,
+    teller: Teller,
+}
+
+fn changed() -> Message {
+    Message::new("migrate-changed-since")
+}
+
+/// A row that is as it was made.
+async fn unchanged<T: Record>(editor: &Editor, mark: &Mark) -> Result<Result<Option<Row<T>>, Message>> {
+    let (id, at) = (mark.id, mark.at);
+    let row = editor.rows().read(move |rows| rows.get::<T>(id)).await?;
+    Ok(match row {
+        Some(row) if row.header.updated_at != at => Err(changed()),
+        row => Ok(row),
+    })
+}
+
+async fn forget(editor: &Editor, identity: &str, mark: &Mark) -> Result<()> {
+    let (identity, mark) = (identity.to_owned(), mark.clone());
+    editor.rows().write(move |rows| mark.forget(rows, &identity)).await
+}
+
+/// Deletes a row that nothing else hangs on.
+async fn delete<T: Record>(editor: &Editor, mark: &Mark) -> Outcome {
+    let row = match unchanged::<T>(editor, mark).await? {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(Ok(())),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let actor = editor.actor().clone();
+    editor
+        .rows()
+        .write(move |rows| {
+            let Some(now) = rows.get::<T>(row.id())?.filter(|now| now.version == row.version) else { return Ok(()) };
+            rows.delete(&now);
+            crate::audit::record(rows, &actor, "migrate.take-back", format!("{} {}", T::KIND, row.id()))
+        })
+        .await?;
+    Ok(Ok(()))
+}
+
+/// What a domain call says: gone is as good as taken back, what it refuses is a reason.
+fn said<T>(done: Result<T>) -> Outcome {
+    match done {
+        Ok(_) | Err(Error::NotFound) => Ok(Ok(())),
+        Err(Error::Stale) => Ok(Err(changed())),
+        Err(cause @ Error::Internal(_)) => Err(cause),
+        Err(cause) => Ok(Err(failure(cause))),
+    }
+}
+
+impl Back {
+    fn is_meant(&self, home: &str) -> bool {
+        self.home.as_deref().is_none_or(|meant| meant == home)
+    }
+
+    async fn library(&mut self, tenant: &Tenant) -> Result<()> {
+        let editor = Editor::open(&self.moving.foundation, &self.operator.on_behalf(tenant));
+        let mut marks = journal::all(&editor).await?;
+        marks.retain(|(_, mark)| self.is_meant(&mark.home));
+        self.teller.expect(marks.len() as u64, 0).await?;
+        for what in ORDER {
+            for (identity, mark) in marks.iter().filter(|(_, mark)| mark.what == what) {
+                let item = Item { id: Some(mark.id), ..Item::new(what) }.owner(tenant).title(mark.from.as_str());
+                let item = match mark.file.as_ref().map(journal::OldBytes::path) {
+                    Some(path) => item.file(shown(&path)),
+                    None => item,
+                };
+                let item = match self.take_back(&editor, mark).await? {
+                    Ok(()) => {
+                        forget(&editor, identity, mark).await?;
+                        item.fate(Fate::Removed)
+                    }
+                    Err(reason) => item.skipped(reason),
+                };
+                self.teller.tell(item).await?;
+            }
+        }
+        self.intents(&editor).await
+    }
+
+    /// Grants that a run which was killed sealed and never wrote down.
+    async fn intents(&self, editor: &Editor) -> Result<()> {
+        let waiting = editor
+            .rows()
+            .read(|rows| {
+                let mut found = Vec::new();
+                rows.values::<Uuid>(INTENTS, |key, id| {
+                    found.push((key.to_owned(), id));
+                    std::ops::ControlFlow::Continue(())
+                })?;
+                Ok(found)
+            })
+            .await?;
+        for (key, id) in waiting {
+            let forget = move |rows: &mut crate::store::rows::Writer<'_>| {
+                rows.delete_value(&key);
+                Ok(())
+            };
+            editor.forget_channel(id, forget).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_back(&self, editor: &Editor, mark: &Mark) -> Outcome {
+        if let Some(file) = &mark.file
+            && !self.is_there(&file.path(), file.stamp.size).await?
+        {
+            return Ok(Err(Message::new("migrate-source-gone")));
+        }
+        match mark.what {
+            What::Schedule => delete_schedule(editor, mark).await,
+            What::Stream => delete_stream(editor, mark).await,
+            What::Run => delete::<Run>(editor, mark).await,
+            What::StreamKey => delete::<KeptKey>(editor, mark).await,
+            What::Channel => match unchanged::<Channel>(editor, mark).await? {
+                Ok(_) => said(editor.forget_channel(mark.id, |_| Ok(())).await),
+                Err(reason) => Ok(Err(reason)),
+            },
+            What::Notice => delete::<Destination>(editor, mark).await,
+            What::Video => delete_video(editor, mark).await,
+            What::Thumbnail => delete_thumbnail(editor, mark).await,
+            // Goes with its library, or stays with it.
+            _ => Ok(Ok(())),
+        }
+    }
+
+    /// Whether the bytes are still where they came from.
+    async fn is_there(&self, path: &Path, size: u64) -> Result<bool> {
+        let Some(source) = self.source.clone() else { return Ok(false) };
+        let path = path.to_owned();
+        blocking(move || Ok(source.stamp(&path).is_some_and(|stamp| stamp.size == size))).await
+    }
+
+    async fn users(&mut self) -> Result<()> {
+        let moved = self.moving.accounts.moved_in(&self.operator).await?;
+        for (name, moved) in moved {
+            if !self.is_meant(&moved.home) {
+                continue;
+            }
+            let item = Item::new(What::User).owner(&name).title(name.as_str());
+            let item = match self.user(&name, &moved).await? {
+                Ok(()) => item.fate(Fate::Removed),
+                Err(reason) => item.skipped(reason),
+            };
+            self.teller.tell(item).await?;
+        }
+        Ok(())
+    }
+
+    async fn user(&self, name: &UserName, moved: &MovedIn) -> Outcome {
+        let (accounts, tenancy) = (&self.moving.accounts, &self.moving.tenancy);
+        let in_use = || Message::new("migrate-user-in-use").with("name", name.as_str());
+        if moved.former.is_some() {
+            let given = accounts.give_back_password(&self.operator, name.clone()).await?;
+            return Ok(if given { Ok(()) } else { Err(in_use()) });
+        }
+        if let Some(reason) = accounts.changed_since(&self.operator, name.clone()).await? {
+            return Ok(Err(reason));
+        }
+        let (user, _) = accounts.get(&self.operator, name.clone()).await?;
+        let kinds = ["video", "thumbnail", "stream", "schedule", "run", "stream_key", "channel", "destination"];
+        let holdings = tenancy.holdings(&self.operator, &user.tenant, kinds).await?;
+        // A demo's library holds its sample, which nobody can have changed.
+        if user.role != Role::Demo && holdings.iter().any(|count| *count > 0) {
+            return Ok(Err(Message::new("migrate-library-in-use").with("name", name.as_str())));
+        }
+        said(tenancy.remove(&self.operator, name.clone()).await)
+    }
+}
+
+async fn delete_schedule(editor: &Editor, mark: &Mark) -> Outcome {
+    match unchanged::<Schedule>(editor, mark).await? {
+        Ok(Some(row)) => said(editor.delete_schedule(mark.id, Some(row.version)).await),
+        Ok(None) => Ok(Ok(())),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+async fn delete_stream(editor: &Editor, mark: &Mark) -> Outcome {
+    let row = match unchanged::<LiveStream>(editor, mark).await? {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(Ok(())),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let id = mark.id;
+    let planned = editor.rows().read(move |rows| rows.ids_at::<Schedule>("stream", id.as_bytes())).await?;
+    if !planned.is_empty() {
+        return Ok(Err(Message::new("migrate-stream-planned")));
+    }
+    said(editor.delete_stream(id, Some(row.version)).await)
+}
+
+async fn delete_video(editor: &Editor, mark: &Mark) -> Outcome {
+    let row = match unchanged::<Video>(editor, mark).await? {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(Ok(())),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let uses = match editor.video_uses(mark.id).await {
+        Err(Error::NotFound) => return Ok(Ok(())),
+        uses => uses?,
+    };
+    if !uses.is_empty() {
+        let titles: Vec<String> = uses.into_iter().map(|used| used.title).collect();
+        return Ok(Err(Message::new("migrate-video-played").with("streams", titles.join(", "))));
+    }
+    said(editor.delete_video(mark.id, Some(row.version), Despite::default()).await)
+}
+
+async fn delete_thumbnail(editor: &Editor, mark: &Mark) -> Outcome {
+    let row = match unchanged::<Thumbnail>(editor, mark).await? {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(Ok(())),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let id = mark.id;
+    if editor.rows().read(move |rows| used_by(rows, id)).await? > 0 {
+        return Ok(Err(Message::new("migrate-picture-shown")));
+    }
+    said(editor.delete_thumbnail(id, Some(row.version)).await)
+}

@@ -1,0 +1,260 @@
+//! Rows of `live_streams.json`: what is to come becomes a stream with its schedule, what is over becomes history.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use super::history::Past;
+use super::journal::{self, Mark};
+use super::media::Taken;
+use super::records::LiveRecord;
+use super::report::{Fate, Item, What};
+use super::{Ground, Owner, Walk, failure};
+use crate::error::{Error, Result};
+use crate::library::names;
+use crate::live::target::{Platform, StreamKey};
+use crate::live::{NewStream, PlayOrder, TargetInput};
+use crate::schedule::ScheduleInput;
+use crate::store::rows::Writer;
+use crate::text::Message;
+
+/// A time of this many seconds ago is still one to come.
+const JUST_NOW: i64 = 60;
+
+/// What a row asks for, checked as far as a row can be.
+pub(super) struct Wanted {
+    pub title: String,
+    pub videos: Vec<Uuid>,
+    pub target: TargetInput,
+    pub starts_at: DateTime,
+    pub rule: Option<String>,
+    pub duration: Option<u64>,
+}
+
+/// Where a row came from, for its marks.
+#[derive(Clone)]
+pub(super) struct Origin {
+    /// `live_streams.json 3`.
+    pub from: String,
+    /// What the row is known by again.
+    pub parts: Vec<Vec<u8>>,
+}
+
+impl Origin {
+    pub fn identity(&self, what: What) -> String {
+        let parts: Vec<&[u8]> = self.parts.iter().map(Vec::as_slice).collect();
+        journal::identity(what, &parts)
+    }
+}
+
+fn origin(record: &LiveRecord) -> Origin {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    let parts = match &record.id {
+        Some(id) => vec![b"id".to_vec(), id.clone().into_bytes()],
+        None => vec![text(&record.title), text(&record.start), text(&record.video), text(&record.server)],
+    };
+    Origin { from: format!("{} {}", record.place.database, record.place.row), parts }
+}
+
+impl Walk {
+    pub(super) async fn live_streams(&mut self, videos: &Taken) -> Result<()> {
+        let mut records = Vec::new();
+        for database in self.databases("live_streams.json") {
+            records.extend(self.read(&database, LiveRecord::read).await?);
+        }
+        let mut seen = std::collections::HashSet::new();
+        let mut past = Vec::new();
+        for record in records {
+            let item = Item::new(What::Stream).row(record.place.database.as_str(), record.place.row.as_str());
+            let item = item.title(record.title.as_deref().unwrap_or_default());
+            let owner = match self.owner(record.owner.as_deref()).await? {
+                Ok(owner) => owner,
+                Err(reason) => {
+                    self.teller.tell(item.skipped(reason)).await?;
+                    continue;
+                }
+            };
+            let item = item.owner(&owner.tenant);
+            let origin = origin(&record);
+            if !seen.insert((owner.tenant.clone(), origin.parts.clone())) {
+                self.teller.tell(item.skipped(Message::new("migrate-same-row"))).await?;
+                continue;
+            }
+            let video = self.video_of(&record, &owner, videos);
+            if record.status.as_deref() == Some("completed") {
+                let item = Item { what: What::Run, ..item };
+                match self.ground.past(&record, video.ok().flatten(), &origin) {
+                    Ok(run) => past.push(Past { owner, item, origin, run }),
+                    Err(reason) => self.teller.tell(item.skipped(reason)).await?,
+                }
+                self.history(&mut past, false).await?;
+                continue;
+            }
+            let wanted = match video {
+                Ok(video) => self.ground.wanted(&record, video),
+                Err(reason) => Err(reason),
+            };
+            let told = match wanted {
+                Ok(wanted) => self.ground.stream(&owner, &wanted, &origin, item).await?,
+                Err(reason) => vec![item.skipped(reason)],
+            };
+            for item in told {
+                self.teller.tell(item).await?;
+            }
+        }
+        self.history(&mut past, true).await
+    }
+
+    /// The video that a row names; in a plan it has no id yet.
+    fn video_of(&self, record: &LiveRecord, owner: &Owner, videos: &Taken) -> Result<Option<Uuid>, Message> {
+        let name = record.video.as_deref().ok_or_else(|| Message::new("migrate-row-no-file"))?;
+        let path = self.files.find("videos", record.owner.as_deref(), name)?;
+        let unknown = || Message::new("migrate-video-not-here").with("file", super::shown(&path));
+        videos.get(&(owner.tenant.clone(), path.clone())).copied().ok_or_else(unknown)
+    }
+}
+
+impl Ground {
+    fn wanted(&self, record: &LiveRecord, video: Option<Uuid>) -> Result<Wanted, Message> {
+        let platform = record.platform()?;
+        let title = names::line(record.title.as_deref().unwrap_or_default(), crate::live::stream::LONGEST_TITLE);
+        if title.is_empty() {
+            return Err(Message::new("migrate-row-no-title"));
+        }
+        let target = target(platform, record.address.as_deref(), record.key.as_deref()).map_err(failure)?;
+        Ok(Wanted {
+            title,
+            videos: video.into_iter().collect(),
+            target,
+            starts_at: record.start()?,
+            rule: record.daily.then(|| "FREQ=DAILY".to_owned()),
+            duration: record.seconds()?,
+        })
+    }
+
+    /// A stream and its schedule: what becomes of both.
+    pub(super) async fn stream(&self, owner: &Owner, wanted: &Wanted, origin: &Origin, item: Item) -> Result<Vec<Item>> {
+        let as_schedule = |item: &Item| Item { what: What::Schedule, id: None, reason: None, ..item.clone() };
+        let present = journal::find(owner.library(), origin.identity(What::Stream)).await?;
+        let (stream, id) = match present {
+            Some(mark) => (Item { id: Some(mark.id), ..item.clone().fate(Fate::Present) }, Some(mark.id)),
+            None if !self.wants(What::Stream) => {
+                return Ok(vec![item.unneeded(Message::new("migrate-not-asked"))]);
+            }
+            None => match self.make_stream(owner, wanted, origin).await? {
+                Ok(id) => (Item { id, ..item.clone() }, id),
+                Err(reason) => return Ok(vec![item.skipped(reason)]),
+            },
+        };
+        let schedule = as_schedule(&item);
+        if let Some(mark) = journal::find(owner.library(), origin.identity(What::Schedule)).await? {
+            let schedule = Item { id: Some(mark.id), ..schedule.fate(Fate::Present) };
+            return Ok(vec![stream, schedule]);
+        }
+        if !self.wants(What::Schedule) {
+            return Ok(vec![stream, schedule.unneeded(Message::new("migrate-not-asked"))]);
+        }
+        let schedule = match self.make_schedule(owner, wanted, id, origin).await? {
+            Ok(id) => Item { id, ..schedule },
+            Err(reason) => schedule.skipped(reason),
+        };
+        Ok(vec![stream, schedule])
+    }
+
+    async fn make_stream(&self, owner: &Owner, wanted: &Wanted, origin: &Origin) -> Result<Result<Option<Uuid>, Message>> {
+        let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
+        let new = NewStream {
+            title: wanted.title.clone(),
+            videos: wanted.videos.clone(),
+            order: PlayOrder::Listed,
+            // The old program began a video again and again until its time was over.
+            repeat: true,
+            overlay: None,
+            targets: vec![wanted.target.clone()],
+        };
+        let made = editor.create_stream_with(new, self.mark(What::Stream, origin)).await;
+        told(made.map(|view| view.row.id()))
+    }
+
+    async fn make_schedule(
+        &self,
+        owner: &Owner,
+        wanted: &Wanted,
+        stream: Option<Uuid>,
+        origin: &Origin,
+    ) -> Result<Result<Option<Uuid>, Message>> {
+        let zone = &self.request.time_zone;
+        if wanted.rule.is_none() && instant(zone, wanted.starts_at).is_none_or(|at| self.is_over(at)) {
+            return Ok(Err(Message::new("migrate-time-over")));
+        }
+        let input = ScheduleInput {
+            stream_id: stream.unwrap_or_default(),
+            starts_at: wanted.starts_at,
+            time_zone: zone.clone(),
+            rule: wanted.rule.clone(),
+            times: Vec::new(),
+            skip_dates: Vec::new(),
+            duration: wanted.duration,
+            stop_at: None,
+            grace: None,
+            paused: false,
+        };
+        if let Err(cause) = input.check() {
+            return Ok(Err(failure(cause)));
+        }
+        let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
+        let made = editor.create_schedule_with(input, self.mark(What::Schedule, origin)).await;
+        told(made.map(|view| view.row.id()))
+    }
+
+    fn is_over(&self, at: Timestamp) -> bool {
+        let now = self.moving.foundation.clock().now();
+        at.as_second() < now.as_second() - JUST_NOW
+    }
+
+    /// What writes the mark of a row, in the batch that makes what it becomes.
+    pub(super) fn mark(
+        &self,
+        what: What,
+        origin: &Origin,
+    ) -> impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + use<> {
+        let (home, from, identity) = (self.home.clone(), origin.from.clone(), origin.identity(what));
+        move |rows, id| {
+            let mark = Mark { what, id, home: home.clone(), from: from.clone(), file: None, at: rows.now() };
+            mark.write(rows, &identity)
+        }
+    }
+}
+
+/// What was refused is told, what failed ends the walk.
+fn told(made: Result<Uuid>) -> Result<Result<Option<Uuid>, Message>> {
+    match made {
+        Ok(id) => Ok(Ok(Some(id))),
+        Err(cause @ Error::Internal(_)) => Err(cause),
+        Err(cause) => Ok(Err(failure(cause))),
+    }
+}
+
+/// The instant of a local time in the old program's zone.
+pub(super) fn instant(zone: &str, local: DateTime) -> Option<Timestamp> {
+    let zone = TimeZone::get(zone).ok()?;
+    zone.to_ambiguous_timestamp(local).compatible().ok()
+}
+
+/// A target as a row names it: checked here, so that a plan says what the real thing will.
+pub(super) fn target(platform: Platform, address: Option<&str>, key: Option<&str>) -> Result<TargetInput> {
+    // Only a server of one's own, and platforms without an address of their own, are sent where the row says.
+    let typed = address.filter(|_| platform.default_url().is_none());
+    let url = platform.url(typed)?;
+    let key = key.map(StreamKey::parse).transpose()?;
+    if url.split_stream_name().is_none() || key.is_some() {
+        url.check_key(platform, key.as_ref())?;
+    }
+    Ok(TargetInput {
+        id: None,
+        platform,
+        url: typed.map(str::to_owned),
+        key: key.map(|key| key.expose().to_owned()),
+    })
+}
