@@ -191,7 +191,7 @@ impl Walk {
         let mut taken = Taken::new();
         let (ground, teller) = (&self.ground, &mut self.teller);
         let works = tasks.into_iter().map(|task| async move {
-            let done = ground.take(what, &task).await;
+            let done = Box::pin(ground.take(what, &task)).await;
             (task, done)
         });
         let mut works = futures_util::stream::iter(works).buffered(at_once());
@@ -273,8 +273,8 @@ impl Ground {
         let old = OldFile { file, name, title };
         let mark = self.mark_of(what, task);
         let taken = match what {
-            What::Video => editor.take_old_video(old, task.thumbnail, mark).await.map(|row| row.id()),
-            _ => editor.take_old_picture(old, mark).await.map(|row| row.id()),
+            What::Video => Box::pin(editor.take_old_video(old, task.thumbnail, mark)).await.map(|row| row.id()),
+            _ => Box::pin(editor.take_old_picture(old, mark)).await.map(|row| row.id()),
         };
         match taken {
             Ok(id) => {

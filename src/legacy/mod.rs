@@ -281,13 +281,14 @@ impl Walk {
         let count = self.files.iter().count() as u64;
         let bytes = self.files.iter().map(|(_, slot)| slot.stamp.size).sum();
         self.teller.expect(count, bytes).await?;
-        self.users().await?;
-        let videos = self.media().await?;
-        self.channels().await?;
-        self.keys().await?;
-        self.live_streams(&videos).await?;
-        self.notices().await?;
-        self.rest().await
+        // Each on the heap: together they would take more of a thread's stack than it has.
+        Box::pin(self.users()).await?;
+        let videos = Box::pin(self.media()).await?;
+        Box::pin(self.channels()).await?;
+        Box::pin(self.keys()).await?;
+        Box::pin(self.live_streams(&videos)).await?;
+        Box::pin(self.notices()).await?;
+        Box::pin(self.rest()).await
     }
 
     /// The databases of a name.

@@ -69,9 +69,9 @@ impl MovingIn {
             teller: Teller::new(listener),
         };
         for tenant in self.tenancy.all().await? {
-            back.library(&tenant).await?;
+            Box::pin(back.library(&tenant)).await?;
         }
-        back.users().await?;
+        Box::pin(back.users()).await?;
         Ok(back.teller.summary)
     }
 }
@@ -150,7 +150,7 @@ impl Back {
                     Some(path) => item.file(shown(&path)),
                     None => item,
                 };
-                let item = match self.take_back(&editor, mark).await? {
+                let item = match Box::pin(self.take_back(&editor, mark)).await? {
                     Ok(()) => {
                         forget(&editor, identity, mark).await?;
                         item.fate(Fate::Removed)

@@ -96,7 +96,7 @@ impl Walk {
                 Err(reason) => Err(reason),
             };
             let told = match wanted {
-                Ok(wanted) => self.ground.stream(&owner, &wanted, &origin, item).await?,
+                Ok(wanted) => Box::pin(self.ground.stream(&owner, &wanted, &origin, item)).await?,
                 Err(reason) => vec![item.skipped(reason)],
             };
             for item in told {
@@ -173,7 +173,7 @@ impl Ground {
             overlay: None,
             targets: vec![wanted.target.clone()],
         };
-        let made = editor.create_stream_with(new, self.mark(What::Stream, origin)).await;
+        let made = Box::pin(editor.create_stream_with(new, self.mark(What::Stream, origin))).await;
         told(made.map(|view| view.row.id()))
     }
 
@@ -204,7 +204,7 @@ impl Ground {
             return Ok(Err(failure(cause)));
         }
         let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
-        let made = editor.create_schedule_with(input, self.mark(What::Schedule, origin)).await;
+        let made = Box::pin(editor.create_schedule_with(input, self.mark(What::Schedule, origin))).await;
         told(made.map(|view| view.row.id()))
     }
 

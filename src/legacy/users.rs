@@ -64,7 +64,7 @@ impl Walk {
                     Told::skipped(Message::new("migrate-user-twice").with("name", name.as_str()))
                 }
                 Ok(name) => {
-                    let told = self.ground.user(&name, &person).await?;
+                    let told = Box::pin(self.ground.user(&name, &person)).await?;
                     self.coming.extend(told.coming.map(|left| (name, left)));
                     told
                 }
@@ -88,7 +88,7 @@ impl Walk {
         if !self.ground.wants(What::Sample) {
             return Ok(());
         }
-        let item = match self.ground.sample(name).await {
+        let item = match Box::pin(self.ground.sample(name)).await {
             Ok(Some(fate)) => item.fate(fate),
             Ok(None) => return Ok(()),
             Err(cause) => item.skipped(cause.message()),
@@ -132,7 +132,7 @@ impl Ground {
         let moved_in = MovedIn { home: self.home.clone(), former: None, hash: person.hash.clone() };
         let password = NewPassword::Old(hash, moved_in);
         let new = NewMember { name: name.clone(), role, tenant: None, password, plan, storage_limit: None };
-        match tenancy.create(&self.operator, new).await {
+        match Box::pin(tenancy.create(&self.operator, new)).await {
             Ok(_) => Ok(Told::of(Fate::Imported, None)),
             // Somebody's library has that name.
             Err(Error::Conflict(reason)) => Ok(Told::skipped(reason)),
@@ -173,8 +173,8 @@ impl Ground {
             fate = Fate::Imported;
         }
         // Does nothing where they are made; a run that was killed meanwhile goes on.
-        let videos = editor.make_samples().await?;
-        editor.make_sample_streams(&videos).await?;
+        let videos = Box::pin(editor.make_samples()).await?;
+        Box::pin(editor.make_sample_streams(&videos)).await?;
         Ok(Some(fate))
     }
 }
