@@ -14,6 +14,7 @@ use super::journal::{self, Mark, OldBytes};
 use super::records::{Place, field};
 use super::report::{Fate, Item, What};
 use super::source::{Stamp, shown};
+use super::workbook::KnownKey;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::Result;
@@ -43,6 +44,26 @@ struct KeyRecord {
     title: Option<String>,
     key: Option<String>,
     address: Option<String>,
+}
+
+impl KeyRecord {
+    /// As rows of workbooks may mean it.
+    fn known(&self, owner: &Owner) -> Option<KnownKey> {
+        let url = self.address.as_deref().map(TargetUrl::parse).transpose().ok()?;
+        Some(KnownKey {
+            tenant: owner.tenant.clone(),
+            title: self.title.clone().unwrap_or_default(),
+            platform_id: self.platform_id.clone(),
+            key: StreamKey::parse(self.key.as_deref()?).ok()?,
+            url: foreign(url),
+        })
+    }
+}
+
+/// An address, where it is another one than YouTube's own.
+fn foreign(url: Option<TargetUrl>) -> Option<TargetUrl> {
+    let own = Platform::Youtube.default_url().and_then(|own| TargetUrl::parse(own).ok());
+    url.filter(|url| own.as_ref() != Some(url))
 }
 
 fn keys_of(place: &Place, record: &Value) -> Option<Vec<KeyRecord>> {
@@ -105,6 +126,7 @@ impl Walk {
                     Err(reason) => item.skipped(reason),
                     Ok(owner) => {
                         let item = item.owner(&owner.tenant);
+                        self.keys.extend(record.known(&owner));
                         self.ground.key(&owner, record, token.as_deref(), item).await?
                     }
                 };
@@ -211,8 +233,7 @@ impl Ground {
             Ok(url) => url,
             Err(cause) => return Ok(item.skipped(failure(cause))),
         };
-        let own = Platform::Youtube.default_url().and_then(|own| TargetUrl::parse(own).ok());
-        let url = url.filter(|url| own.as_ref() != Some(url));
+        let url = foreign(url);
         let channel_id = match token {
             Some(path) => {
                 let identity = channel_identity(&owner.tenant, path);

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::journal::{self, Mark};
 use super::records::LiveRecord;
 use super::report::{Fate, Item, What};
-use super::streams::{Origin, instant, target};
+use super::streams::{Origin, instant};
 use super::{Ground, Owner, Walk};
 use crate::error::{Error, Result};
 use crate::library::names;
-use crate::live::target::{StreamKey, TargetUrl};
-use crate::live::{PlayOrder, Run, RunOutcome, RunTarget};
+use crate::live::target::StreamKey;
+use crate::live::{Platform, PlayOrder, Run, RunOutcome, RunTarget};
 use crate::store::rows::Reader;
 use crate::text::Message;
 
@@ -27,24 +28,44 @@ pub(super) struct Past {
     pub run: Run,
 }
 
+/// What a finished row tells.
+pub(super) struct PastRow {
+    pub title: String,
+    pub started_at: Timestamp,
+    /// Seconds.
+    pub length: u64,
+    pub platform: Platform,
+    pub address: Option<String>,
+    pub key: Option<StreamKey>,
+}
+
 impl Ground {
-    /// The run that a finished row tells of.
-    pub(super) fn past(&self, record: &LiveRecord, video: Option<Uuid>, origin: &Origin) -> Result<Run, Message> {
+    /// What a finished row of `live_streams.json` tells.
+    pub(super) fn past_row(&self, record: &LiveRecord) -> Result<PastRow, Message> {
         let started_at = instant(&self.request.time_zone, record.start()?);
-        let started_at = started_at.ok_or_else(|| Message::new("migrate-time-over"))?;
-        let length = Duration::from_secs(record.seconds()?.unwrap_or(0));
-        let ended_at = started_at.checked_add(length).map_err(|_| Message::new("migrate-time-over"))?;
         let title = names::line(record.title.as_deref().unwrap_or_default(), crate::live::stream::LONGEST_TITLE);
         if title.is_empty() {
             return Err(Message::new("migrate-row-no-title"));
         }
-        let platform = record.platform()?;
+        Ok(PastRow {
+            title,
+            started_at: started_at.ok_or_else(|| Message::new("migrate-time-over"))?,
+            length: record.seconds()?.unwrap_or(0),
+            platform: record.platform()?,
+            address: record.address.clone(),
+            key: record.key.as_deref().and_then(|key| StreamKey::parse(key).ok()),
+        })
+    }
+
+    /// The run that a finished row tells of.
+    pub(super) fn past(&self, row: PastRow, video: Option<Uuid>, origin: &Origin) -> Run {
+        let PastRow { title, started_at, length, platform, address, key } = row;
+        let ended_at = started_at.checked_add(Duration::from_secs(length)).unwrap_or(started_at);
         // Its stream is no more; rows of the same one have the same id.
         let hash = blake3::hash(origin.identity(What::Run).as_bytes());
         let stream_id = uuid::Builder::from_custom_bytes(*hash.as_bytes().first_chunk().unwrap_or(&[0; 16])).into_uuid();
-        let address = target(platform, record.address.as_deref(), record.key.as_deref());
-        let url: Option<TargetUrl> = address.ok().and_then(|target| platform.url(target.url.as_deref()).ok());
-        let key = record.key.as_deref().and_then(|key| StreamKey::parse(key).ok());
+        let typed = address.as_deref().filter(|_| platform.default_url().is_none());
+        let url = platform.url(typed).ok();
         let targets = url.map(|url| RunTarget {
             id: stream_id,
             platform,
@@ -55,7 +76,7 @@ impl Ground {
             keeper: None,
             end: None,
         });
-        Ok(Run {
+        Run {
             stream_id,
             stream_title: title,
             schedule_id: None,
@@ -78,7 +99,7 @@ impl Ground {
             attempts: 0,
             bytes: 0,
             targets: targets.into_iter().collect(),
-        })
+        }
     }
 }
 

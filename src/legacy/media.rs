@@ -13,6 +13,7 @@ use super::journal::{self, Mark, OldBytes};
 use super::records::MediaRecord;
 use super::report::{Fate, Item, What};
 use super::source::{Stamp, shown};
+use super::workbook::KnownVideo;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::Result;
@@ -37,6 +38,16 @@ struct Task {
     note: Option<Message>,
 }
 
+impl Task {
+    /// As rows of workbooks may mean it.
+    fn known(&self, picture: Option<PathBuf>) -> KnownVideo {
+        let file_name = self.path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        let names = [self.record.title.clone(), self.record.original_name.clone(), file_name];
+        let names = names.into_iter().flatten().collect();
+        KnownVideo { tenant: self.owner.tenant.clone(), path: self.path.clone(), id: None, names, picture }
+    }
+}
+
 /// What became of it.
 struct Done {
     fate: Fate,
@@ -57,7 +68,7 @@ fn at_once() -> usize {
 
 impl Walk {
     /// Pictures first, because videos show them.
-    pub(super) async fn media(&mut self) -> Result<Taken> {
+    pub(super) async fn media(&mut self) -> Result<(Taken, Taken)> {
         let mut pictures = Vec::new();
         for database in self.databases("thumbnail_database.json") {
             pictures.extend(self.read(&database, MediaRecord::read).await?);
@@ -72,16 +83,26 @@ impl Walk {
         let named = self.pictures_of(&videos, &taken).await?;
         taken.extend(self.take(What::Thumbnail, named).await?);
         let mut tasks = self.tasks(What::Video, videos).await?;
+        let mut known = Vec::new();
         for task in &mut tasks {
+            let picture = task.record.thumbnail.as_deref();
+            let picture = picture.and_then(|name| self.files.find("thumbnails", task.record.owner.as_deref(), name).ok());
+            let found = picture.clone().and_then(|path| taken.get(&(task.owner.tenant.clone(), path)));
+            known.push(task.known(picture));
             let Some(name) = task.record.thumbnail.as_deref() else { continue };
-            let picture = self.files.find("thumbnails", task.record.owner.as_deref(), name);
-            let found = picture.ok().and_then(|path| taken.get(&(task.owner.tenant.clone(), path)));
             match found {
                 Some(id) => task.thumbnail = *id,
                 None => task.note = Some(Message::new("migrate-picture-missing").with("name", shown(Path::new(name)))),
             }
         }
-        self.take(What::Video, tasks).await
+        let videos = self.take(What::Video, tasks).await?;
+        for mut video in known {
+            if let Some(id) = videos.get(&(video.tenant.clone(), video.path.clone())) {
+                video.id = *id;
+                self.videos.push(video);
+            }
+        }
+        Ok((taken, videos))
     }
 
     /// A picture that says nobody's name belongs to whoever's videos show it, where that is one person.

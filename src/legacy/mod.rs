@@ -18,6 +18,7 @@ mod rollback;
 mod source;
 mod streams;
 mod users;
+mod workbook;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -42,6 +43,7 @@ use files::Files;
 use records::Place;
 use report::{Event, Item, Summary, Teller, What};
 use source::{Nature, Source, shown};
+use workbook::{KnownKey, KnownVideo};
 
 /// The zone of the old program's times.
 pub const TIME_ZONE: &str = "Asia/Jakarta";
@@ -124,6 +126,8 @@ impl MovingIn {
             databases: found.databases,
             owners: HashMap::new(),
             coming: HashMap::new(),
+            videos: Vec::new(),
+            keys: Vec::new(),
         };
         walk.all().await?;
         let mut summary = walk.teller.summary;
@@ -274,6 +278,9 @@ struct Walk {
     owners: HashMap<String, Result<Owner, Message>>,
     /// Bytes that users whom a plan would make may use.
     coming: HashMap<UserName, u64>,
+    /// What rows of workbooks may mean.
+    videos: Vec<KnownVideo>,
+    keys: Vec<KnownKey>,
 }
 
 impl Walk {
@@ -283,10 +290,11 @@ impl Walk {
         self.teller.expect(count, bytes).await?;
         // Each on the heap: together they would take more of a thread's stack than it has.
         Box::pin(self.users()).await?;
-        let videos = Box::pin(self.media()).await?;
+        let (pictures, videos) = Box::pin(self.media()).await?;
         Box::pin(self.channels()).await?;
         Box::pin(self.keys()).await?;
         Box::pin(self.live_streams(&videos)).await?;
+        Box::pin(self.workbooks(&pictures)).await?;
         Box::pin(self.notices()).await?;
         Box::pin(self.rest()).await
     }
@@ -411,8 +419,6 @@ impl Walk {
                 item.unneeded(Message::new("migrate-not-data"))
             } else if UNNEEDED.contains(&name) && !within(&FOLDERS) {
                 item.unneeded(Message::new("migrate-no-use"))
-            } else if name == WORKBOOK && !within(&FOLDERS) {
-                item.skipped(Message::new("migrate-workbook-later"))
             } else if within(&FOLDERS) {
                 item.skipped(Message::new("migrate-nobody-names-it"))
             } else if files::is_media(&path) {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::library::names;
 use crate::live::target::{Platform, StreamKey};
 use crate::live::{NewStream, PlayOrder, TargetInput};
-use crate::schedule::ScheduleInput;
+use crate::schedule::{Broadcast, ScheduleInput};
 use crate::store::rows::Writer;
 use crate::text::Message;
 
@@ -28,8 +28,13 @@ pub(super) struct Wanted {
     pub videos: Vec<Uuid>,
     pub target: TargetInput,
     pub starts_at: DateTime,
+    /// That of the whole home where absent.
+    pub time_zone: Option<String>,
     pub rule: Option<String>,
     pub duration: Option<u64>,
+    /// It waits until somebody has looked at it.
+    pub paused: bool,
+    pub broadcast: Broadcast,
 }
 
 /// Where a row came from, for its marks.
@@ -39,11 +44,14 @@ pub(super) struct Origin {
     pub from: String,
     /// What the row is known by again.
     pub parts: Vec<Vec<u8>>,
+    /// What its stream is known by again, where several rows have one.
+    pub stream: Option<Vec<Vec<u8>>>,
 }
 
 impl Origin {
     pub fn identity(&self, what: What) -> String {
-        let parts: Vec<&[u8]> = self.parts.iter().map(Vec::as_slice).collect();
+        let of_stream = self.stream.as_ref().filter(|_| what == What::Stream);
+        let parts: Vec<&[u8]> = of_stream.unwrap_or(&self.parts).iter().map(Vec::as_slice).collect();
         journal::identity(what, &parts)
     }
 }
@@ -54,7 +62,7 @@ fn origin(record: &LiveRecord) -> Origin {
         Some(id) => vec![b"id".to_vec(), id.clone().into_bytes()],
         None => vec![text(&record.title), text(&record.start), text(&record.video), text(&record.server)],
     };
-    Origin { from: format!("{} {}", record.place.database, record.place.row), parts }
+    Origin { from: format!("{} {}", record.place.database, record.place.row), parts, stream: None }
 }
 
 impl Walk {
@@ -84,8 +92,11 @@ impl Walk {
             let video = self.video_of(&record, &owner, videos);
             if record.status.as_deref() == Some("completed") {
                 let item = Item { what: What::Run, ..item };
-                match self.ground.past(&record, video.ok().flatten(), &origin) {
-                    Ok(run) => past.push(Past { owner, item, origin, run }),
+                match self.ground.past_row(&record) {
+                    Ok(row) => {
+                        let run = self.ground.past(row, video.ok().flatten(), &origin);
+                        past.push(Past { owner, item, origin, run });
+                    }
                     Err(reason) => self.teller.tell(item.skipped(reason)).await?,
                 }
                 self.history(&mut past, false).await?;
@@ -128,6 +139,9 @@ impl Ground {
             videos: video.into_iter().collect(),
             target,
             starts_at: record.start()?,
+            time_zone: None,
+            paused: false,
+            broadcast: Broadcast::default(),
             rule: record.daily.then(|| "FREQ=DAILY".to_owned()),
             duration: record.seconds()?,
         })
@@ -184,8 +198,9 @@ impl Ground {
         stream: Option<Uuid>,
         origin: &Origin,
     ) -> Result<Result<Option<Uuid>, Message>> {
-        let zone = &self.request.time_zone;
-        if wanted.rule.is_none() && instant(zone, wanted.starts_at).is_none_or(|at| self.is_over(at)) {
+        let zone = wanted.time_zone.as_ref().unwrap_or(&self.request.time_zone);
+        let now = self.moving.foundation.clock().now();
+        if wanted.rule.is_none() && instant(zone, wanted.starts_at).is_none_or(|at| is_over(now, at)) {
             return Ok(Err(Message::new("migrate-time-over")));
         }
         let input = ScheduleInput {
@@ -198,19 +213,14 @@ impl Ground {
             duration: wanted.duration,
             stop_at: None,
             grace: None,
-            paused: false,
+            paused: wanted.paused,
         };
         if let Err(cause) = input.check() {
             return Ok(Err(failure(cause)));
         }
         let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
-        let made = Box::pin(editor.create_schedule_with(input, self.mark(What::Schedule, origin))).await;
+        let made = Box::pin(editor.create_schedule_with(input, wanted.broadcast.clone(), self.mark(What::Schedule, origin))).await;
         told(made.map(|view| view.row.id()))
-    }
-
-    fn is_over(&self, at: Timestamp) -> bool {
-        let now = self.moving.foundation.clock().now();
-        at.as_second() < now.as_second() - JUST_NOW
     }
 
     /// What writes the mark of a row, in the batch that makes what it becomes.
@@ -234,6 +244,11 @@ fn told(made: Result<Uuid>) -> Result<Result<Option<Uuid>, Message>> {
         Err(cause @ Error::Internal(_)) => Err(cause),
         Err(cause) => Ok(Err(failure(cause))),
     }
+}
+
+/// Whether a single time is none to come any more.
+pub(super) fn is_over(now: Timestamp, at: Timestamp) -> bool {
+    at.as_second() < now.as_second() - JUST_NOW
 }
 
 /// The instant of a local time in the old program's zone.

@@ -67,14 +67,6 @@ impl Library {
             })
             .await
     }
-
-    /// Opens a kept key, for a stream that is to send to it. Secret.
-    pub(crate) fn open_kept_key(&self, row: &Row<KeptKey>) -> Result<StreamKey> {
-        use secrecy::ExposeSecret as _;
-        let vault = self.foundation().vault();
-        let text = vault.open_sealed(Some(self.tenant()), Purpose::StreamKey, row.id(), &row.value.key)?;
-        StreamKey::parse(text.expose_secret())
-    }
 }
 
 impl Editor {

@@ -11,7 +11,7 @@ use super::forecast::{Slot, Streams, troubles};
 use super::occurrence::carry;
 use super::on_air::end_with;
 use super::recurrence::{Occurrence, occurrences, stop_of};
-use super::{Passed, Schedule, ScheduleChange, ScheduleInput, Until};
+use super::{Broadcast, Passed, Schedule, ScheduleChange, ScheduleInput, Until};
 use crate::audit;
 use crate::auth::Actor;
 use crate::error::{Error, Result};
@@ -307,16 +307,17 @@ impl Editor {
     /// `starts_at` for a single time that has passed; [`Error::Conflict`] where another schedule has the same key on
     /// air at the same time.
     pub async fn create_schedule(&self, input: ScheduleInput) -> Result<ScheduleView> {
-        self.create_schedule_with(input, |_, _| Ok(())).await
+        self.create_schedule_with(input, Broadcast::default(), |_, _| Ok(())).await
     }
 
-    /// As [`Editor::create_schedule`], with what `with` writes in the same batch.
+    /// As [`Editor::create_schedule`], with what its broadcasts are told and what `with` writes in the same batch.
     pub(crate) async fn create_schedule_with(
         &self,
         input: ScheduleInput,
+        broadcast: Broadcast,
         mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<ScheduleView> {
-        let schedule = input.check()?;
+        let schedule = Schedule { broadcast, ..input.check()? };
         let (library, actor) = (Library::clone(self), self.actor().clone());
         let id = Uuid::now_v7();
         self.rows()
