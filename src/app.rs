@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use crate::audit::Refusals;
 use crate::auth::{
-    Accounts, NewPassword, PASSWORD_COST, Passwords, Role, Scope, SystemLicence, Throttle, UserName, WriteScope, random_token,
+    Accounts, NewPassword, PASSWORD_COST, Passwords, Role, Scope, SystemLicence, Throttle, UserName, WriteScope,
+    random_token,
 };
 use crate::clock::Clock;
 use crate::config::{CONTROL_SOCKET, Config};

@@ -248,7 +248,9 @@ mod tests {
         for good in [bcrypt.as_str(), "scrypt:32768:8:1$s$00", "pbkdf2:sha256:1000000$s$00", "pbkdf2:sha256$s$00"] {
             assert!(OldHash::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "x", "$2b$31$aKEvhD4TUMNuj0.YO1Se/.6fzaykvQ4nFsjUDoaJcVUq18y0j3DqS", "md5$a$00", "scrypt:7:8:1$s$00"] {
+        for bad in
+            ["", "x", "$2b$31$aKEvhD4TUMNuj0.YO1Se/.6fzaykvQ4nFsjUDoaJcVUq18y0j3DqS", "md5$a$00", "scrypt:7:8:1$s$00"]
+        {
             assert!(OldHash::parse(bad).is_none(), "{bad}");
         }
     }

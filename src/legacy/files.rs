@@ -81,7 +81,8 @@ impl Files {
     /// # Errors
     /// Why there is none: the name leads elsewhere, or nothing is there.
     pub fn find(&self, folder: &str, person: Option<&str>, name: &str) -> Result<PathBuf, Message> {
-        let path = inner(folder, name).ok_or_else(|| Message::new("migrate-name-leads-out").with("name", shown(Path::new(name))))?;
+        let path = inner(folder, name)
+            .ok_or_else(|| Message::new("migrate-name-leads-out").with("name", shown(Path::new(name))))?;
         let folder = Path::new(folder);
         let own = person.filter(|person| inner("", person).is_some());
         let own = own.and_then(|person| self.known(folder.join(person).join(&path)));
@@ -130,7 +131,8 @@ pub(super) fn person_of(path: &Path) -> Option<&str> {
 pub(super) fn is_media(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
     extension.is_some_and(|extension| {
-        ["mp4", "mov", "mkv", "webm", "flv", "ts", "avi", "m4v", "jpg", "jpeg", "png", "webp"].contains(&extension.as_str())
+        ["mp4", "mov", "mkv", "webm", "flv", "ts", "avi", "m4v", "jpg", "jpeg", "png", "webp"]
+            .contains(&extension.as_str())
     })
 }
 

@@ -63,7 +63,8 @@ impl Ground {
         let ended_at = started_at.checked_add(Duration::from_secs(length)).unwrap_or(started_at);
         // Its stream is no more; rows of the same one have the same id.
         let hash = blake3::hash(origin.identity(What::Run).as_bytes());
-        let stream_id = uuid::Builder::from_custom_bytes(*hash.as_bytes().first_chunk().unwrap_or(&[0; 16])).into_uuid();
+        let stream_id =
+            uuid::Builder::from_custom_bytes(*hash.as_bytes().first_chunk().unwrap_or(&[0; 16])).into_uuid();
         let typed = address.as_deref().filter(|_| platform.default_url().is_none());
         let url = platform.url(typed).ok();
         let targets = url.map(|url| RunTarget {

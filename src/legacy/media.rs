@@ -86,7 +86,8 @@ impl Walk {
         let mut known = Vec::new();
         for task in &mut tasks {
             let picture = task.record.thumbnail.as_deref();
-            let picture = picture.and_then(|name| self.files.find("thumbnails", task.record.owner.as_deref(), name).ok());
+            let picture =
+                picture.and_then(|name| self.files.find("thumbnails", task.record.owner.as_deref(), name).ok());
             let found = picture.clone().and_then(|path| taken.get(&(task.owner.tenant.clone(), path)));
             known.push(task.known(picture));
             let Some(name) = task.record.thumbnail.as_deref() else { continue };
@@ -131,7 +132,8 @@ impl Walk {
             let Ok(path) = self.files.find("thumbnails", video.owner.as_deref(), name) else { continue };
             let Ok(owner) = self.owner(video.owner.as_deref()).await? else { continue };
             let key = (owner.tenant.clone(), path.clone());
-            let usable = self.files.get(&path).filter(|slot| slot.told.is_none() && files::refusal(slot.nature).is_none());
+            let usable =
+                self.files.get(&path).filter(|slot| slot.told.is_none() && files::refusal(slot.nature).is_none());
             let Some(stamp) = usable.map(|slot| slot.stamp).filter(|_| !taken.contains_key(&key)) else { continue };
             if !seen.insert(key) {
                 continue;
@@ -172,9 +174,10 @@ impl Walk {
         };
         let found = self.files.find(folder, record.owner.as_deref(), name);
         // Told even where nobody gets it, so that it is not told a second time as nobody's.
-        let before = found.as_ref().ok().and_then(|path| {
-            self.files.tell(path, format!("{} {}", record.place.database, record.place.row))
-        });
+        let before = found
+            .as_ref()
+            .ok()
+            .and_then(|path| self.files.tell(path, format!("{} {}", record.place.database, record.place.row)));
         let owner = match self.owner(record.owner.as_deref()).await? {
             Ok(owner) => owner,
             Err(reason) => return Ok(Err(item.skipped(reason).into())),
@@ -218,7 +221,8 @@ impl Walk {
         let mut works = futures_util::stream::iter(works).buffered(at_once());
         while let Some((task, done)) = works.next().await {
             let done = done?;
-            let mut item = described(what, &task.record).file(shown(&task.path)).owner(&task.owner.tenant).fate(done.fate);
+            let mut item =
+                described(what, &task.record).file(shown(&task.path)).owner(&task.owner.tenant).fate(done.fate);
             (item.id, item.bytes) = (done.id, task.stamp.size);
             item.reason = done.reason.or(task.note.filter(|_| done.fate == Fate::Imported));
             if done.fate == Fate::Imported && !ground.applies() {
@@ -254,7 +258,13 @@ impl Ground {
     }
 
     /// Whether a file came before: by what it was when it was looked at then, or by its bytes.
-    pub(super) async fn came_before(&self, what: What, owner: &Owner, path: &Path, stamp: Stamp) -> Result<Option<Mark>> {
+    pub(super) async fn came_before(
+        &self,
+        what: What,
+        owner: &Owner,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Option<Mark>> {
         let marks = journal::of_path(owner.library(), what, path).await?;
         let of = |mark: &&Mark| mark.file.as_ref().is_some_and(|file| file.stamp == stamp);
         if let Some(mark) = marks.iter().find(of) {
@@ -360,4 +370,3 @@ async fn plan(what: What, owner: &Owner, file: File, stamp: Stamp) -> Result<Don
     }
     Ok(Done { fate: Fate::Imported, reason: None, id: None })
 }
-

@@ -120,7 +120,13 @@ impl MovingIn {
             return Err(Error::Conflict(Message::new("migrate-own-home")));
         }
         let mut walk = Walk {
-            ground: Ground { moving: self.clone(), operator: operator.clone(), request, source: Arc::new(source), home },
+            ground: Ground {
+                moving: self.clone(),
+                operator: operator.clone(),
+                request,
+                source: Arc::new(source),
+                home,
+            },
             teller: Teller::new(listener),
             files: Files::new(found.entries),
             databases: found.databases,

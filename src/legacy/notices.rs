@@ -102,7 +102,8 @@ impl Ground {
         let home = self.home.clone();
         let from = item.row.as_ref().map(|(database, _)| database.clone()).unwrap_or_default();
         let made = desk.create_with(new, telegram.enabled, move |rows, id| {
-            let mark = Mark { what: What::Notice, id, home: home.clone(), from: from.clone(), file: None, at: rows.now() };
+            let mark =
+                Mark { what: What::Notice, id, home: home.clone(), from: from.clone(), file: None, at: rows.now() };
             mark.write(rows, &identity)
         });
         match made.await {

@@ -20,8 +20,8 @@ use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Run};
 use crate::notify::Destination;
 use crate::schedule::Schedule;
-use crate::store::rows::{Record, Row};
 use crate::store::blocking;
+use crate::store::rows::{Record, Row};
 use crate::text::Message;
 
 /// What uses others goes before these.

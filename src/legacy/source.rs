@@ -104,7 +104,8 @@ impl Source {
     }
 
     fn below(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-        let resolve = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let resolve =
+            ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(Mode::empty()).resolve(resolve);
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         openat2(&self.folder, path, how).map_err(io::Error::from)
@@ -149,11 +150,8 @@ impl Source {
     /// # Errors
     /// [`Error::TooLarge`] for more than any old home has.
     pub fn walk(&self, path: &Path, found: &mut Vec<Entry>) -> Result<()> {
-        let closed = |path: &Path| Entry {
-            path: path.to_owned(),
-            nature: Nature::Closed,
-            stamp: Stamp { size: 0, changed: 0 },
-        };
+        let closed =
+            |path: &Path| Entry { path: path.to_owned(), nature: Nature::Closed, stamp: Stamp { size: 0, changed: 0 } };
         let mut waiting = vec![path.to_owned()];
         while let Some(path) = waiting.pop() {
             if path.components().count() > DEPTH {
@@ -238,7 +236,9 @@ mod tests {
             ("videos/\\xff.mp4", Nature::File),
         ];
         assert_eq!(found, expected.map(|(path, nature)| (path.to_owned(), nature)));
-        for outside in ["videos/link.mp4", "videos/hard.mp4", "videos/pipe.mp4", "videos/folder/secret", "../x", "/etc/passwd"] {
+        for outside in
+            ["videos/link.mp4", "videos/hard.mp4", "videos/pipe.mp4", "videos/folder/secret", "../x", "/etc/passwd"]
+        {
             assert!(source.open_file(Path::new(outside), None).is_err(), "{outside}");
         }
         let own = Path::new("videos/-y.mp4");

@@ -148,7 +148,13 @@ impl Ground {
     }
 
     /// A stream and its schedule: what becomes of both.
-    pub(super) async fn stream(&self, owner: &Owner, wanted: &Wanted, origin: &Origin, item: Item) -> Result<Vec<Item>> {
+    pub(super) async fn stream(
+        &self,
+        owner: &Owner,
+        wanted: &Wanted,
+        origin: &Origin,
+        item: Item,
+    ) -> Result<Vec<Item>> {
         let as_schedule = |item: &Item| Item { what: What::Schedule, id: None, reason: None, ..item.clone() };
         let present = journal::find(owner.library(), origin.identity(What::Stream)).await?;
         let (stream, id) = match present {
@@ -176,7 +182,12 @@ impl Ground {
         Ok(vec![stream, schedule])
     }
 
-    async fn make_stream(&self, owner: &Owner, wanted: &Wanted, origin: &Origin) -> Result<Result<Option<Uuid>, Message>> {
+    async fn make_stream(
+        &self,
+        owner: &Owner,
+        wanted: &Wanted,
+        origin: &Origin,
+    ) -> Result<Result<Option<Uuid>, Message>> {
         let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
         let new = NewStream {
             title: wanted.title.clone(),
@@ -219,7 +230,9 @@ impl Ground {
             return Ok(Err(failure(cause)));
         }
         let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
-        let made = Box::pin(editor.create_schedule_with(input, wanted.broadcast.clone(), self.mark(What::Schedule, origin))).await;
+        let made =
+            Box::pin(editor.create_schedule_with(input, wanted.broadcast.clone(), self.mark(What::Schedule, origin)))
+                .await;
         told(made.map(|view| view.row.id()))
     }
 
@@ -266,10 +279,5 @@ pub(super) fn target(platform: Platform, address: Option<&str>, key: Option<&str
     if url.split_stream_name().is_none() || key.is_some() {
         url.check_key(platform, key.as_ref())?;
     }
-    Ok(TargetInput {
-        id: None,
-        platform,
-        url: typed.map(str::to_owned),
-        key: key.map(|key| key.expose().to_owned()),
-    })
+    Ok(TargetInput { id: None, platform, url: typed.map(str::to_owned), key: key.map(|key| key.expose().to_owned()) })
 }

@@ -58,7 +58,9 @@ impl Walk {
             }
             let collides = spellings.get(&person.name.to_lowercase()).is_some_and(|forms| forms.len() > 1);
             let told = match person.user_name() {
-                Err(_) if collides => Told::skipped(Message::new("migrate-user-case").with("name", person.name.as_str())),
+                Err(_) if collides => {
+                    Told::skipped(Message::new("migrate-user-case").with("name", person.name.as_str()))
+                }
                 Err(reason) => Told::skipped(reason),
                 Ok(name) if !seen.insert(name.clone()) => {
                     Told::skipped(Message::new("migrate-user-twice").with("name", name.as_str()))
@@ -110,9 +112,7 @@ impl Ground {
             Ok((user, _)) if user.role == role && accounts.is_untouched(&self.operator, name.clone()).await? => {
                 let taken = match self.applies() {
                     false => true,
-                    true => {
-                        accounts.take_over_password(&self.operator, name.clone(), hash, self.home.clone()).await?
-                    }
+                    true => accounts.take_over_password(&self.operator, name.clone(), hash, self.home.clone()).await?,
                 };
                 return Ok(match taken {
                     true => Told::of(Fate::Imported, Some(Message::new("migrate-user-password"))),

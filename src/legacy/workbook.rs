@@ -17,9 +17,9 @@ use super::{Owner, WORKBOOK, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::names;
+use crate::live::TargetInput;
 use crate::live::stream::LONGEST_TITLE;
 use crate::live::target::{Platform, StreamKey, TargetUrl};
-use crate::live::TargetInput;
 use crate::schedule::Broadcast;
 use crate::schedule::sheet::{Limits, Mapping, Reading, SheetRow, Table, read, read_rows};
 use crate::store::blocking;
@@ -162,9 +162,8 @@ impl Walk {
             return Ok(Meant::Past(Box::new(PastRow { title, started_at, length, platform, address, key })));
         }
         let target = self.target_of(row, owner)?;
-        let picture = row.thumbnail.as_deref().and_then(|name| {
-            self.files.find("thumbnails", row.owner.as_deref(), name).ok()
-        });
+        let picture =
+            row.thumbnail.as_deref().and_then(|name| self.files.find("thumbnails", row.owner.as_deref(), name).ok());
         let (video, proposed) = self.video_meant(row, owner, picture.as_ref())?;
         let thumbnail_id = picture.and_then(|path| pictures.get(&(owner.tenant.clone(), path)).copied().flatten());
         let broadcast = Broadcast {
@@ -226,7 +225,12 @@ impl Walk {
     }
 
     /// The video that a row names; else the only one that shows the same picture or has the same title, as a proposal.
-    fn video_meant(&self, row: &SheetRow, owner: &Owner, picture: Option<&PathBuf>) -> Result<(&KnownVideo, bool), Message> {
+    fn video_meant(
+        &self,
+        row: &SheetRow,
+        owner: &Owner,
+        picture: Option<&PathBuf>,
+    ) -> Result<(&KnownVideo, bool), Message> {
         let own = || self.videos.iter().filter(|video| video.tenant == owner.tenant);
         let only = |test: &dyn Fn(&KnownVideo) -> bool| {
             let mut found = own().filter(|video| test(video));

@@ -37,6 +37,8 @@ impl Editor {
                         keep.insert(row.id());
                         return ControlFlow::Continue(());
                     };
+                    // What came from an old home is remembered as long as what was on air the day that it came.
+                    let ended = ended.max(row.header.created_at);
                     over += 1;
                     let is_last = keep.contains(&row.id());
                     if !is_last && (ended < old || over > most) {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::folder::{Folder, open_file};
 use super::Bucket;
+use super::folder::{Folder, open_file};
 use crate::auth::WriteScope;
 use crate::error::Result;
 

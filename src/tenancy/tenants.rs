@@ -11,7 +11,9 @@ use tokio::sync::{Mutex, oneshot};
 
 use super::{Plan, Usage, change_limit, usage};
 use crate::audit;
-use crate::auth::{Accounts, FreshOperatorScope, NewPassword, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User};
+use crate::auth::{
+    Accounts, FreshOperatorScope, NewPassword, NewUser, OperatorScope, Role, Scope, SystemLicence, Tenant, User,
+};
 use crate::auth::{UserChange, UserName, WriteScope, members};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;

@@ -19,6 +19,7 @@ mod library;
 mod line;
 mod live;
 mod media;
+mod migrate;
 mod notify;
 mod overlay;
 mod pages;

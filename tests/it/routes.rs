@@ -204,6 +204,7 @@ const CASES: &[Case] = &[
     ("GET", "/api/v1/status", None, Nothing),
     ("POST", "/api/v1/stop", None, Json(r#"{"all":true}"#)),
     ("POST", "/api/v1/verify", None, Json("{}")),
+    ("POST", "/api/v1/migrations", None, Json(r#"{"from":"/nowhere"}"#)),
     ("GET", "/api/v1/videos", None, Nothing),
     ("POST", "/api/v1/videos", None, File),
     ("GET", "/api/v1/videos/{id}", Video, Nothing),

@@ -101,10 +101,9 @@ impl From<Item> for ItemBody {
             row,
             owner: item.owner,
             title: item.title,
-            reason: item.reason.map(|reason| ReasonBody {
-                message: reason.in_locale(Locale::En),
-                code: reason.id.into_owned(),
-            }),
+            reason: item
+                .reason
+                .map(|reason| ReasonBody { message: reason.in_locale(Locale::En), code: reason.id.into_owned() }),
             id: item.id,
             bytes: item.bytes,
         }

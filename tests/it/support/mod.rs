@@ -7,6 +7,7 @@ pub mod events;
 pub mod listener;
 pub mod network;
 pub mod nginx;
+pub mod old_home;
 pub mod server;
 
 use std::net::TcpListener;
