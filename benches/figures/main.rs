@@ -5,6 +5,7 @@ mod bytes;
 mod due;
 mod gallery;
 mod live;
+mod migrate;
 mod starting;
 #[path = "../../tests/it/support/mod.rs"]
 #[allow(unused, reason = "the tests' parts, of which figures need some")]
@@ -31,13 +32,14 @@ impl Figure {
 /// Measures one part.
 type Part = fn() -> Vec<Figure>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("upload", bytes::upload),
     ("download", bytes::download),
     ("gallery", gallery::gallery),
     ("start", starting::start),
     ("live", live::live),
     ("due", due::due),
+    ("migrate", migrate::migrate),
 ];
 
 fn main() -> ExitCode {

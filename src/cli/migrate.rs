@@ -259,10 +259,9 @@ fn described(item: &Value, applied: bool) -> String {
     };
     let mut line = format!("{fate:<9} {:<10}", text("kind").unwrap_or_default());
     let row = text("database").map(|database| format!("{database} row {}", text("row").unwrap_or_default()));
-    for part in [row.as_deref(), text("file"), text("owner").filter(|owner| Some(*owner) != text("title"))] {
-        if let Some(part) = part {
-            line += &format!("  {part}");
-        }
+    let owner = text("owner").filter(|owner| Some(*owner) != text("title"));
+    for part in [row.as_deref(), text("file"), owner].into_iter().flatten() {
+        line += &format!("  {part}");
     }
     if let Some(title) = text("title") {
         line += &format!("  “{title}”");

@@ -85,6 +85,9 @@ pub(super) struct UserRecord {
 impl UserRecord {
     /// Reads a row.
     pub fn read(row: &str, record: &Value) -> Option<UserRecord> {
+        if !record.is_object() {
+            return None;
+        }
         let is_key = row.parse::<usize>().is_err();
         let name = field(record, "username").or_else(|| is_key.then(|| row.to_owned()))?;
         Some(UserRecord {
@@ -183,7 +186,7 @@ impl LiveRecord {
     pub fn seconds(&self) -> Result<Option<u64>, Message> {
         let Some(text) = self.duration.as_deref() else { return Ok(None) };
         match text.parse::<f64>() {
-            Ok(minutes) if minutes == 0.0 => Ok(None),
+            Ok(0.0) => Ok(None),
             Ok(minutes) if minutes > 0.0 && minutes < 600_000.0 => Ok(Some((minutes * 60.0).round() as u64)),
             _ => Err(Message::new("migrate-length-unreadable").with("text", text)),
         }

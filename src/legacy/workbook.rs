@@ -119,7 +119,7 @@ impl Walk {
                 continue;
             }
             let origin = Origin { from: format!("{workbook} {number}"), parts: parts(&row), stream: None };
-            if !seen.insert((owner.tenant.clone(), origin.parts.clone())) {
+            if !seen.insert(origin.short(&owner)) {
                 self.teller.tell(item.skipped(Message::new("migrate-same-row"))).await?;
                 continue;
             }

@@ -28,6 +28,13 @@ pub(crate) struct OldFile {
     pub title: String,
 }
 
+/// A title, cut where it is too long, or the file's name where there is none.
+fn title(given: &str, file_name: &str) -> String {
+    Some(names::line(given, names::TITLE))
+        .filter(|title| !title.is_empty())
+        .unwrap_or_else(|| names::title_of(file_name))
+}
+
 impl Editor {
     /// Takes in a video; `thumbnail` is shown for it, or a picture that is made of it. `mark` sees the new id and the hash
     /// of the bytes, inside the batch of the row.
@@ -45,7 +52,7 @@ impl Editor {
         let mut arrival = Arrival::of_job(self.foundation(), self.proof(), size).await?;
         let (arrived, hash) = arrival.copy(old.file, limit, media::sniff::HEAD, judge_video).await?;
         let new = self.look_at(&mut arrival, arrived, &old.name, thumbnail.is_none()).await?;
-        let title = names::title(&old.title).unwrap_or_else(|_| names::title_of(new.original_name()));
+        let title = title(&old.title, new.original_name());
         let mark = move |rows: &mut Writer<'_>, id| mark(rows, id, hash);
         let row = self.keep_video_with(&mut arrival, new, Some(&title), true, thumbnail, mark).await?;
         arrival.end().await?;
@@ -68,7 +75,7 @@ impl Editor {
         let local = arrived.incoming()?.local();
         let picture = self.foundation().tools().fitted_picture(&local, LONGEST_SIDE).await?;
         arrived.remove().await?;
-        let title = names::title(&old.title).unwrap_or_else(|_| names::title_of(&names::file_name(&old.name)));
+        let title = title(&old.title, &names::file_name(&old.name));
         let new = NewThumbnail::store(&mut arrival, picture, title, None, 0).await?;
         let row = self.keep_thumbnail_with(&mut arrival, new, None, move |rows, id| mark(rows, id, hash)).await?;
         arrival.end().await?;

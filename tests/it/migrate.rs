@@ -347,7 +347,8 @@ async fn whatever_is_wrong_in_an_old_home_is_told_by_file_and_row_and_the_rest_g
     for (report, applied) in [(plan.json(), false), (ran.json(), true)] {
         let database = "video_database.json";
         for row in ["dash", "time", "long", "composed", "first", "whose"] {
-            assert_eq!(of_row(&report, database, row), [("video", "imported", "")], "{row}");
+            let video = ("video", "imported", "");
+            assert!(of_row(&report, database, row).contains(&video), "{row}");
         }
         for (row, reason) in [
             ("second", "migrate-same-file"),
@@ -494,7 +495,7 @@ async fn with_move_the_old_files_go_once_they_are_here_and_are_not_taken_back() 
     let ran = run(home.path(), &from(&old, &["--apply", "--move"]));
     assert_eq!(ran.code, 3, "{ran:?}");
     let left: Vec<String> = old.everything().iter().map(|(path, _)| path.to_string_lossy().into_owned()).collect();
-    for gone in ["videos/one.mp4", "thumbnails/subuh.png", "tokens/channel_utama.json"] {
+    for gone in ["videos/one.mp4", "thumbnails/b5f3a2de-1111-4c77-9a10-2f6f1a7e0a01.jpg", "tokens/channel_utama.json"] {
         assert!(!left.contains(&gone.to_owned()), "{gone}");
     }
     for stays in ["videos/words.mp4", "video_database.json", "users.json", "live_stream_data.xlsx"] {
@@ -561,6 +562,10 @@ async fn a_move_that_is_killed_fifty_times_ends_as_one_that_was_not() {
     eprintln!("JADWAL_TEST_SEED={seed}");
     let mut chance = Chance(seed);
     let old = OldHome::tidy();
+    // The demo's sample takes longer to make than all the rest.
+    let mut users = people();
+    users.as_object_mut().unwrap().remove("demo");
+    old.database("users.json", &users);
     let whole = scratch("whole");
     let begun = Instant::now();
     assert_eq!(run(whole.path(), &from(&old, &["--apply"])).code, 3);
@@ -569,11 +574,11 @@ async fn a_move_that_is_killed_fifty_times_ends_as_one_that_was_not() {
     let mut kills = 0;
     while kills < 50 {
         let home = scratch("killed");
-        // Each home is killed a few times, each time somewhere else; then it is brought to its end.
-        for _ in 0..6 {
+        // Each home is killed many times, each time somewhere else; then it is brought to its end.
+        for _ in 0..12 {
             let mut child = command(home.path(), &from(&old, &["--apply"]));
             let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            tokio::time::sleep(Duration::from_millis(chance.below(takes))).await;
+            tokio::time::sleep(Duration::from_millis(20 + chance.below(takes / 2))).await;
             if child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 kills += 1;
@@ -585,12 +590,10 @@ async fn a_move_that_is_killed_fifty_times_ends_as_one_that_was_not() {
         let again = run(home.path(), &from(&old, &["--apply"]));
         assert_eq!(count(&again.json(), "imported"), 0, "{again:?}");
         // One start more clears what was cut off in between.
-        let server = Server::start_in(home, &[], &["--no-demo"]).await;
-        let mut server = server;
+        let mut server = Server::start_in(home, &[], &["--no-demo"]).await;
         assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0);
         server.stop().await;
-        let log = server.home().join("server.log");
-        std::fs::remove_file(log).unwrap();
+        std::fs::remove_file(server.home().join("server.log")).unwrap();
         assert_eq!(holdings(server.home()).await, expected, "after {kills} kills");
     }
 }

@@ -86,14 +86,14 @@ impl OldHome {
         for name in ["one.mp4", "two.mp4", "live-loop.mp4"] {
             home.video(Path::new("videos").join(name));
         }
-        home.picture("thumbnails/subuh.png");
+        home.picture("thumbnails/b5f3a2de-1111-4c77-9a10-2f6f1a7e0a01.jpg");
         home.picture("thumbnails/foto1.png");
         home.database("users.json", &people());
         home.database(
             "video_database.json",
             &json!([
                 {"id": "1", "title": "Ngaji Subuh – Juz 1", "filename": "one.mp4", "original_filename": "Ngaji Subuh.mp4",
-                 "thumbnail": "subuh.png", "date_added": "2025-10-28 05:12:44", "source": "local"},
+                 "thumbnail": "b5f3a2de-1111-4c77-9a10-2f6f1a7e0a01.jpg", "date_added": "2025-10-28 05:12:44", "source": "local"},
                 {"id": "2", "title": "Lo-fi hujan 24 jam", "filename": "two.mp4", "original_filename": "lofi (final) .mp4",
                  "thumbnail": null, "date_added": "2025-10-29 21:40:03", "source": "drive", "drive_file_id": "1AbC"},
                 {"id": "3", "title": "Loop malam", "filename": "live-loop.mp4", "original_filename": "live-loop.mp4",
@@ -103,7 +103,7 @@ impl OldHome {
         home.database(
             "thumbnail_database.json",
             &json!([
-                {"id": "1", "title": "Subuh", "filename": "subuh.png", "original_filename": "subuh.png"},
+                {"id": "1", "title": "Subuh", "filename": "b5f3a2de-1111-4c77-9a10-2f6f1a7e0a01.jpg", "original_filename": "b5f3a2de-1111-4c77-9a10-2f6f1a7e0a01.jpg"},
                 {"id": "2", "title": "Foto 1", "filename": "foto1.png", "original_filename": "foto1.png"},
             ]),
         );
