@@ -27,15 +27,15 @@ use crate::text::Message;
 pub(super) type Taken = HashMap<(Tenant, PathBuf), Option<Uuid>>;
 
 /// A row with a file that can be opened.
-struct Task {
-    record: MediaRecord,
-    path: PathBuf,
-    stamp: Stamp,
-    owner: Owner,
+pub(super) struct Task {
+    pub record: MediaRecord,
+    pub path: PathBuf,
+    pub stamp: Stamp,
+    pub owner: Owner,
     /// Of a video: the picture that is shown for it.
-    thumbnail: Option<Uuid>,
+    pub thumbnail: Option<Uuid>,
     /// What is to be known of it beside.
-    note: Option<Message>,
+    pub note: Option<Message>,
 }
 
 impl Task {
@@ -211,7 +211,7 @@ impl Walk {
     }
 
     /// Takes files in, a few at once, and tells them in order.
-    async fn take(&mut self, what: What, tasks: Vec<Task>) -> Result<Taken> {
+    pub(super) async fn take(&mut self, what: What, tasks: Vec<Task>) -> Result<Taken> {
         let mut taken = Taken::new();
         let (ground, teller) = (&self.ground, &mut self.teller);
         let works = tasks.into_iter().map(|task| async move {
@@ -239,7 +239,11 @@ impl Walk {
 }
 
 fn described(what: What, record: &MediaRecord) -> Item {
-    let item = Item::new(what).row(record.place.database.as_str(), record.place.row.as_str());
+    let item = match record.place.database.as_str() {
+        // Nothing names it but its folder.
+        "" => Item::new(what),
+        database => Item::new(what).row(database, record.place.row.as_str()),
+    };
     let title = record.title.as_deref().or(record.original_name.as_deref());
     item.title(title.unwrap_or_default())
 }
@@ -305,6 +309,9 @@ impl Ground {
         let mark = self.mark_of(what, task);
         let taken = match what {
             What::Video => Box::pin(editor.take_old_video(old, task.thumbnail, mark)).await.map(|row| row.id()),
+            What::Photo | What::Generated => {
+                Box::pin(editor.take_old_object(old, super::albums::object_kind(&task.path), mark)).await
+            }
             _ => Box::pin(editor.take_old_picture(old, mark)).await.map(|row| row.id()),
         };
         match taken {
@@ -323,7 +330,10 @@ impl Ground {
         task: &Task,
     ) -> impl FnMut(&mut Writer<'_>, Uuid, blake3::Hash) -> Result<()> + Send + use<> {
         let (path, stamp, home) = (task.path.clone(), task.stamp, self.home.clone());
-        let from = format!("{} {}", task.record.place.database, task.record.place.row);
+        let from = match task.record.place.database.as_str() {
+            "" => shown(&task.path),
+            database => format!("{database} {}", task.record.place.row),
+        };
         move |rows, id, hash| {
             use std::os::unix::ffi::OsStrExt as _;
             let identity = journal::identity(what, &[path.as_os_str().as_bytes(), hash.as_bytes()]);
@@ -359,7 +369,7 @@ async fn plan(what: What, owner: &Owner, file: File, stamp: Stamp) -> Result<Don
         Err(cause) => return Ok(Done::skipped(Message::new("migrate-unreadable").with("cause", cause))),
     };
     let refused = match what {
-        What::Video => media::sniff(&head).is_none().then(|| Message::new("library-no-video")),
+        What::Video | What::Generated => media::sniff(&head).is_none().then(|| Message::new("library-no-video")),
         _ => media::sniff_picture(&head).is_none().then(|| Message::new("media-no-such-picture")),
     };
     if let Some(reason) = refused {

@@ -5,6 +5,7 @@
 //! ([`report`]). What comes in is marked in the batch of its row ([`journal`]): a run that is killed goes on where it was,
 //! one that was finished does nothing, and [`rollback`] takes back what the marks name.
 
+mod albums;
 mod channels;
 mod database;
 mod files;
@@ -297,6 +298,7 @@ impl Walk {
         // Each on the heap: together they would take more of a thread's stack than it has.
         Box::pin(self.users()).await?;
         let (pictures, videos) = Box::pin(self.media()).await?;
+        Box::pin(self.albums()).await?;
         Box::pin(self.channels()).await?;
         Box::pin(self.keys()).await?;
         Box::pin(self.live_streams(&videos)).await?;

@@ -21,6 +21,12 @@ pub enum What {
     Thumbnail,
     /// A video.
     Video,
+    /// A photo.
+    Photo,
+    /// A clip, montage or slideshow.
+    Generated,
+    /// A named set of objects.
+    Collection,
     /// The grant of a channel.
     Channel,
     /// A key of a channel.
@@ -43,10 +49,13 @@ pub enum What {
 
 impl What {
     /// All of them, in the order of the totals.
-    pub const ALL: [What; 12] = [
+    pub const ALL: [What; 15] = [
         What::User,
         What::Thumbnail,
         What::Video,
+        What::Photo,
+        What::Generated,
+        What::Collection,
         What::Channel,
         What::StreamKey,
         What::Stream,
@@ -64,6 +73,9 @@ impl What {
             What::User => "user",
             What::Thumbnail => "thumbnail",
             What::Video => "video",
+            What::Photo => "photo",
+            What::Generated => "generated",
+            What::Collection => "collection",
             What::Channel => "channel",
             What::StreamKey => "stream_key",
             What::Stream => "stream",

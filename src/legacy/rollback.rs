@@ -15,6 +15,7 @@ use super::{MovingIn, failure};
 use crate::auth::{FreshOperatorScope, MovedIn, Role, Tenant, UserName};
 use crate::error::{Error, Result};
 use crate::library::channels::Channel;
+use crate::library::stored::{Collection, StoredObject};
 use crate::library::{Despite, Editor, Thumbnail, Video, used_by};
 use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Run};
@@ -25,13 +26,16 @@ use crate::store::rows::{Record, Row};
 use crate::text::Message;
 
 /// What uses others goes before these.
-const ORDER: [What; 9] = [
+const ORDER: [What; 12] = [
     What::Schedule,
     What::Stream,
     What::Run,
     What::StreamKey,
     What::Channel,
     What::Notice,
+    What::Collection,
+    What::Photo,
+    What::Generated,
     What::Video,
     What::Thumbnail,
     What::Sample,
@@ -201,6 +205,12 @@ impl Back {
                 Ok(_) => said(editor.forget_channel(mark.id, |_| Ok(())).await),
                 Err(reason) => Ok(Err(reason)),
             },
+            What::Collection => delete::<Collection>(editor, mark).await,
+            What::Photo | What::Generated => match unchanged::<StoredObject>(editor, mark).await? {
+                Ok(Some(row)) => said(editor.delete_object(&row).await),
+                Ok(None) => Ok(Ok(())),
+                Err(reason) => Ok(Err(reason)),
+            },
             What::Notice => delete::<Destination>(editor, mark).await,
             What::Video => delete_video(editor, mark).await,
             What::Thumbnail => delete_thumbnail(editor, mark).await,
@@ -243,7 +253,18 @@ impl Back {
             return Ok(Err(reason));
         }
         let (user, _) = accounts.get(&self.operator, name.clone()).await?;
-        let kinds = ["video", "thumbnail", "stream", "schedule", "run", "stream_key", "channel", "destination"];
+        let kinds = [
+            "video",
+            "thumbnail",
+            "stream",
+            "schedule",
+            "run",
+            "stream_key",
+            "channel",
+            "destination",
+            "object",
+            "collection",
+        ];
         let holdings = tenancy.holdings(&self.operator, &user.tenant, kinds).await?;
         // A demo's library holds its sample, which nobody can have changed.
         if user.role != Role::Demo && holdings.iter().any(|count| *count > 0) {

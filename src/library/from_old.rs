@@ -29,7 +29,7 @@ pub(crate) struct OldFile {
 }
 
 /// A title, cut where it is too long, or the file's name where there is none.
-fn title(given: &str, file_name: &str) -> String {
+pub(super) fn title(given: &str, file_name: &str) -> String {
     Some(names::line(given, names::TITLE))
         .filter(|title| !title.is_empty())
         .unwrap_or_else(|| names::title_of(file_name))

@@ -10,6 +10,7 @@ mod reconcile;
 mod removal;
 mod replace;
 mod sample;
+pub mod stored;
 pub mod thumbnails;
 pub mod uses;
 pub mod verify;

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Editor;
+use super::stored::StoredObject;
 use super::thumbnails::Thumbnail;
 use super::videos::Video;
 use crate::auth::{SystemLicence, Tenant};
@@ -147,9 +148,8 @@ pub(super) fn has_row(rows: &Reader<'_>, key: &ObjectKey) -> Result<bool> {
     match key.kind {
         ObjectKind::Video => Video::has_bytes(rows, key),
         ObjectKind::Thumbnail => there::<Thumbnail>(rows, key.id),
-        // Nothing makes these yet; what is not known is not removed.
         ObjectKind::Photo | ObjectKind::Clip | ObjectKind::Montage | ObjectKind::Slideshow | ObjectKind::Loop => {
-            Ok(true)
+            there::<StoredObject>(rows, key.id)
         }
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::Library;
+use super::stored::StoredObject;
 use super::thumbnails::Thumbnail;
 use super::videos::{Video, VideoState};
 use crate::audit;
@@ -86,6 +87,12 @@ fn rows(rows: &Reader<'_>) -> Result<Rows> {
             let Thumbnail { size, sha256, title, .. } = row.value;
             objects.insert(object_id(&key), (key, Said { size, sha256, title }));
         }
+        ControlFlow::Continue(())
+    })?;
+    rows.each::<StoredObject>(false, |row| {
+        let key = row.value.key(row.id());
+        let StoredObject { size, sha256, title, .. } = row.value;
+        objects.insert(object_id(&key), (key, Said { size, sha256, title }));
         ControlFlow::Continue(())
     })?;
     Ok(Rows { objects, usage: tenancy::usage(rows)?, audit_broken: audit::verify(rows)? })

@@ -71,7 +71,18 @@ async fn holdings(home: &Path) -> BTreeMap<String, u64> {
     let mut held = BTreeMap::new();
     for tenant in store.tenants(&licence).await.unwrap() {
         let rows = store.tenant(&licence.scope(&tenant, "test"));
-        let kinds = ["video", "thumbnail", "stream", "schedule", "run", "stream_key", "channel", "destination"];
+        let kinds = [
+            "video",
+            "thumbnail",
+            "object",
+            "collection",
+            "stream",
+            "schedule",
+            "run",
+            "stream_key",
+            "channel",
+            "destination",
+        ];
         for kind in kinds {
             let prefix = format!("row/{kind}/");
             let count = rows.read(move |rows| {
@@ -543,6 +554,48 @@ async fn beside_a_server_it_is_the_server_that_moves_and_the_api_reads_only_the_
     server.api("admin", ADMIN).await;
     let told = of_row(&ran.json(), "users.json", "admin").len();
     assert_eq!(told, 1, "an admin who logged in keeps their password");
+}
+
+#[tokio::test]
+async fn shared_albums_become_collections_and_generated_media_each_file_once() {
+    let (old, home) = (OldHome::empty(), scratch("albums"));
+    for name in ["albums/Lebaran/videos/takbir.mp4", "albums/Lebaran/videos/pawai.mp4", "albums/Pagi/videos/a.mp4"] {
+        old.video(name);
+    }
+    old.picture("albums/Lebaran/photos/keluarga.png");
+    old.write("albums/Lebaran/photos/page.png", "<html>");
+    old.write("albums/Lebaran/notes.txt", "x");
+    for name in ["Generated-Montages/m.mp4", "Generated-Clips/c.mp4", "Generated-Slideshows/s.mp4"] {
+        old.video(name);
+    }
+    symlink("/etc/passwd", old.path().join("albums/Lebaran/videos/link.mp4")).unwrap();
+    let plan = run(home.path(), &from(&old, &[]));
+    let ran = run(home.path(), &from(&old, &["--apply"]));
+    assert_eq!((plan.code, ran.code), (3, 3), "{ran:?}");
+    for report in [plan.json(), ran.json()] {
+        assert_eq!(report["totals"]["video"]["imported"], 3);
+        assert_eq!(report["totals"]["photo"]["imported"], 1);
+        assert_eq!(report["totals"]["generated"]["imported"], 3);
+        assert_eq!(report["totals"]["collection"]["imported"], 2);
+        assert_eq!(of_file(&report, "albums/Lebaran/photos/page.png")[0].1, "skipped");
+        assert_eq!(of_file(&report, "albums/Lebaran/videos/link.mp4"), [("other", "skipped", "migrate-link")]);
+    }
+    let held = holdings(home.path()).await;
+    assert_eq!((held["admin video"], held["admin object"], held["admin collection"]), (3, 4, 2));
+    assert!(home.path().join("videos/admin/generated/montages").read_dir().unwrap().count() == 1);
+    assert!(home.path().join("photos/admin").read_dir().unwrap().count() == 1);
+    let again = run(home.path(), &from(&old, &["--apply"]));
+    assert_eq!(count(&again.json(), "imported"), 0, "{again:?}");
+    let mut server = Server::start_in(home, &[], &["--no-demo"]).await;
+    assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0);
+    let back = server.cli(&["migrate", "--rollback", "--json"]).await;
+    assert_eq!(back.code, 3, "the sources of all homes are not named, so files stay: {back:?}");
+    let back = server.cli(&["migrate", "--from", old.text(), "--rollback", "--json"]).await;
+    assert_eq!(back.code, 0, "{back:?}");
+    assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0);
+    server.stop().await;
+    let held = holdings(server.home()).await;
+    assert_eq!((held["admin video"], held["admin object"], held["admin collection"]), (0, 0, 0));
 }
 
 /// Numbers that come again with the same seed.

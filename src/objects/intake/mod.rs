@@ -200,6 +200,16 @@ impl<K> Arrived<K> {
         self.incoming.as_ref().ok_or_else(|| Error::Internal(anyhow::anyhow!("the file was taken already")))
     }
 
+    /// The same file, judged to be something else.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] after [`Arrived::take`].
+    pub fn with_kind<L>(mut self, kind: L) -> Result<Arrived<L>> {
+        let (incoming, file) = (Some(self.take()?), self.file.take());
+        let (intake, sha256) = (self.intake.clone(), std::mem::take(&mut self.sha256));
+        Ok(Arrived { incoming, file, intake, kind, size: self.size, sha256 })
+    }
+
     /// Removes the file now, not some time later.
     pub async fn remove(mut self) -> Result<()> {
         let (incoming, file) = (self.incoming.take(), self.file.take());
