@@ -90,22 +90,33 @@ impl Kind {
 /// A report as it grows: one JSON object, its items as they come.
 struct Report {
     out: Box<dyn std::io::Write>,
+    from: Value,
     any: bool,
 }
 
 impl Report {
-    fn begin(mut out: Box<dyn std::io::Write>, from: &Value) -> Result<Report> {
-        write!(out, "{{\"from\":{from},\"items\":[")?;
-        Ok(Report { out, any: false })
+    fn to(out: impl std::io::Write + 'static, from: &Value) -> Report {
+        Report { out: Box::new(BufWriter::new(out)), from: from.clone(), any: false }
+    }
+
+    /// What stands before the next item. What is refused at once has no report.
+    fn begin(&mut self) -> Result<()> {
+        let from = &self.from;
+        match std::mem::replace(&mut self.any, true) {
+            true => Ok(write!(self.out, ",")?),
+            false => Ok(write!(self.out, "{{\"from\":{from},\"items\":[")?),
+        }
     }
 
     fn item(&mut self, item: &Value) -> Result<()> {
-        let comma = if self.any { "," } else { "" };
-        self.any = true;
-        Ok(write!(self.out, "{comma}\n{item}")?)
+        self.begin()?;
+        Ok(write!(self.out, "\n{item}")?)
     }
 
     fn end(mut self, summary: &Value) -> Result<()> {
+        if !self.any {
+            self.begin()?;
+        }
         write!(self.out, "\n]")?;
         for (name, value) in summary.as_object().into_iter().flatten() {
             write!(self.out, ",\n\"{name}\":{value}")?;
@@ -123,6 +134,12 @@ impl Migrate {
         if self.rollback && !has_home {
             let message = Message::new("home-missing").with("home", config.home.display().to_string());
             return Err(Error::Conflict(message));
+        }
+        if let Some(from) = self.from.as_deref().filter(|from| !self.rollback && !from.is_dir()) {
+            let message = Message::new("migrate-no-folder").with("folder", from.display().to_string());
+            return Err(Error::Conflict(
+                message.with("cause", std::io::Error::from(std::io::ErrorKind::NotFound).to_string()),
+            ));
         }
         // A plan makes nothing, not even a home: it is rehearsed on one that goes with it.
         let rehearsal = match self.apply || has_home {
@@ -163,10 +180,10 @@ impl Migrate {
                 let message = Message::new("migrate-report-failed").with("file", path.display().to_string());
                 Error::Conflict(message.with("cause", cause.to_string()))
             })?;
-            reports.push(Report::begin(Box::new(BufWriter::new(file)), &body["from"])?);
+            reports.push(Report::to(file, &body["from"]));
         }
         if as_json {
-            reports.push(Report::begin(Box::new(BufWriter::new(std::io::stdout())), &body["from"])?);
+            reports.push(Report::to(std::io::stdout(), &body["from"]));
         }
         let bar = bar();
         let (mut summary, mut failed) = (Value::Null, None);
@@ -188,12 +205,17 @@ impl Migrate {
         };
         let read = console.lines("/migrations", &body, each).await;
         bar.finish_and_clear();
-        read?;
-        if let Some(told) = failed {
-            return Err(Error::Upstream(Message::new("console-refused").with("told", told)));
-        }
-        if summary.is_null() {
-            return Err(Error::Upstream(Message::new("migrate-broke-off")));
+        let failed = match (read, failed) {
+            (Err(cause), _) => Some(cause),
+            (_, Some(told)) => Some(Error::Upstream(Message::new("console-refused").with("told", told))),
+            _ if summary.is_null() => Some(Error::Upstream(Message::new("migrate-broke-off"))),
+            _ => None,
+        };
+        if let Some(cause) = failed {
+            for report in reports.into_iter().filter(|report| report.any) {
+                report.end(&json!({"error": cause.message().to_string()}))?;
+            }
+            return Err(cause);
         }
         for report in reports {
             report.end(&summary)?;

@@ -205,7 +205,9 @@ fn survey(source: &Source) -> Result<Found> {
         .collect();
     // Those of the whole home first.
     databases.sort_by_key(|database| (database.person.is_some(), database.path.clone()));
-    let has_media = FOLDERS.iter().any(|folder| entries.iter().any(|entry| entry.path.starts_with(folder)));
+    let is_ours = |folder: &str| FOLDERS.contains(&folder) || is_shared(folder);
+    let first = |path: &Path| path.iter().next().and_then(OsStr::to_str).map(is_ours);
+    let has_media = entries.iter().any(|entry| entry.path.iter().count() > 1 && first(&entry.path) == Some(true));
     if databases.is_empty() && !has_media {
         return Err(Error::Conflict(Message::new("migrate-nothing-there").with("folder", shown(source.path()))));
     }
