@@ -188,8 +188,8 @@ impl OperatorScope {
 }
 
 impl FreshOperatorScope {
-    /// A tenant's ledger, runs and folders, for the acts of `tenancy` that an operator orders (quota, deletion with
-    /// everything). The audit of that tenant names the operator.
+    /// A tenant's ledger, runs and folders, for the acts that an operator orders (quota, deletion with
+    /// everything, moving in from an old home). The audit of that tenant names the operator.
     pub(crate) fn on_behalf(&self, tenant: &Tenant) -> WriteScope {
         WriteScope(self.look_at(tenant))
     }

@@ -133,20 +133,26 @@ impl Walk {
         let identities: Vec<String> = past.iter().map(|row| row.origin.identity(What::Run)).collect();
         let wants = self.ground.wants(What::Run);
         let most = self.ground.moving.foundation.config().limits.runs_kept;
+        // Counted once a library: it takes a look at every run.
+        let known = self.runs.get(&owner.tenant).copied();
         let look = {
             let identities = identities.clone();
             move |rows: &Reader<'_>| {
                 let marks = identities.iter().map(|identity| journal::mark(rows, identity));
                 let marks = marks.collect::<Result<Vec<_>>>()?;
-                Ok((marks, rows.count_by::<Run>("at", |_, _| true)?))
+                let count = match known {
+                    Some(count) => count,
+                    None => rows.count_by::<Run>("at", |_, _| true)?,
+                };
+                Ok((marks, count))
             }
         };
         let looked = match owner.library() {
             Some(library) => match library.rows().read(look).await {
-                Err(Error::NotFound) => (vec![None; past.len()], 0),
+                Err(Error::NotFound) => (vec![None; past.len()], known.unwrap_or(0)),
                 looked => looked?,
             },
-            None => (vec![None; past.len()], 0),
+            None => (vec![None; past.len()], known.unwrap_or(0)),
         };
         let (marks, count) = looked;
         let mut room = most.saturating_sub(count);
@@ -162,6 +168,7 @@ impl Walk {
                 }
             });
         }
+        self.runs.insert(owner.tenant.clone(), most.saturating_sub(room));
         if let Some(editor) = owner.editor.as_ref().filter(|_| self.ground.applies()) {
             let (tenant, actor, home) = (editor.tenant().clone(), editor.actor().clone(), self.ground.home.clone());
             let new = past.iter().zip(&became).zip(&identities).filter_map(|((row, became), identity)| match became {

@@ -135,6 +135,7 @@ impl MovingIn {
             coming: HashMap::new(),
             videos: Vec::new(),
             keys: Vec::new(),
+            runs: HashMap::new(),
         };
         walk.all().await?;
         let mut summary = walk.teller.summary;
@@ -290,6 +291,8 @@ struct Walk {
     /// What rows of workbooks may mean.
     videos: Vec<KnownVideo>,
     keys: Vec<KnownKey>,
+    /// How many runs a history has, with those that came.
+    runs: HashMap<Tenant, u64>,
 }
 
 impl Walk {
