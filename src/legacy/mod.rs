@@ -26,7 +26,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 
@@ -106,8 +105,8 @@ impl MovingIn {
         listener: mpsc::Sender<Event>,
     ) -> Result<Summary> {
         let _turn = self.begin()?;
-        TimeZone::get(&request.time_zone)
-            .map_err(|_| Error::field("time_zone", Message::new("schedule-zone-unknown")))?;
+        crate::clock::zone(&request.time_zone)
+            .ok_or_else(|| Error::field("time_zone", Message::new("schedule-zone-unknown")))?;
         let from = request.from.clone();
         let (source, found) = blocking(move || {
             let source = Source::open(&from)?;

@@ -230,7 +230,7 @@ impl Library {
         if table.lines.len() > MOST_ROWS {
             return Err(Error::TooLarge(Message::new("import-many-rows").with("most", MOST_ROWS)));
         }
-        if jiff::tz::TimeZone::get(&choices.time_zone).is_err() {
+        if crate::clock::zone(&choices.time_zone).is_none() {
             return Err(Error::field("time_zone", Message::new("schedule-zone-unknown")));
         }
         let mut mapping = Mapping::recognise(&table.heads);

@@ -99,7 +99,7 @@ pub(super) fn zone_of(name: &str) -> Option<String> {
         "wit" => "Asia/Jayapura",
         "utc" | "gmt" => "UTC",
         _ => {
-            let zone = TimeZone::get(name.trim()).ok()?;
+            let zone = crate::clock::zone(name.trim())?;
             return zone.iana_name().filter(|name| !name.is_empty()).map(str::to_owned);
         }
     };

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::moment::{DayOrder, Moment, day_order_of, read_moment, zone_of};
@@ -297,7 +296,7 @@ impl Reader<'_> {
                 row.starts_at = Some(at);
                 zone = named;
             }
-            (Moment::Exact(at), _) => match row.time_zone.as_deref().and_then(|zone| TimeZone::get(zone).ok()) {
+            (Moment::Exact(at), _) => match row.time_zone.as_deref().and_then(crate::clock::zone) {
                 Some(zone) => row.starts_at = Some(at.to_zoned(zone).datetime()),
                 None => row.starts_exact = Some(at),
             },
