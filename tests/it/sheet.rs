@@ -411,7 +411,10 @@ fn other_program(arguments: &[&str]) -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = match std::env::var_os("JADWAL_TEST_PYTHON") {
         Some(given) => given,
-        None => root.join("target/test-python/bin/python").into_os_string(),
+        None => {
+            let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+            target.join("test-python/bin/python").into_os_string()
+        }
     };
     let script = root.join("tests/it/other_programs/tables.py");
     let ran = std::process::Command::new(&python).arg(script).args(arguments).output();
