@@ -310,6 +310,22 @@ fn workbook_with(name: &str, bytes: &[u8]) -> Vec<u8> {
     zipped(&parts)
 }
 
+/// An old workbook of 2 KiB: its sheet says that it has four thousand million lines, and holds two cells in its corners.
+fn old_workbook_of_lies() -> Vec<u8> {
+    let begin = [0x09, 8, 8, 0, 0, 6, 16, 0, 0, 0, 0, 0];
+    let end = [0x0A, 0, 0, 0];
+    let name = |at: u32| [&[0x85, 0, 9, 0][..], &at.to_le_bytes(), &[0, 0, 1, 0, b's']].concat();
+    let at = u32::try_from(begin.len() + name(0).len() + end.len()).unwrap();
+    let size = [&[0, 2, 14, 0][..], &10_u32.to_le_bytes(), &1_u32.to_le_bytes(), &[0, 0, 1, 0, 0, 0]].concat();
+    let cell =
+        |row: u16, column: u16| [&[3, 2, 14, 0][..], &row.to_le_bytes(), &column.to_le_bytes(), &[0; 10]].concat();
+    let sheet = [&begin[..], &size, &cell(0, 0), &cell(65_535, 255), &end].concat();
+    let stream = [&begin[..], &name(at), &end, &sheet].concat();
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    file.create_stream("/Workbook").unwrap().write_all(&stream).unwrap();
+    file.into_inner().into_inner()
+}
+
 fn resident(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -332,7 +348,19 @@ async fn bombs_are_refused_in_little_memory() {
     let many: Vec<(String, &[u8])> = (0..5000).map(|number| (format!("xl/{number}.xml"), &b"<a/>"[..])).collect();
     let many: Vec<(&str, &[u8])> = many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     let spread = br#"<office:document-content><table:table><table:table-row table:number-rows-repeated="1048576"><table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/></table:table-row></table:table></office:document-content>"#;
+    let pushed = format!(
+        r#"<office:document-content><table:table table:name="a">{}</table:table></office:document-content>"#,
+        r#"<table:table-row><table:table-cell table:number-columns-repeated="16383"/><table:table-cell/></table:table-row>"#.repeat(400_000)
+    );
+    let looks = format!(
+        r#"<styleSheet><fonts><font><name val="{}"/></font></fonts><cellXfs>{}</cellXfs></styleSheet>"#,
+        "x".repeat(900 << 10),
+        r#"<xf fontId="0"/>"#.repeat(5000)
+    );
     let bombs = [
+        ("pushed", zipped(&[("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", pushed.as_bytes())])),
+        ("looks", workbook_with("xl/styles.xml", looks.as_bytes())),
+        ("old", old_workbook_of_lies()),
         ("ratio", workbook_with("xl/worksheets/sheet1.xml", &vec![b' '; 200 << 20])),
         ("entries", zipped(&many)),
         ("cells", workbook_with("xl/worksheets/sheet1.xml", rows(12_000).as_bytes())),
@@ -344,7 +372,12 @@ async fn bombs_are_refused_in_little_memory() {
     ];
     let before = resident(&server);
     for (name, bomb) in bombs {
+        if let Ok(folder) = std::env::var("KEEP_BOMBS") {
+            std::fs::write(format!("{folder}/{name}"), &bomb).unwrap();
+        }
+        let began = std::time::Instant::now();
         let answer = send(&al, bomb).await;
+        eprintln!("{name}: {:?} {} MiB", began.elapsed(), resident(&server) >> 20);
         assert_eq!(answer.status, 413, "{name}: {}", answer.text());
     }
     let grown = resident(&server).saturating_sub(before);

@@ -2,16 +2,24 @@
 //!
 //! Looked at are the list of parts (how many, how large they say they are, how tightly packed, lying over each other)
 //! and then every part as a stream that is thrown away: how large it really is, no piece of markup larger than any cell,
-//! no DTD, no link out, and no table that a reader would blow up (repeated rows and columns of ods, the count of shared
-//! strings of xlsx, for which room is made before one is read).
+//! no DTD, no link out, and no table that a reader would blow up: repeated rows and columns of ods ([`spread`]), the
+//! count of shared strings of xlsx, for which room is made before one is read, looks that each copy a long name, sheets
+//! that are one and the same. A gate is broken by what it does not see and the reader does: a part that is called like
+//! XML and does not begin so is refused, and so is an attribute that stands there twice.
 
+mod spread;
+
+use std::borrow::Cow;
 use std::cell::Cell as Counter;
-use std::io::{BufReader, Cursor, Read};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Cursor, Read};
 use std::rc::Rc;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
+
+use spread::Ods;
 
 use super::Limits;
 use super::read::broken;
@@ -31,6 +39,12 @@ pub(super) enum Kind {
 const SMALL: u64 = 1 << 20;
 /// One piece of markup or text, in bytes: a cell holds 32,767 letters.
 const LONGEST_PIECE: u64 = 1 << 20;
+/// Looks, names, links and the like that a workbook may have of a kind that a reader keeps.
+const MOST_KEPT: usize = 100_000;
+/// Bytes that all looks of cells may take in memory.
+const LOOKS: usize = 32 << 20;
+/// Bytes of one look without the names in it, about.
+const LOOK: usize = 512;
 
 fn too_large(id: &'static str) -> Error {
     Error::TooLarge(Message::new(id))
@@ -75,15 +89,15 @@ pub(super) fn pass(bytes: &[u8], limits: &Limits) -> Result<Kind> {
         return Err(too_large("sheet-bomb-links"));
     }
     let mut left = limits.unpacked;
-    let mut look = Look { limits, since_1904: false, ods: Ods::default() };
-    for place in 0..zip.len() {
+    let mut look = Look::new(limits);
+    for (place, name) in names.iter().enumerate() {
         let part = zip.by_index(place).map_err(|_| broken())?;
         let said = part.size();
         let read = Rc::new(Counter::new(0_u64));
         // One byte more than it says: a part that goes on is no honest one.
         let metered =
             Metered { inner: part.take(said.saturating_add(1)), read: Rc::clone(&read), since: Rc::default() };
-        look.part(metered)?;
+        look.part(name, metered)?;
         if read.get() > said || read.get() > left {
             return Err(too_large("sheet-bomb-unpacked"));
         }
@@ -124,13 +138,49 @@ struct Look<'a> {
     limits: &'a Limits,
     since_1904: bool,
     ods: Ods,
+    /// Shared strings; other things that a reader keeps; the bytes of both.
+    strings: usize,
+    kept: usize,
+    text: usize,
+    /// Text is one that a reader keeps.
+    keeps_text: bool,
+    /// The longest name in a look so far, and the bytes of all looks.
+    longest: usize,
+    looks: usize,
+    sheets: usize,
+    /// Parts of sheets, and what sheets call them.
+    parts: BTreeSet<String>,
+    ids: BTreeSet<String>,
 }
 
 impl Look<'_> {
-    fn part<R: Read>(&mut self, part: Metered<R>) -> Result<()> {
+    fn new(limits: &Limits) -> Look<'_> {
+        Look {
+            limits,
+            since_1904: false,
+            ods: Ods::default(),
+            strings: 0,
+            kept: 0,
+            text: 0,
+            keeps_text: false,
+            longest: 0,
+            looks: 0,
+            sheets: 0,
+            parts: BTreeSet::new(),
+            ids: BTreeSet::new(),
+        }
+    }
+
+    fn part<R: Read>(&mut self, name: &str, part: Metered<R>) -> Result<()> {
+        self.ods.part();
+        self.keeps_text = false;
         let since = Rc::clone(&part.since);
         let mut part = BufReader::new(part);
+        let is_empty = part.fill_buf().map_err(|_| broken())?.is_empty();
         if !begins_like_xml(&mut part)? {
+            if is_xml(name) && !is_empty {
+                return Err(broken());
+            }
             // A picture: only its size counts.
             let mut buffer = [0_u8; 8192];
             loop {
@@ -167,35 +217,77 @@ impl Look<'_> {
             Event::DocType(_) => return Err(too_large("sheet-bomb-dtd")),
             Event::Start(element) => self.element(element, false)?,
             Event::Empty(element) => self.element(element, true)?,
-            Event::End(element) => self.ods.end(element.name().0, self.limits)?,
-            Event::Text(text) => self.ods.text(text.len()),
-            Event::CData(text) => self.ods.text(text.len()),
-            Event::GeneralRef(_) => self.ods.text(1),
+            Event::End(element) => {
+                self.keeps_text &= !matches!(element.local_name().as_ref(), "si" | "definedName");
+                self.ods.end(element.name().0, self.limits)?;
+            }
+            Event::Text(text) => self.read_text(text.len())?,
+            Event::CData(text) => self.read_text(text.len())?,
+            // One letter of UTF-8.
+            Event::GeneralRef(_) => self.read_text(4)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_text(&mut self, bytes: usize) -> Result<()> {
+        self.ods.text(bytes);
+        self.keep(0, if self.keeps_text { bytes } else { 0 })
+    }
+
+    /// Counts what a reader keeps.
+    fn keep(&mut self, things: usize, bytes: usize) -> Result<()> {
+        self.kept += things;
+        self.text = self.text.saturating_add(bytes);
+        if self.kept > MOST_KEPT || self.text > self.limits.text {
+            return Err(too_large("sheet-bomb-cells"));
         }
         Ok(())
     }
 
     fn element(&mut self, element: &BytesStart<'_>, is_empty: bool) -> Result<()> {
         match element.local_name().as_ref() {
-            "Relationship" => {
-                let kind = attribute(element, "Type").unwrap_or_default();
-                let is_out = attribute(element, "TargetMode").is_some_and(|mode| mode.eq_ignore_ascii_case("external"));
-                if (is_out && !kind.ends_with("/hyperlink")) || kind.ends_with("/externalLink") {
-                    return Err(too_large("sheet-bomb-links"));
+            "Relationship" => self.relationship(element)?,
+            "sst" => {
+                for count in values(element, "uniqueCount")? {
+                    if count.trim().parse::<u64>().map_err(|_| broken())? > self.limits.cells as u64 {
+                        return Err(too_large("sheet-bomb-cells"));
+                    }
                 }
             }
-            "sst" => {
-                let strings: u64 = attribute(element, "uniqueCount")
-                    .map_or(Ok(0), |count| count.trim().parse())
-                    .map_err(|_| broken())?;
-                if strings > self.limits.cells as u64 {
+            "si" => {
+                self.strings += 1;
+                self.keeps_text = !is_empty;
+                if self.strings > self.limits.cells {
                     return Err(too_large("sheet-bomb-cells"));
                 }
             }
             "workbookPr" => {
-                self.since_1904 = attribute(element, "date1904").is_some_and(|flag| flag == "1" || flag == "true");
+                self.since_1904 |= values(element, "date1904")?.iter().any(|flag| flag == "1" || flag == "true");
             }
+            "sheet" => {
+                self.sheets += 1;
+                let is_known = values(element, "id")?.pop().is_some_and(|id| !self.ids.insert(id.into_owned()));
+                if self.sheets > self.limits.sheets || is_known {
+                    return Err(too_large("sheet-bomb-cells"));
+                }
+                self.keep(1, element.len())?;
+            }
+            "definedName" => {
+                self.keeps_text = !is_empty;
+                self.keep(1, element.len())?;
+            }
+            "numFmt" | "name" => {
+                self.longest = self.longest.max(element.len());
+                self.keep(1, element.len())?;
+            }
+            "xf" => {
+                self.looks = self.looks.saturating_add(LOOK + self.longest);
+                if self.looks > LOOKS {
+                    return Err(too_large("sheet-bomb-cells"));
+                }
+            }
+            "font" | "fill" | "border" | "style" | "named-range" | "named-expression" => self.keep(1, element.len())?,
             "table-source" | "cell-range-source" => return Err(too_large("sheet-bomb-links")),
             _ => {}
         }
@@ -205,119 +297,54 @@ impl Look<'_> {
         }
         Ok(())
     }
+
+    fn relationship(&mut self, element: &BytesStart<'_>) -> Result<()> {
+        let kinds = values(element, "Type")?;
+        let is_kind = |name: &str| kinds.iter().any(|kind| kind.rsplit('/').next() == Some(name));
+        let is_out = values(element, "TargetMode")?.iter().any(|mode| mode.eq_ignore_ascii_case("external"));
+        if (is_out && !is_kind("hyperlink")) || is_kind("externalLink") {
+            return Err(too_large("sheet-bomb-links"));
+        }
+        if is_kind("worksheet") || is_kind("officeDocument") {
+            for target in values(element, "Target")? {
+                let target = target.replace('\\', "/").to_lowercase();
+                // Anything else could be looked at as a picture and read as a sheet.
+                if !is_xml(&target) {
+                    return Err(broken());
+                }
+                let mut ends: Vec<&str> = target.rsplit('/').filter(|part| !part.is_empty()).take(2).collect();
+                ends.reverse();
+                if is_kind("worksheet") && !self.parts.insert(ends.join("/")) {
+                    return Err(too_large("sheet-bomb-cells"));
+                }
+            }
+        }
+        self.keep(1, element.len())
+    }
+}
+
+/// Called like XML.
+fn is_xml(name: &str) -> bool {
+    [".xml", ".rels"].iter().any(|end| name.ends_with(end))
 }
 
 fn begins_like_xml<R: Read>(part: &mut BufReader<R>) -> Result<bool> {
-    use std::io::BufRead as _;
     let start = part.fill_buf().map_err(|_| broken())?;
     let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
     Ok(start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<'))
 }
 
-fn attribute<'a>(element: &'a BytesStart<'_>, name: &str) -> Option<std::borrow::Cow<'a, str>> {
-    element
-        .attributes()
-        .flatten()
-        .find(|attribute| attribute.key.local_name().as_ref() == name)
-        .map(|found| found.value)
-}
-
-/// The cells of an OpenDocument table as a reader spreads them out.
-#[derive(Default)]
-struct Ods {
-    /// Lines so far, with their repeats; up to the last that is not empty; columns of the widest.
-    lines: usize,
-    tall: usize,
-    wide: usize,
-    /// Cells and bytes of text of all tables.
-    cells: usize,
-    text: usize,
-    /// Of this line and this cell.
-    line_repeat: usize,
-    column: usize,
-    last_full: usize,
-    cell: Option<Spread>,
-}
-
-struct Spread {
-    repeat: usize,
-    is_full: bool,
-    text: usize,
-}
-
-impl Ods {
-    fn start(&mut self, element: &BytesStart<'_>, limits: &Limits) -> Result<()> {
-        match element.name().0 {
-            "table:table" => (self.lines, self.tall, self.wide) = (0, 0, 0),
-            "table:table-row" => {
-                self.line_repeat = repeats(element, "number-rows-repeated")?;
-                (self.column, self.last_full, self.cell) = (0, 0, None);
-            }
-            "table:table-cell" | "table:covered-table-cell" => {
-                const LOOKS: [&str; 6] = [
-                    "style-name",
-                    "number-columns-repeated",
-                    "number-columns-spanned",
-                    "number-rows-spanned",
-                    "content-validation-name",
-                    "protect",
-                ];
-                let is_full =
-                    element.attributes().flatten().any(|found| !LOOKS.contains(&found.key.local_name().as_ref()));
-                let text: usize = element.attributes().flatten().map(|found| found.value.len()).sum();
-                let text = if is_full { text } else { 0 };
-                self.cell = Some(Spread { repeat: repeats(element, "number-columns-repeated")?, is_full, text });
-            }
-            // `<text:s text:c="…"/>` is so many blanks.
-            "text:s" => self.text(repeats(element, "c")?),
-            _ => self.text(0),
-        }
-        if self.cell.as_ref().is_some_and(|cell| cell.text > limits.text) {
-            return Err(too_large("sheet-bomb-cells"));
-        }
-        Ok(())
-    }
-
-    fn text(&mut self, bytes: usize) {
-        if let Some(cell) = &mut self.cell {
-            cell.is_full = true;
-            cell.text = cell.text.saturating_add(bytes);
+/// What attributes say whose name is this one, in any namespace: readers differ in which of them they take.
+fn values<'a>(element: &'a BytesStart<'_>, name: &str) -> Result<Vec<Cow<'a, str>>> {
+    let mut found = Vec::new();
+    for attribute in element.attributes() {
+        let attribute = attribute.map_err(|_| broken())?;
+        if attribute.key.local_name().as_ref() == name {
+            found.push(match attribute.value.contains('&') {
+                true => Cow::Owned(quick_xml::escape::unescape(&attribute.value).map_err(|_| broken())?.into_owned()),
+                false => attribute.value,
+            });
         }
     }
-
-    fn end(&mut self, name: &str, limits: &Limits) -> Result<()> {
-        match name {
-            "table:table-cell" | "table:covered-table-cell" => {
-                let Some(cell) = self.cell.take() else { return Ok(()) };
-                self.column = self.column.saturating_add(cell.repeat);
-                if cell.is_full {
-                    self.last_full = self.column;
-                    let times = cell.repeat.saturating_mul(self.line_repeat.max(1));
-                    self.text = self.text.saturating_add(cell.text.saturating_mul(times));
-                }
-            }
-            "table:table-row" => {
-                self.lines = self.lines.saturating_add(self.line_repeat);
-                self.cells = self.cells.saturating_add(self.last_full);
-                if self.last_full > 0 {
-                    self.tall = self.lines;
-                    self.wide = self.wide.max(self.last_full);
-                }
-            }
-            "table:table" => self.cells = self.cells.saturating_add(self.tall.saturating_mul(self.wide)),
-            _ => return Ok(()),
-        }
-        let spread = self.cells.saturating_add(self.tall.saturating_mul(self.wide));
-        if spread > limits.cells || self.text > limits.text {
-            return Err(too_large("sheet-bomb-cells"));
-        }
-        Ok(())
-    }
-}
-
-fn repeats(element: &BytesStart<'_>, name: &str) -> Result<usize> {
-    match attribute(element, name) {
-        Some(count) => count.trim().parse().map_err(|_| broken()),
-        None => Ok(1),
-    }
+    Ok(found)
 }

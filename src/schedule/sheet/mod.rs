@@ -41,6 +41,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Parts of a zipped workbook.
     pub entries: usize,
+    /// Sheets of a workbook.
+    pub sheets: usize,
     /// Bytes of all parts, unpacked.
     pub unpacked: u64,
     /// Unpacked bytes to packed ones, of a part that counts.
@@ -60,6 +62,7 @@ impl Default for Limits {
         Limits {
             bytes: 8 << 20,
             entries: 200,
+            sheets: 150,
             unpacked: 64 << 20,
             ratio: 100,
             rows: 50_000,
@@ -173,5 +176,7 @@ pub fn column_place(letters: &str) -> Option<usize> {
         .checked_sub(1)
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -24,12 +24,12 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Table>> {
     let mut budget = Budget { limits, cells: 0, text: 0 };
     let tables = if bytes.starts_with(b"PK") {
         match gate::pass(bytes, limits)? {
-            gate::Kind::Xlsx(since_1904) => xlsx(bytes, since_1904, &mut budget)?,
-            gate::Kind::Ods => ods(bytes, &mut budget)?,
+            gate::Kind::Xlsx(since_1904) => guarded(|| xlsx(bytes, since_1904, &mut budget))?,
+            gate::Kind::Ods => guarded(|| ods(bytes, &mut budget))?,
         }
     } else if bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
-        xls::pass(bytes, limits)?;
-        old_excel(bytes, &mut budget)?
+        let passed = xls::pass(bytes, limits)?;
+        guarded(|| old_excel(&passed, &mut budget))?
     } else {
         csv::read(bytes, &mut budget)?
     };
@@ -38,6 +38,12 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Table>> {
         return Err(Error::field("file", Message::new("sheet-file-empty")));
     }
     Ok(tables)
+}
+
+/// Reads with a crate that may panic on what it did not expect: such a file is a broken one.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(broken_by("the reader gave up")))
 }
 
 /// What may still be read.
@@ -233,10 +239,9 @@ fn ods(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
     ranges(workbook.worksheets(), false, budget)
 }
 
-fn old_excel(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
-    let mut workbook: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(broken_by)?;
-    let since_1904 = xls::counts_from_1904(bytes);
-    ranges(workbook.worksheets(), since_1904, budget)
+fn old_excel(passed: &xls::Passed, budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
+    let mut workbook: Xls<_> = Xls::new(Cursor::new(&passed.bytes)).map_err(broken_by)?;
+    ranges(workbook.worksheets(), passed.since_1904, budget)
 }
 
 fn ranges(

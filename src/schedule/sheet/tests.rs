@@ -8,7 +8,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 use crate::error::Error;
 
-fn table(bytes: &[u8]) -> Table {
+pub(super) fn table(bytes: &[u8]) -> Table {
     read(bytes, &Limits::default()).unwrap().remove(0)
 }
 
@@ -17,7 +17,7 @@ fn rows(text: &str) -> Vec<SheetRow> {
     read_rows(&table, &Mapping::recognise(&table.heads), &Reading::default())
 }
 
-fn zipped(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zipped(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in parts {
         zip.start_file(*name, SimpleFileOptions::default()).unwrap();
@@ -26,12 +26,12 @@ fn zipped(parts: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-const TYPES: &[u8] = br#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
-const WORKBOOK: &[u8] = br#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>"#;
-const TOP: &[u8] = br#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#;
-const RELS: &[u8] = br#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#;
+pub(super) const TYPES: &[u8] = br#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
+pub(super) const WORKBOOK: &[u8] = br#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>"#;
+pub(super) const TOP: &[u8] = br#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#;
+pub(super) const RELS: &[u8] = br#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#;
 
-fn workbook(sheet: &[u8], more: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn workbook(sheet: &[u8], more: &[(&str, &[u8])]) -> Vec<u8> {
     let mut parts = vec![
         ("[Content_Types].xml", TYPES),
         ("_rels/.rels", TOP),
@@ -44,7 +44,7 @@ fn workbook(sheet: &[u8], more: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn is_refused(bytes: &[u8], id: &str) {
+pub(super) fn is_refused(bytes: &[u8], id: &str) {
     match read(bytes, &Limits::default()) {
         Err(Error::TooLarge(message)) => assert_eq!(message.id, id),
         other => panic!("{other:?}"),
@@ -191,7 +191,7 @@ fn bombs_are_refused_before_they_go_off() {
 }
 
 /// Text that hardly packs.
-fn fastrand_text(length: usize) -> String {
+pub(super) fn fastrand_text(length: usize) -> String {
     let mut random = fastrand::Rng::with_seed(7);
     (0..length).map(|_| random.alphanumeric()).collect()
 }
@@ -212,44 +212,4 @@ fn an_honest_workbook_with_a_hyperlink_and_tight_parts_is_read() {
     let table = table(&workbook(sheet, &[("xl/worksheets/_rels/sheet1.xml.rels", link)]));
     assert_eq!((table.name.as_str(), table.head_line, table.lines[0].number), ("a", 1, 3));
     assert_eq!(table.lines[0].cell(0).text(), "=1+1");
-}
-
-/// An old workbook of records: kind and data.
-fn old_workbook(records: &[(u16, Vec<u8>)]) -> Vec<u8> {
-    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
-    let mut stream = file.create_stream("/Workbook").unwrap();
-    for (kind, data) in records {
-        stream.write_all(&kind.to_le_bytes()).unwrap();
-        stream.write_all(&u16::try_from(data.len()).unwrap().to_le_bytes()).unwrap();
-        stream.write_all(data).unwrap();
-    }
-    drop(stream);
-    file.into_inner().into_inner()
-}
-
-#[test]
-fn an_old_workbook_that_spreads_out_is_refused() {
-    let number = |row: u16, column: u16| {
-        let mut data = [row.to_le_bytes(), column.to_le_bytes(), [0, 0]].concat();
-        data.extend(1.0_f64.to_le_bytes());
-        (0x0203, data)
-    };
-    let begin = (0x0809, vec![0, 6, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    // Two cells that are far apart.
-    is_refused(&old_workbook(&[begin.clone(), number(0, 0), number(65_535, 255)]), "sheet-bomb-cells");
-    // Two sheets that are too large together.
-    let half = [begin.clone(), number(0, 0), number(50_000, 15)];
-    is_refused(&old_workbook(&[&half[..], &half[..]].concat()), "sheet-bomb-cells");
-    // A size that is only said.
-    let size =
-        [&0_u32.to_le_bytes()[..], &u32::MAX.to_le_bytes(), &0_u16.to_le_bytes(), &256_u16.to_le_bytes(), &[0, 0]];
-    is_refused(&old_workbook(&[begin.clone(), (0x0200, size.concat())]), "sheet-bomb-cells");
-    // One long string in many cells.
-    let mut strings = vec![1, 0, 0, 0, 1, 0, 0, 0];
-    strings.extend(8000_u16.to_le_bytes());
-    strings.push(0);
-    strings.extend(vec![b'x'; 8000]);
-    let mut records = vec![(0x00FC, strings), begin];
-    records.extend((0..2000_u16).map(|row| (0x00FD, [row.to_le_bytes(), [0, 0], [0, 0], [0, 0], [0, 0]].concat())));
-    is_refused(&old_workbook(&records), "sheet-bomb-cells");
 }
