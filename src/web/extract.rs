@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
-use futures_util::StreamExt as _;
 use futures_util::future::{LocalBoxFuture, Ready, ready};
+use futures_util::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
 
 use super::Server;
@@ -135,11 +136,17 @@ pub(super) async fn read_body(payload: Payload, limit: usize) -> Result<web::Byt
     read.await.map_err(|_| Error::Malformed(Message::new("error-body-slow")))?
 }
 
-async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
+/// The pieces of a body as they come.
+pub(super) fn chunks(payload: Payload) -> impl Stream<Item = Result<web::Bytes>> + Unpin {
+    let broken = |cause: PayloadError| Error::Malformed(Message::new("error-body").with("cause", cause.to_string()));
+    payload.map(move |chunk| chunk.map_err(broken))
+}
+
+async fn read_whole(payload: Payload, limit: usize) -> Result<web::Bytes> {
     let mut body = web::BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk =
-            chunk.map_err(|cause| Error::Malformed(Message::new("error-body").with("cause", cause.to_string())))?;
+    let mut chunks = chunks(payload);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
         if body.len() + chunk.len() > limit {
             return Err(Error::TooLarge(Message::new("error-body-limit").with("limit", limit >> 10)));
         }

@@ -21,7 +21,7 @@ use super::failure::wants_json;
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::library::{Editor, NewVideo, Thumbnail, Video, names};
-use crate::objects::intake::{Arrival, read_small};
+use crate::objects::intake::{Arrival, Spool, read_small};
 use crate::store::rows::Row;
 use crate::text::Message;
 
@@ -204,13 +204,13 @@ impl Upload {
         }
     }
 
-    /// Reads the one file of a form into memory; `None` where none was chosen. Others are not looked at.
+    /// Keeps the one file of a form until it is its turn; `None` where none was chosen. Others are not looked at.
     ///
     /// # Errors
     /// What concerns the form, and [`Error::TooLarge`] over `most` bytes.
-    pub async fn take_one(mut self, most: usize) -> Result<Option<(String, Bytes)>> {
+    pub async fn take_one(mut self, editor: &Editor, most: usize) -> Result<Option<(String, Spool)>> {
         let Some((name, mut stream)) = self.next().await? else { return Ok(None) };
-        Ok(Some((name, read_small(&mut stream, most).await?.into())))
+        Ok(Some((name, Spool::fill(editor.bucket(), &mut stream, most).await?)))
     }
 
     async fn begin(&self, editor: &Editor) -> Result<Arrival> {

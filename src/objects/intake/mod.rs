@@ -8,6 +8,7 @@
 mod copy;
 mod job;
 mod pace;
+mod spool;
 mod writer;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use pace::{PATIENCE, Pace};
+pub use spool::Spool;
 use writer::{GATHER, GATHER_ALL, GATHER_LEAST, Writer};
 
 use super::{Bucket, Incoming};

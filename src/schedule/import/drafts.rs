@@ -12,6 +12,7 @@ use super::{ImportChoices, ImportPlan, Imported};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::{Editor, names};
+use crate::objects::intake::Spool;
 use crate::schedule::sheet::{Cell, HeaderSet, Limits, Mapping, Table, read};
 use crate::store::blocking;
 
@@ -116,12 +117,12 @@ impl Editor {
     ///
     /// # Errors
     /// As [`read`].
-    pub async fn start_import(&self, name: &str, bytes: bytes::Bytes, time_zone: &str) -> Result<Draft> {
+    pub async fn start_import(&self, name: &str, file: Spool, time_zone: &str) -> Result<Draft> {
         // Reading takes memory: few at once.
         let place = self.foundation().looks().place(self.tenant()).await?;
         let tables = blocking(move || {
             let _place = place;
-            read(&bytes, &Limits::default())
+            read(&file.read()?, &Limits::default())
         })
         .await?;
         let mappings: Vec<Mapping> = tables.iter().map(|table| Mapping::recognise(&table.heads)).collect();

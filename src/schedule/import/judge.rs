@@ -187,9 +187,9 @@ impl<'a> Judge<'a> {
         if let Some(chosen) = &chosen {
             verdict.title.clone_from(&chosen.value.title);
         }
-        verdict.asks = case.asks;
-        verdict.problems = case.problems;
-        verdict.changes = case.changes.into_iter().collect();
+        verdict.asks = std::mem::take(&mut case.asks);
+        verdict.problems = std::mem::take(&mut case.problems);
+        verdict.changes = std::mem::take(&mut case.changes).into_iter().collect();
         if verdict.fate == Fate::Over {
             return Ok((verdict, None));
         }
@@ -202,6 +202,19 @@ impl<'a> Judge<'a> {
             return Ok((verdict, None));
         }
         verdict.makes_stream = chosen.is_new;
+        // A stream that goes elsewhere takes its other schedules along.
+        let moved = chosen.is_changed && self.places.get(&chosen.id).is_some_and(|places| *places != chosen.places);
+        let others: Vec<(Uuid, Schedule)> = match moved {
+            true => self.others(chosen.id, id),
+            false => Vec::new(),
+        };
+        if let Some(message) =
+            others.iter().find_map(|(other, schedule)| self.clashes.find(*other, schedule, &chosen.places))
+        {
+            self.problem(&mut case, Column::KeyName, message);
+            verdict.problems.append(&mut case.problems);
+            return Ok((verdict, None));
+        }
         let (is_same, schedule_changes) = match self.ground.schedules.get(&id) {
             Some(old) => (old.value == schedule && !chosen.is_changed, old.value != schedule),
             None => (!is_new, is_new),
@@ -219,6 +232,9 @@ impl<'a> Judge<'a> {
         if is_taken {
             self.taken.insert(id, row.number);
             self.clashes.book(id, &chosen.value.title, &schedule, &chosen.places);
+            for (other, schedule) in &others {
+                self.clashes.book(*other, &chosen.value.title, schedule, &chosen.places);
+            }
             if is_new {
                 self.made.push((id, schedule.clone()));
             }
@@ -235,6 +251,14 @@ impl<'a> Judge<'a> {
         let title = verdict.title.clone();
         let schedule = schedule_changes.then_some(schedule);
         Ok((verdict, Some(Write { id, title, stream: chosen.id, stream_write, schedule })))
+    }
+
+    /// The other schedules of a stream, as the library has them or rows so far made them.
+    fn others(&self, stream: Uuid, but: Uuid) -> Vec<(Uuid, Schedule)> {
+        let known = self.ground.schedules.values().map(|row| (row.id(), &row.value));
+        let made = self.made.iter().map(|(id, schedule)| (*id, schedule));
+        let own = known.chain(made).filter(|(id, schedule)| schedule.stream_id == stream && *id != but);
+        own.map(|(id, schedule)| (id, schedule.clone())).collect()
     }
 
     /// What rows before have put of a stream: the first of them writes it.

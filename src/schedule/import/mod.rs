@@ -34,6 +34,8 @@ use judge::{Judge, StreamWrite, Write};
 
 /// Rows of one import: more than a library may have schedules are of no use.
 pub const MOST_ROWS: usize = 2000;
+/// Different addresses of servers in one import: each is looked up.
+const MOST_ADDRESSES: usize = 50;
 /// Choices of one question.
 const MOST_OPTIONS: usize = 100;
 
@@ -240,6 +242,8 @@ impl Library {
         let rows = read_rows(table, &mapping, &Reading { day_order: choices.day_order });
         let allow_private = self.foundation().config().live.allow_private_targets;
         let mut keys = HashMap::new();
+        // Addresses that were looked up: a name server is asked once, not for each row.
+        let mut looked_up: HashMap<String, Vec<crate::error::FieldError>> = HashMap::new();
         for row in rows.iter().filter(|row| row.key.is_some() || row.url.is_some()) {
             let platform = match row.platform.as_deref() {
                 Some(name) => Platform::parse(name),
@@ -251,10 +255,25 @@ impl Library {
                 keys.insert(row.number, Err(vec![crate::error::FieldError { field: "platform".into(), message }]));
                 continue;
             };
+            let place = format!("{} {}", platform.code(), row.url.as_deref().unwrap_or_default().trim());
+            let known = looked_up.get(&place);
+            if let Some(wrong) = known.filter(|wrong| !wrong.is_empty()) {
+                keys.insert(row.number, Err(wrong.clone()));
+                continue;
+            }
+            if known.is_none() && row.url.is_some() && looked_up.len() >= MOST_ADDRESSES {
+                let message = Message::new("import-addresses-many").with("most", MOST_ADDRESSES);
+                keys.insert(row.number, Err(vec![crate::error::FieldError { field: "url".into(), message }]));
+                continue;
+            }
             let key = row.key.as_ref().map(|key| key.expose().to_owned());
             let input = TargetInput { id: None, platform, url: row.url.clone(), key };
             let mut errors = Vec::new();
-            let checked = check_targets(&[input], &[], allow_private, &mut errors).await.pop();
+            let checked = check_targets(&[input], &[], allow_private || known.is_some(), &mut errors).await.pop();
+            let is_of_address = |error: &crate::error::FieldError| error.field.ends_with("url");
+            if checked.is_some() || errors.iter().any(is_of_address) {
+                looked_up.insert(place, errors.clone());
+            }
             keys.insert(row.number, checked.ok_or(errors));
         }
         Ok(Prepared {

@@ -11,12 +11,13 @@ use uuid::Uuid;
 use super::{created, given, no_content, shown};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
+use crate::objects::intake::Spool;
 use crate::schedule::import::drafts::Draft;
 use crate::schedule::import::{Answer, Fate, ImportChoices, ImportPlan, Imported, Question, Verdict};
 use crate::schedule::sheet::{Column, DayOrder, HeaderSet, Limits, Problem, column_letters, column_place};
 use crate::tabular::Format;
 use crate::text::{Locale, Message};
-use crate::web::extract::{MaybeJson, read_body};
+use crate::web::extract::{MaybeJson, chunks};
 use crate::web::{Access, Json, Page, Query, Route};
 
 /// This resource's part of the surface.
@@ -247,8 +248,8 @@ struct NameQuery {
     (status = 415, description = "No workbook and no CSV file"),
 ))]
 async fn upload(page: Page, editor: Editor, name: Query<NameQuery>, body: web::Payload) -> Result<HttpResponse> {
-    let bytes = read_body(body.into_inner(), Limits::default().bytes).await?;
-    let draft = editor.start_import(&name.0.name, bytes, page.zone_name()).await?;
+    let file = Spool::fill(editor.bucket(), &mut chunks(body.into_inner()), Limits::default().bytes).await?;
+    let draft = editor.start_import(&name.0.name, file, page.zone_name()).await?;
     let (draft, plan) = editor.show_import(draft.id).await?;
     let location = format!("/api/v1/schedules/imports/{}", draft.id);
     Ok(created(&location, &ImportBody::new(&draft, &plan, page.locale()), None))

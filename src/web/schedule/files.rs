@@ -57,8 +57,8 @@ async fn upload(
     editor: Editor,
     form: Upload,
 ) -> Result<HttpResponse> {
-    let started = match form.take_one(Limits::default().bytes).await? {
-        Some((name, bytes)) => editor.start_import(&name, bytes, page.zone_name()).await,
+    let started = match form.take_one(&editor, Limits::default().bytes).await? {
+        Some((name, file)) => editor.start_import(&name, file, page.zone_name()).await,
         None => Err(Error::field("file", Message::new("files-none-chosen"))),
     };
     match started {

@@ -35,6 +35,7 @@ sheet-moment-zones = The time names the zone { $one }, its column { $other }.
 import-table-unknown = The file has no such sheet.
 import-many-rows = A sheet has more than { $most } rows. Split it.
 import-platform-unknown = Expected is youtube, facebook, twitch, tiktok, instagram or custom.
+import-addresses-many = A file may name { $most } different servers. Split it.
 import-row-cannot = Row { $row } cannot be taken: { $why }
 import-row-changed = the library has changed since. Look at the rows again.
 import-row-foreign = This row belongs to { $owner }. Only they can import it, with their own login.

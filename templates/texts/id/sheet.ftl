@@ -35,6 +35,7 @@ sheet-moment-zones = Waktunya menyebut zona { $one }, kolom zonanya { $other }.
 import-table-unknown = Berkas tidak punya lembar itu.
 import-many-rows = Ada lembar dengan lebih dari { $most } baris. Bagi menjadi beberapa berkas.
 import-platform-unknown = Isi dengan youtube, facebook, twitch, tiktok, instagram atau custom.
+import-addresses-many = Satu berkas boleh menyebut paling banyak { $most } server berbeda. Pecah berkasnya.
 import-row-cannot = Baris { $row } tidak bisa diambil: { $why }
 import-row-changed = pustaka sudah berubah. Periksa lagi baris-barisnya.
 import-row-foreign = Baris ini milik { $owner }. Hanya dia yang bisa mengimpornya, dengan login sendiri.
