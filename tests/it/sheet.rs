@@ -668,6 +668,10 @@ async fn the_pages_lead_from_the_file_to_the_schedules() {
     let refused = send("bomb.xlsx", &zipped(&[("xl/a.xml", b"<a/>")])).await;
     assert_eq!(refused.status, 415);
     assert!(refused.text().contains("role=\"alert\""));
+    let long = format!("title,start\n{}", "A,2031-01-04 04:30\n".repeat(2001));
+    let refused = send("long.csv", long.as_bytes()).await;
+    assert_eq!(refused.status, 413);
+    assert!(refused.text().contains("2,001 rows"), "{}", refused.text());
     let file = "nama acara;film;mulai;kunci\nPagi;Rain;2031-01-04 04:30;Main\nSore;Snow;2031-01-04 16:30;Main\n";
     let started = send("plan.csv", file.as_bytes()).await.expect(303);
     let path = started.header("location").to_owned();

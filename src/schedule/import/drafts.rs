@@ -116,7 +116,7 @@ impl Editor {
     /// chosen; rows without a zone are in `time_zone`, those of the old program in Jakarta's.
     ///
     /// # Errors
-    /// As [`read`].
+    /// As [`read`]; [`Error::TooLarge`] for more than [`super::MOST_ROWS`] rows.
     pub async fn start_import(&self, name: &str, file: Spool, time_zone: &str) -> Result<Draft> {
         // Reading takes memory: few at once.
         let place = self.foundation().looks().place(self.tenant()).await?;
@@ -128,6 +128,7 @@ impl Editor {
         let mappings: Vec<Mapping> = tables.iter().map(|table| Mapping::recognise(&table.heads)).collect();
         let best = mappings.iter().map(Mapping::known).max().unwrap_or(0);
         let table = mappings.iter().position(|mapping| mapping.known() == best).unwrap_or(0);
+        tables.get(table).map_or(Ok(()), super::fits)?;
         let is_old = mappings.get(table).is_some_and(|mapping| mapping.header_set() != HeaderSet::Own);
         let time_zone = if is_old { OLD_ZONE } else { time_zone }.to_owned();
         let draft = Draft {

@@ -214,6 +214,18 @@ pub struct Imported {
     pub skipped: usize,
 }
 
+/// One import takes the rows of a table.
+///
+/// # Errors
+/// [`Error::TooLarge`] for more than [`MOST_ROWS`].
+fn fits(table: &Table) -> Result<()> {
+    if table.lines.len() > MOST_ROWS {
+        let message = Message::new("import-many-rows").with("found", table.lines.len());
+        return Err(Error::TooLarge(message.with("most", MOST_ROWS)));
+    }
+    Ok(())
+}
+
 /// Rows of a table that are read, with the keys that stand in them checked.
 struct Prepared {
     table: Table,
@@ -229,9 +241,7 @@ impl Library {
     async fn prepare(&self, tables: &[Table], choices: &ImportChoices, user: &str) -> Result<Prepared> {
         let table =
             tables.get(choices.table).ok_or_else(|| Error::field("table", Message::new("import-table-unknown")))?;
-        if table.lines.len() > MOST_ROWS {
-            return Err(Error::TooLarge(Message::new("import-many-rows").with("most", MOST_ROWS)));
-        }
+        fits(table)?;
         if crate::clock::zone(&choices.time_zone).is_none() {
             return Err(Error::field("time_zone", Message::new("schedule-zone-unknown")));
         }

@@ -213,6 +213,12 @@ async fn act(
             }
             .await;
         }
+        // Another sheet of the file, with too many rows.
+        Err(Error::TooLarge(message)) => {
+            let (draft, plan) = editor.show_import(*id).await?;
+            let told = Some(page.text(&message));
+            return plan_page(page, &draft, &plan, told, None).await;
+        }
         Err(other) => return Err(other),
     };
     if !is_taken {

@@ -33,7 +33,7 @@ sheet-moment-zones = The time names the zone { $one }, its column { $other }.
 
 # What rows mean in a library
 import-table-unknown = The file has no such sheet.
-import-many-rows = A sheet has more than { $most } rows. Split it.
+import-many-rows = The sheet has { $found } rows below its headings. At most { $most } are imported at once: split it into several files.
 import-platform-unknown = Expected is youtube, facebook, twitch, tiktok, instagram or custom.
 import-addresses-many = A file may name { $most } different servers. Split it.
 import-row-cannot = Row { $row } cannot be taken: { $why }
@@ -85,7 +85,7 @@ files-file = File
 files-look = Look at it
 files-template = Template
 files-out = Export
-files-out-text = All schedules with their streams. Change rows there and import the file again: the same row changes its schedule and makes no second one. Stream keys do not stand in it.
+files-out-text = All schedules with their streams. Change rows there and import the file again: the same row changes its schedule and makes no second one. Stream keys are left out: in another library you are asked where each stream goes, and its videos and keys have to be there first.
 files-feed = In your calendar
 files-feed-text = A secret address that calendar programs subscribe to. Whoever has it sees what you have planned, and nothing else.
 files-feed-url = Address

@@ -33,7 +33,7 @@ sheet-moment-zones = Waktunya menyebut zona { $one }, kolom zonanya { $other }.
 
 # Arti baris di pustaka
 import-table-unknown = Berkas tidak punya lembar itu.
-import-many-rows = Ada lembar dengan lebih dari { $most } baris. Bagi menjadi beberapa berkas.
+import-many-rows = Lembar ini berisi { $found } baris di bawah judul kolomnya. Sekali impor paling banyak { $most } baris: bagi menjadi beberapa berkas.
 import-platform-unknown = Isi dengan youtube, facebook, twitch, tiktok, instagram atau custom.
 import-addresses-many = Satu berkas boleh menyebut paling banyak { $most } server berbeda. Pecah berkasnya.
 import-row-cannot = Baris { $row } tidak bisa diambil: { $why }
@@ -84,7 +84,7 @@ files-file = Berkas
 files-look = Periksa
 files-template = Templat
 files-out = Ekspor
-files-out-text = Semua jadwal beserta siarannya. Ubah barisnya lalu impor lagi berkasnya: baris yang sama mengubah jadwalnya dan tidak membuat yang kedua. Kunci siaran tidak ada di dalamnya.
+files-out-text = Semua jadwal beserta siarannya. Ubah barisnya lalu impor lagi berkasnya: baris yang sama mengubah jadwalnya dan tidak membuat yang kedua. Kunci siaran tidak ikut: di pustaka lain Anda ditanya ke mana tiap siaran dikirim, dan video serta kuncinya harus sudah ada di sana.
 files-feed = Di kalender Anda
 files-feed-text = Alamat rahasia untuk dilanggani program kalender. Siapa pun yang memegangnya melihat rencana Anda, dan tidak melihat yang lain.
 files-feed-url = Alamat
