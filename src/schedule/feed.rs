@@ -37,6 +37,14 @@ fn zoned(name: &str, at: DateTime, zone: &str) -> Property {
     Property::new(name, local(at)).add_parameter("TZID", zone).done()
 }
 
+/// A text whose lines end in one way: the crate escapes `\\n` alone, and programs take others for ends of lines too,
+/// after which a text could go on as a property of its own.
+fn lines(text: &str) -> String {
+    let is_end = |letter: char| matches!(letter, '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let plain = text.replace("\r\n", "\n").replace(is_end, "\n");
+    plain.replace(|letter: char| letter.is_control() && !matches!(letter, '\n' | '\t'), "")
+}
+
 /// The schedule as its rule alone says it.
 fn bare(schedule: &Schedule) -> Schedule {
     Schedule { skip_dates: Vec::new(), exceptions: Vec::new(), paused: false, ..schedule.clone() }
@@ -62,9 +70,9 @@ impl Writer<'_> {
         let mut event = Event::with_uid(&format!("{}{part}@jadwalstream", self.row.id()));
         event.append_property(Property::new("DTSTAMP", utc(header.updated_at)));
         event.append_property(Property::new("LAST-MODIFIED", utc(header.updated_at)));
-        event.summary(self.title);
+        event.summary(&lines(self.title));
         if let Some(description) = &schedule.broadcast.description {
-            event.description(description);
+            event.description(&lines(description));
         }
         event
     }

@@ -426,6 +426,21 @@ async fn a_stream_that_goes_elsewhere_takes_its_other_schedules_along() {
 }
 
 #[tokio::test]
+async fn a_text_is_no_line_of_a_calendar() {
+    let (server, al, video) = al().await;
+    stream(&al, "Rain", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
+    let ends = ["\r", "\r\n", "\n", "\u{2028}", "\u{2029}"].map(|end| format!("x{end}ATTACH:http://evil"));
+    let file = format!("title,key,start,description\nRain,Rain,2031-01-04 10:00,\"{}\"\n", ends.join(" "));
+    take(&al, &upload(&al, file).await).await;
+    let made = al.post("/api/v1/feed", &json!({})).await.expect(201).json();
+    let path = reqwest::Url::parse(made["url"].as_str().unwrap()).unwrap().path().to_owned();
+    let text = server.stranger().get(&path).await.expect(200).text().replace("\r\n ", "");
+    assert_eq!(text.matches("ATTACH").count(), 5, "{text}");
+    let strange = |letter: char| matches!(letter, '\r' | '\n' | '\u{2028}' | '\u{2029}');
+    assert!(text.split(strange).all(|line| !line.starts_with("ATTACH")), "{text}");
+}
+
+#[tokio::test]
 async fn another_librarys_ids_and_titles_mean_nothing() {
     let (server, al, video) = al().await;
     let stream_id = stream(&al, "Secret plans", &video, TARGET, "aaaa-bbbb-cccc-dddd").await;
