@@ -32,7 +32,7 @@ pub(super) struct Walk {
     seconds: f64,
     bytes: u64,
     /// Sending takes as long as showing.
-    pub(super) in_step: bool,
+    in_step: bool,
 }
 
 /// Seconds that sending and showing may differ by: sixteen pictures that wait for another, five a second.
@@ -40,6 +40,8 @@ const OUT_OF_STEP: f64 = 3.2;
 
 /// Of less than this many seconds no rate is told: one large frame is no stream.
 const SHORTEST_WALK: f64 = 5.0;
+/// The same where pictures are sent faster than they are shown: of what was read by the times of showing, little is left.
+const SHORTEST_OUT_OF_STEP: f64 = 0.5;
 
 impl Walk {
     pub(super) fn of(packets: &[Packet]) -> Option<Walk> {
@@ -71,7 +73,8 @@ impl Walk {
 
     /// Bits per second where it was read.
     pub(super) fn rate(self) -> f64 {
-        self.bytes as f64 * 8.0 / self.seconds.max(SHORTEST_WALK)
+        let least = if self.in_step { SHORTEST_WALK } else { SHORTEST_OUT_OF_STEP };
+        self.bytes as f64 * 8.0 / self.seconds.max(least)
     }
 }
 

@@ -207,7 +207,7 @@ async fn the_form_keeps_what_was_typed_but_never_shows_a_key() {
     assert!(!refused.contains("a-key-that-was-typed"));
     let key =
         refused.split("id=\"f-target2_key\"").nth(1).expect("the field of the key").split("</div>").next().unwrap();
-    assert!(key.contains("autofocus") && key.contains("Type the key again"), "a dropped key is said: {key}");
+    assert!(key.contains("aria-invalid") && key.contains("Type the key again"), "a dropped key is said: {key}");
     assert_eq!(refused.matches("Type the key again").count(), 1, "only where one was typed");
 
     let good = [

@@ -5,7 +5,6 @@ media-no-samples = The sample clips could not be made: this ffmpeg cannot encode
 media-unreadable = This file cannot be read as a video. It may be damaged or cut short; export or download it again.
 media-too-demanding = Reading this file takes more time or memory than is allowed. Export it again as a plain MP4 (H.264, AAC).
 media-no-picture = There is no moving picture in this file. Upload a video; sound alone cannot be streamed.
-media-out-of-step = The times in this video contradict each other: its pictures would be sent at another pace than they are shown. Export it again as a plain MP4.
 media-no-length = The length of this video cannot be found out. Export it again as a plain MP4.
 media-too-many-pixels = { $width }×{ $height } pixels are more than is taken here. Export the video in 3840×2160 or smaller.
 media-no-frame = The video has no picture at that time. Choose an earlier one.

@@ -5,7 +5,6 @@ media-no-samples = Klip contoh tidak bisa dibuat: ffmpeg ini tidak bisa menghasi
 media-unreadable = File ini tidak bisa dibaca sebagai video. Mungkin rusak atau terpotong; ekspor atau unduh lagi.
 media-too-demanding = Membaca file ini butuh waktu atau memori melebihi batas. Ekspor lagi sebagai MP4 biasa (H.264, AAC).
 media-no-picture = Tidak ada gambar bergerak di file ini. Unggah video; suara saja tidak bisa disiarkan.
-media-out-of-step = Catatan waktu di video ini saling bertentangan: gambarnya akan dikirim dengan kecepatan lain dari tayangannya. Ekspor lagi sebagai MP4 biasa.
 media-no-length = Durasi video ini tidak bisa diketahui. Ekspor lagi sebagai MP4 biasa.
 media-too-many-pixels = Ukuran { $width }×{ $height } piksel melebihi batas di sini. Ekspor video dengan ukuran 3840×2160 atau lebih kecil.
 media-no-frame = Video tidak punya gambar pada waktu itu. Pilih waktu yang lebih awal.
