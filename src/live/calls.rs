@@ -480,7 +480,7 @@ impl Editor {
                 Begun::Run => taken.clone().map_or(Ok(run), |taken| Err(Error::Conflict(taken))),
                 Begun::Busy { stopping: false, .. } => Err(Error::Conflict(Message::new("live-already-on"))),
                 Begun::Busy { stopping: true, .. } => Err(Error::Conflict(Message::new("live-still-stopping"))),
-                Begun::Refused(reason) => Err(Error::Conflict(reason)),
+                Begun::NoRoom(reason) | Begun::Refused(reason) => Err(Error::Conflict(reason)),
             })
             .await;
         if begun.is_err() {

@@ -64,6 +64,8 @@ pub(crate) enum Begun {
         /// It is being ended.
         stopping: bool,
     },
+    /// The box is full; there may be room later.
+    NoRoom(Message),
     /// It cannot go on air now.
     Refused(Message),
 }
@@ -177,7 +179,7 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
     let load = each.times(encoders);
     let capacity = Capacity::of(library.foundation().config());
     if let Err(refused) = library.foundation().board().book(start.run, load, |booked| capacity.admit(booked, load)) {
-        return Ok(Begun::Refused(refused.message()));
+        return Ok(Begun::NoRoom(refused.message()));
     }
     let run = Run {
         stream_id: start.stream,

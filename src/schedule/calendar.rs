@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use uuid::Uuid;
 
+use super::calls::waiting_for;
 use super::conflicts::longest;
 use super::forecast::{Slot, Streams, troubles};
 use super::recurrence::{Shift, instant, occurrences};
@@ -195,6 +196,11 @@ fn look(library: &Library, rows: &Reader<'_>, (from, to): (Timestamp, Timestamp)
     let mut found = troubles(&slots, &mut streams)?.into_iter();
     for (item, brief) in planned() {
         let Some(stream) = streams.get(brief.stream)? else { continue };
+        let trouble = if is_on(item, brief) { found.next().flatten() } else { None };
+        let trouble = match item.start <= now {
+            true => waiting_for(rows, item.schedule, item.start)?.or(trouble),
+            false => trouble,
+        };
         entries.push(CalendarEntry {
             stream_id: brief.stream,
             schedule_id: Some(item.schedule),
@@ -211,7 +217,7 @@ fn look(library: &Library, rows: &Reader<'_>, (from, to): (Timestamp, Timestamp)
                 cancelled: item.cancelled,
                 paused: brief.paused,
                 repeats: brief.repeats,
-                trouble: if is_on(item, brief) { found.next().flatten() } else { None },
+                trouble,
             },
         });
     }

@@ -11,7 +11,7 @@ use super::forecast::{Slot, Streams, troubles};
 use super::occurrence::carry;
 use super::on_air::end_with;
 use super::recurrence::{Occurrence, occurrences, stop_of};
-use super::{Broadcast, Passed, Schedule, ScheduleChange, ScheduleInput, Until};
+use super::{Broadcast, Passed, Schedule, ScheduleChange, ScheduleInput, Until, Waiting};
 use crate::audit;
 use crate::auth::Actor;
 use crate::error::{Error, Result};
@@ -40,6 +40,8 @@ pub struct ScheduleView {
     pub through: Timestamp,
     /// The run of the last occurrence and how it ended (`None` while it is on).
     pub last: Option<(Uuid, Option<RunOutcome>)>,
+    /// What the box has too little of for the next occurrence, whose time has come.
+    pub waiting: Option<Message>,
 }
 
 /// Order of the schedules.
@@ -115,6 +117,12 @@ pub(crate) fn next_of(rows: &Reader<'_>, row: &Row<Schedule>, now: Timestamp) ->
     Ok(occurrences(&row.value, after).next())
 }
 
+/// What an occurrence waits for whose time has come.
+pub(super) fn waiting_for(rows: &Reader<'_>, schedule: Uuid, occurrence: Timestamp) -> Result<Option<Message>> {
+    let waiting: Option<Waiting> = rows.value(&Waiting::key(schedule))?;
+    Ok(waiting.filter(|waiting| waiting.occurrence_at == occurrence).map(|waiting| waiting.reason))
+}
+
 fn of_stream(rows: &Reader<'_>, stream: Uuid) -> Result<Vec<Row<Schedule>>> {
     let mut found = Vec::new();
     for id in rows.ids_at::<Schedule>("stream", stream.as_bytes())? {
@@ -158,6 +166,7 @@ pub(super) fn delete(rows: &mut Writer<'_>, actor: &Actor, row: &Row<Schedule>) 
     let object = stream.map_or(row.id().to_string(), |stream| format!("{} {}", row.id(), stream.value.title));
     audit::record(rows, actor, "schedule.delete", object)?;
     rows.delete_value(&Passed::key(row.id()));
+    rows.delete_value(&Waiting::key(row.id()));
     rows.delete(row);
     Ok(())
 }
@@ -171,11 +180,13 @@ pub(super) fn view(rows: &Reader<'_>, row: Row<Schedule>, now: Timestamp) -> Res
         None => None,
     };
     let next = next_of(rows, &row, now)?;
+    let waiting = next.map(|next| waiting_for(rows, row.id(), next.start)).transpose()?.flatten();
     Ok(ScheduleView {
         stream_title: stream.map(|stream| stream.value.title).unwrap_or_default(),
         next,
         through,
         last,
+        waiting,
         row,
     })
 }

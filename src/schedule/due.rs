@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::calls::{next_of, passed};
 use super::recurrence::{Occurrence, occurrences};
-use super::{Passed, Schedule, occurrence_key, occurrence_name};
+use super::{Passed, Schedule, Waiting, occurrence_key, occurrence_name};
 use crate::auth::Actor;
 use crate::error::Result;
 use crate::library::Library;
@@ -19,6 +19,8 @@ use crate::text::Message;
 
 /// So long an occurrence waits for a run before it that ends at that very instant.
 const HANDOVER: Duration = Duration::from_secs(15);
+/// A box that is full is asked again after so long.
+const ROOM_AGAIN: Duration = Duration::from_secs(10);
 /// Occurrences of one schedule that are dealt with at once, and of them so many as missed with a row of their own.
 const MOST: usize = 2000;
 const MOST_MISSED: usize = 60;
@@ -96,7 +98,7 @@ pub(super) fn deal_with(
                 after.last_run = Some(begin.run);
             }
             Err(_) => {}
-            Ok(()) => match try_start(rows, library, actor, &begin, occurrence, now)? {
+            Ok(()) => match try_start(rows, library, actor, &begin, &row, occurrence, now)? {
                 Tried::Started => after.last_run = Some(run),
                 Tried::Covered => {}
                 Tried::Missed(reason) => {
@@ -109,12 +111,25 @@ pub(super) fn deal_with(
                     }
                     return Ok(Next::Again(occurrence.start, again));
                 }
+                Tried::WithoutRoom(again, reason) => {
+                    if after != before {
+                        rows.put_value(&Passed::key(id), &after)?;
+                    }
+                    let waiting = Waiting { occurrence_at: occurrence.start, reason };
+                    if rows.value::<Waiting>(&Waiting::key(id))?.as_ref() != Some(&waiting) {
+                        rows.put_value(&Waiting::key(id), &waiting)?;
+                    }
+                    return Ok(Next::Again(occurrence.start, again));
+                }
             },
         }
         after.through = occurrence.start;
     }
     if after != before {
         rows.put_value(&Passed::key(id), &after)?;
+    }
+    if rows.value::<Waiting>(&Waiting::key(id))?.is_some() {
+        rows.delete_value(&Waiting::key(id));
     }
     Ok(Next::At(next))
 }
@@ -142,6 +157,8 @@ enum Tried {
     Missed(Message),
     /// Look again then.
     Later(Timestamp),
+    /// The box is full; look again then.
+    WithoutRoom(Timestamp, Message),
 }
 
 fn try_start(
@@ -149,6 +166,7 @@ fn try_start(
     library: &Library,
     actor: &Actor,
     begin: &Start,
+    schedule: &Row<Schedule>,
     occurrence: &Occurrence,
     now: Timestamp,
 ) -> Result<Tried> {
@@ -161,8 +179,16 @@ fn try_start(
     match start::begin(rows, library, actor, begin)? {
         Begun::Run => Ok(Tried::Started),
         // What is in the way may be gone by then.
-        Begun::Busy { .. } | Begun::Refused(_) if now < occurrence.start => {
+        Begun::Busy { .. } | Begun::NoRoom(_) | Begun::Refused(_) if now < occurrence.start => {
             Ok(Tried::Later(soon.min(occurrence.start)))
+        }
+        Begun::NoRoom(reason) => {
+            let last = occurrence.start + Duration::from_secs(u64::from(schedule.value.grace));
+            let again = (now + ROOM_AGAIN).min(last);
+            match now < last && occurrence.stop.is_none_or(|stop| again < stop) {
+                true => Ok(Tried::WithoutRoom(again, reason)),
+                false => Ok(Tried::Missed(reason)),
+            }
         }
         Begun::Refused(reason) => Ok(Tried::Missed(reason)),
         Begun::Busy { run, stopping } => {

@@ -195,6 +195,21 @@ impl Passed {
     }
 }
 
+/// An occurrence whose time has come and for which the box has no room yet; it is tried again within its grace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// When it was to begin.
+    pub(crate) occurrence_at: Timestamp,
+    /// What there is too little of.
+    pub(crate) reason: Message,
+}
+
+impl Waiting {
+    pub(crate) fn key(schedule: Uuid) -> String {
+        format!("waiting/{schedule}")
+    }
+}
+
 /// The name of an occurrence: what the rule calls it, not when it is. So it stays the same one when it is moved, and
 /// when the rules of its zone change under it.
 pub(crate) fn occurrence_name(schedule: &Schedule, of: DateTime) -> String {

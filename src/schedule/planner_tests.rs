@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::library::{Video, VideoState};
 use crate::live::{Order, PlayOrder, Run, RunOutcome, Target, run};
 use crate::objects::Objects;
-use crate::schedule::{ScheduleChange, ScheduleInput};
+use crate::schedule::{Planned, ScheduleChange, ScheduleInput};
 use crate::store::Store;
 use crate::store::rows::Row;
 use crate::supervise::Tasks;
@@ -296,14 +296,68 @@ async fn a_box_without_room_says_why() {
     let home = home(60).await;
     let other = add_stream(&home.editor, "Music", "the-key-2").await;
     home.editor.start_stream(other, crate::live::End::Open).await.unwrap();
-    home.schedule("2026-01-05T10:10", None, Some(600)).await;
+    let schedule = home.schedule("2026-01-05T10:10", None, Some(600)).await;
     home.pass(598).await;
     assert_eq!(home.runs().await.len(), 1, "there may be room when its second comes");
     home.pass(2).await;
+    assert_eq!(home.runs().await.len(), 1, "it is tried again within its grace");
+    let view = home.editor.schedule(schedule).await.unwrap();
+    assert_eq!(view.waiting.map(|reason| reason.id.to_string()).as_deref(), Some("live-no-memory"));
+    let (from, to) = (TEN.parse().unwrap(), "2026-01-05T11:00:00Z".parse().unwrap());
+    let entries = home.editor.calendar(from, to).await.unwrap().entries;
+    let trouble = entries.iter().find_map(|entry| match &entry.what {
+        Planned::Occurrence { trouble, .. } => trouble.clone(),
+        Planned::Run { .. } => None,
+    });
+    assert_eq!(trouble.map(|reason| reason.id.to_string()).as_deref(), Some("live-no-memory"));
+    home.pass(5).await;
+    assert!(home.planner.waiting.lock().values().all(|again| *again > home.clock.now()), "not in a circle");
+    // It would have ended before another try.
+    for _ in 0..60 {
+        home.pass(10).await;
+    }
     let runs = home.runs().await;
     assert_eq!((runs[1].0, runs[1].2.as_str()), (Some(RunOutcome::Missed), "live-no-memory"));
+    assert_eq!(runs.len(), 2);
+    assert!(home.editor.schedule(schedule).await.unwrap().waiting.is_none());
     let refused = home.editor.start_stream(home.stream, crate::live::End::Open).await.unwrap_err();
     assert!(refused.message().to_string().contains("60"), "{}", refused.message());
+}
+
+#[tokio::test]
+async fn what_found_no_room_begins_when_there_is_some() {
+    let home = home(60).await;
+    let other = add_stream(&home.editor, "Music", "the-key-2").await;
+    home.editor.start_stream(other, crate::live::End::Open).await.unwrap();
+    let schedule = home.schedule("2026-01-05T10:10", None, Some(600)).await;
+    home.pass(600).await;
+    home.pass(95).await;
+    assert_eq!(home.runs().await.len(), 1);
+    home.end_run().await;
+    home.pass(10).await;
+    let run = home.open().await.expect("there is room now");
+    assert_eq!(run.value.stream_id, home.stream);
+    assert_eq!(run.value.started_at, Some("2026-01-05T10:11:45Z".parse().unwrap()));
+    assert_eq!(run.value.planned_stop, Some("2026-01-05T10:20:00Z".parse().unwrap()), "for what is left");
+    assert!(home.editor.schedule(schedule).await.unwrap().waiting.is_none());
+    home.pass(60).await;
+    assert_eq!(home.runs().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_finds_no_room_within_its_grace_is_missed() {
+    let home = home(60).await;
+    let other = add_stream(&home.editor, "Music", "the-key-2").await;
+    home.editor.start_stream(other, crate::live::End::Open).await.unwrap();
+    let input = ScheduleInput { grace: Some(60), ..home.input("2026-01-05T10:10", None, Some(6000)) };
+    let schedule = home.editor.create_schedule(input).await.unwrap().row.id();
+    home.look(schedule).await;
+    home.pass(600).await;
+    home.pass(50).await;
+    assert_eq!(home.runs().await.len(), 1);
+    home.pass(10).await;
+    let runs = home.runs().await;
+    assert_eq!((runs[1].0, runs[1].2.as_str()), (Some(RunOutcome::Missed), "live-no-memory"));
 }
 
 #[tokio::test]

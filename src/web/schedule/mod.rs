@@ -106,6 +106,7 @@ async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpR
             "within": view.next.map(|next| words::within(&page, next.start, now)),
             "paused": schedule.paused,
             "last": last,
+            "waiting": view.waiting.as_ref().map(|reason| page.text(reason)),
         })
     });
     let items: Vec<Value> = items.collect();
