@@ -13,6 +13,7 @@ use crate::support::nginx::Platform;
 use crate::world::{Server, curl};
 
 const STREAMS: usize = 50;
+const ROUNDS: usize = 5;
 const MEASURED: Duration = Duration::from_secs(60);
 const CRASHES: usize = 40;
 const CUT: Duration = Duration::from_secs(30);
@@ -107,6 +108,10 @@ fn wait_for(sink: &Platform, prefix: &str) {
         assert!(begun.elapsed() < Duration::from_secs(120), "{sending} of {STREAMS} send");
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+fn is_ffmpeg(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "ffmpeg")
 }
 
 fn bare(clip: &Path, sink: &Platform, number: usize) -> Ending {
@@ -205,18 +210,33 @@ pub fn live() -> Vec<Figure> {
     let ours = family(server.pid(), &home);
     let bare: Vec<u32> = bares.iter().map(|one| one.0.id()).collect();
     let own = [server.pid()];
-    let before = (cpu(&ours), cpu(&bare), cpu(&own));
-    std::thread::sleep(MEASURED);
-    let after = (cpu(&ours), cpu(&bare), cpu(&own));
-    let (ours, bare, own) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
+    let senders: Vec<u32> = ours.iter().copied().filter(|pid| is_ffmpeg(*pid)).collect();
+    let (mut ratios, mut spent) = (Vec::new(), [0.0; 4]);
+    for _ in 0..ROUNDS {
+        let read = || [&ours, &bare, &own.to_vec(), &senders].map(|pids| cpu(pids));
+        let before = read();
+        std::thread::sleep(MEASURED);
+        let after = read();
+        let round: [f64; 4] = std::array::from_fn(|place| after[place] - before[place]);
+        ratios.push(round[0] / round[1]);
+        (0..4).for_each(|place| spent[place] += round[place]);
+    }
+    let [all, bare, own, senders] = spent;
+    let single: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ROUNDS / 2];
     let memory = server.memory().1;
     drop(bares);
     let mut figures = vec![
         Figure::new(
             "50 copy streams: processor time of server, keepers and ffmpegs against 50 bare ffmpegs",
-            format!("{:.2}× ({ours:.1} s, of them {own:.1} s the server, against {bare:.1} s in 60 s)", ours / bare),
+            format!(
+                "{ratio:.2}× ({}; in all {all:.1} s, of them {senders:.1} s ffmpegs, {own:.1} s the server, {:.1} s keepers, against {bare:.1} s)",
+                single.join(", "),
+                all - senders - own,
+            ),
             "≤ 1.05×",
-            ours / bare <= 1.05,
+            ratio <= 1.05,
         ),
         Figure::new(
             "50 copy streams: memory of the server, highest",

@@ -405,6 +405,8 @@ async fn edit(random: &mut fastrand::Rng, world: &World, plan: &mut Plan) -> &'s
             let change = OccurrenceChange { cancelled: Some(true), ..occurrence };
             editor.change_occurrence((plan.id, slot.of), None, Reach::This, change).await.unwrap();
             plan.changed.insert(slot.of, None);
+            // With its only occurrence a schedule goes.
+            plan.gone = matches!(plan.days, Days::Once) && plan.times.len() == 1;
             "cancel one"
         }
         (3, Some(slot)) if !plan.changed.contains_key(&slot.of) => {
@@ -453,7 +455,8 @@ enum Event {
 #[tokio::test]
 async fn a_week_of_five_hundred_schedules_is_on_air_as_a_simple_model_says() {
     let seed = std::env::var("JADWAL_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| fastrand::u64(..));
+    // Other weeks: JADWAL_TEST_SEED=$RANDOM.
+    let seed: u64 = seed.unwrap_or(171_321_965_728_845);
     println!("JADWAL_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut world = World::new().await;
