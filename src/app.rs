@@ -228,6 +228,8 @@ impl App {
             tasks.spawn("engine", move |end| engine.work(end));
             tasks.spawn("planner", move |end| planner.work(end));
             tasks.spawn("jobs", move |end| jobs.work(end));
+            let moving_in = server.moving_in.clone();
+            tasks.spawn("moving-in", move |end| moving_in.work(end));
             tasks.spawn("library-check", move |end| checking.keep_checking(end));
             let watching = notices.clone();
             tasks.spawn("notice-watch", move |end| watching.watch(end));

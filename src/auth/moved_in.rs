@@ -84,6 +84,17 @@ impl Accounts {
             .await
     }
 
+    /// Whether [`Accounts::give_back_password`] would do it.
+    pub(crate) async fn would_give_back(
+        &self,
+        operator: &OperatorScope,
+        name: UserName,
+        moved: &MovedIn,
+    ) -> Result<bool> {
+        let (user, _) = self.get(operator, name).await?;
+        Ok(user.password_hash == moved.hash && user.last_login.is_none())
+    }
+
     /// Puts back the password that a user had before the one of the old home; false where it was changed since.
     pub(crate) async fn give_back_password(&self, operator: &FreshOperatorScope, name: UserName) -> Result<bool> {
         let actor = operator.actor().clone();

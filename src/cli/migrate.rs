@@ -297,5 +297,6 @@ fn described(item: &Value, applied: bool) -> String {
     if let Some(reason) = item["reason"]["message"].as_str() {
         line += &format!(": {reason}");
     }
-    line
+    // Names are somebody else's words: none of them moves the cursor of a terminal.
+    line.replace(char::is_control, "\u{fffd}")
 }

@@ -54,7 +54,7 @@ impl Walk {
                 found.entry(what).or_default().push(path.clone());
             }
         }
-        let owner = match self.owner(None).await? {
+        let owner = match self.owner(None, None).await? {
             Ok(owner) => owner,
             // Told with what nobody named.
             Err(_) => return Ok(()),
@@ -68,6 +68,7 @@ impl Walk {
                 let record = MediaRecord {
                     place: Place { database: String::new(), row: String::new() },
                     owner: None,
+                    person: None,
                     file_name: None,
                     original_name: None,
                     title: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),

@@ -97,7 +97,7 @@ impl Walk {
             self.files.tell(&path, name.as_str());
             let item = Item::new(What::Channel).file(name);
             let person = files::person_of(&path).map(str::to_owned);
-            let item = match self.owner(person.as_deref()).await? {
+            let item = match self.owner(person.as_deref(), None).await? {
                 Err(reason) => item.skipped(reason),
                 Ok(owner) => {
                     let item = item.owner(&owner.tenant).title(title_of(&path));
@@ -121,8 +121,8 @@ impl Walk {
                 let item = Item::new(What::StreamKey).row(place.database, place.row);
                 let item = item.title(record.title.as_deref().unwrap_or(&record.platform_id));
                 let token = self.files.find("tokens", person.as_deref(), &record.token).ok();
-                let named = token.as_deref().and_then(files::person_of).map(str::to_owned).or(person.clone());
-                let item = match self.owner(named.as_deref()).await? {
+                let named = token.as_deref().and_then(files::person_of).map(str::to_owned);
+                let item = match self.owner(named.as_deref(), person.as_deref()).await? {
                     Err(reason) => item.skipped(reason),
                     Ok(owner) => {
                         let item = item.owner(&owner.tenant);
@@ -155,7 +155,7 @@ impl Ground {
             item.id = Some(mark.id);
             // Another grant under the same name is not ours to choose.
             if mark.file.as_ref().is_some_and(|file| file.stamp == stamp) {
-                item.reason = self.remove_source(path, stamp).await?;
+                item.reason = self.remove_source(What::Channel, owner, mark.id, path, stamp).await?;
             } else {
                 item = item.skipped(Message::new("migrate-changed-there"));
             }
@@ -210,7 +210,7 @@ impl Ground {
         }
         let mut item = item;
         (item.id, item.bytes) = (Some(id), stamp.size);
-        item.reason = self.remove_source(path, stamp).await?;
+        item.reason = self.remove_source(What::Channel, owner, id, path, stamp).await?;
         Ok(item)
     }
 

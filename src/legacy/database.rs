@@ -1,14 +1,20 @@
 //! The JSON databases of the old program, record by record: lists, or objects keyed by id. A file that is torn gives what
 //! stands before the tear, and where that is.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
+use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// Largest database, in bytes.
 pub(super) const MOST_BYTES: u64 = 128 << 20;
+/// Largest record, in bytes: as values it takes many times that much memory.
+pub(super) const MOST_RECORD: usize = 2 << 20;
+/// Records of one database: each of them, even an empty one, takes memory.
+pub(super) const MOST_RECORDS: usize = 250_000;
 
 /// How reading a database ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +30,13 @@ pub(super) enum Ending {
     },
     /// Larger than any database.
     TooLarge,
+    /// It has more than [`MOST_RECORDS`]; those were read.
+    TooMany,
+    /// A record is larger than [`MOST_RECORD`]; those before it were read.
+    LargeRecord {
+        /// Its number, from 1.
+        row: usize,
+    },
     /// It holds neither a list nor an object.
     Strange,
 }
@@ -35,6 +48,36 @@ struct Each<'r> {
     record: &'r mut dyn FnMut(RowName, Value),
     count: usize,
     strange: bool,
+    /// What the record that is read now may yet take.
+    left: Rc<Cell<usize>>,
+}
+
+impl Each<'_> {
+    /// Counts a record that was read; the next one has room again.
+    fn read<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.left.set(MOST_RECORD);
+        self.count += 1;
+        if self.count > MOST_RECORDS { Err(E::custom("too many")) } else { Ok(()) }
+    }
+}
+
+/// Reads no more than a record may take.
+struct Metered<R> {
+    inner: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let most = buffer.len().min(left);
+        let count = self.inner.read(&mut buffer[..most])?;
+        self.left.set(left - count);
+        Ok(count)
+    }
 }
 
 impl<'de> Visitor<'de> for &mut Each<'_> {
@@ -46,7 +89,7 @@ impl<'de> Visitor<'de> for &mut Each<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(value) = list.next_element::<Value>()? {
-            self.count += 1;
+            self.read()?;
             (self.record)(self.count.to_string(), value);
         }
         Ok(())
@@ -54,7 +97,7 @@ impl<'de> Visitor<'de> for &mut Each<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            self.count += 1;
+            self.read()?;
             (self.record)(key, value);
         }
         Ok(())
@@ -114,11 +157,14 @@ pub(super) fn read(file: File, mut record: impl FnMut(RowName, Value)) -> std::i
     if is_blank(&mut reader)? {
         return Ok(Ending::Whole(0));
     }
-    let mut each = Each { record: &mut record, count: 0, strange: false };
-    let mut json = serde_json::Deserializer::from_reader(reader);
+    let left = Rc::new(Cell::new(MOST_RECORD));
+    let mut each = Each { record: &mut record, count: 0, strange: false, left: left.clone() };
+    let mut json = serde_json::Deserializer::from_reader(Metered { inner: reader, left: left.clone() });
     match json.deserialize_any(&mut each).and_then(|()| json.end()) {
         Ok(()) if each.strange => Ok(Ending::Strange),
         Ok(()) => Ok(Ending::Whole(each.count)),
+        Err(_) if each.count > MOST_RECORDS => Ok(Ending::TooMany),
+        Err(cause) if cause.is_io() && left.get() == 0 => Ok(Ending::LargeRecord { row: each.count + 1 }),
         Err(cause) if cause.is_io() => Err(cause.into()),
         Err(cause) => Ok(Ending::Torn { line: cause.line(), column: cause.column() }),
     }

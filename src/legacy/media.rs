@@ -16,8 +16,10 @@ use super::source::{Stamp, shown};
 use super::workbook::KnownVideo;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
-use crate::error::Result;
-use crate::library::OldFile;
+use crate::error::{Error, Result};
+use crate::library::channels::Channel;
+use crate::library::stored::StoredObject;
+use crate::library::{OldFile, Thumbnail, Video};
 use crate::media;
 use crate::store::blocking;
 use crate::store::rows::Writer;
@@ -130,7 +132,10 @@ impl Walk {
         for video in videos {
             let Some(name) = video.thumbnail.as_deref() else { continue };
             let Ok(path) = self.files.find("thumbnails", video.owner.as_deref(), name) else { continue };
-            let Ok(owner) = self.owner(video.owner.as_deref()).await? else { continue };
+            if video.is_foreign(&path) {
+                continue;
+            }
+            let Ok(owner) = self.owner(video.owner.as_deref(), video.person.as_deref()).await? else { continue };
             let key = (owner.tenant.clone(), path.clone());
             let usable =
                 self.files.get(&path).filter(|slot| slot.told.is_none() && files::refusal(slot.nature).is_none());
@@ -173,12 +178,16 @@ impl Walk {
             return Ok(Err(item.skipped(Message::new("migrate-row-no-file")).into()));
         };
         let found = self.files.find(folder, record.owner.as_deref(), name);
+        // Not told: whose it is may yet name it.
+        if let Some(path) = found.as_ref().ok().filter(|path| record.is_foreign(path)) {
+            return Ok(Err(item.skipped(Message::new("migrate-file-foreign").with("file", shown(path))).into()));
+        }
         // Told even where nobody gets it, so that it is not told a second time as nobody's.
         let before = found
             .as_ref()
             .ok()
             .and_then(|path| self.files.tell(path, format!("{} {}", record.place.database, record.place.row)));
-        let owner = match self.owner(record.owner.as_deref()).await? {
+        let owner = match self.owner(record.owner.as_deref(), record.person.as_deref()).await? {
             Ok(owner) => owner,
             Err(reason) => return Ok(Err(item.skipped(reason).into())),
         };
@@ -226,7 +235,7 @@ impl Walk {
             (item.id, item.bytes) = (done.id, task.stamp.size);
             item.reason = done.reason.or(task.note.filter(|_| done.fate == Fate::Imported));
             if done.fate == Fate::Imported && !ground.applies() {
-                teller.summary.disk_needed += task.stamp.size;
+                teller.summary.disk_needed = teller.summary.disk_needed.saturating_add(task.stamp.size);
             }
             if matches!(done.fate, Fate::Imported | Fate::Present) {
                 taken.insert((task.owner.tenant.clone(), task.path), done.id);
@@ -289,7 +298,7 @@ impl Ground {
 
     async fn take(&self, what: What, task: &Task) -> Result<Done> {
         if let Some(mark) = self.came_before(what, &task.owner, &task.path, task.stamp).await? {
-            let reason = self.remove_source(&task.path, task.stamp).await?;
+            let reason = self.remove_source(what, &task.owner, mark.id, &task.path, task.stamp).await?;
             return Ok(Done { fate: Fate::Present, reason, id: Some(mark.id) });
         }
         if !self.wants(what) {
@@ -316,7 +325,7 @@ impl Ground {
         };
         match taken {
             Ok(id) => {
-                let reason = self.remove_source(&task.path, task.stamp).await?;
+                let reason = self.remove_source(what, &task.owner, id, &task.path, task.stamp).await?;
                 Ok(Done { fate: Fate::Imported, reason, id: Some(id) })
             }
             Err(cause) => Ok(Done::skipped(failure(cause))),
@@ -330,12 +339,17 @@ impl Ground {
         task: &Task,
     ) -> impl FnMut(&mut Writer<'_>, Uuid, blake3::Hash) -> Result<()> + Send + use<> {
         let (path, stamp, home) = (task.path.clone(), task.stamp, self.home.clone());
+        let source = self.source.clone();
         let from = match task.record.place.database.as_str() {
             "" => shown(&task.path),
             database => format!("{database} {}", task.record.place.row),
         };
         move |rows, id, hash| {
             use std::os::unix::ffi::OsStrExt as _;
+            // Written to while it was copied: what came is neither the old file nor the new one.
+            if source.stamp(&path) != Some(stamp) {
+                return Err(Error::Conflict(Message::new("migrate-file-changes")));
+            }
             let identity = journal::identity(what, &[path.as_os_str().as_bytes(), hash.as_bytes()]);
             let file = Some(OldBytes::new(&path, stamp, hash));
             let mark = Mark { what, id, home: home.clone(), from: from.clone(), file, at: rows.now() };
@@ -343,13 +357,46 @@ impl Ground {
         }
     }
 
-    /// Removes a file of the old home whose bytes are here, if that is asked for; what hindered it.
-    pub(super) async fn remove_source(&self, path: &Path, stamp: Stamp) -> Result<Option<Message>> {
-        if !self.applies() || !self.request.remove_sources {
+    /// Removes a file of the old home whose bytes are here, if that is asked for; what hindered it. What it became has to
+    /// be here still, and its bytes have to be those that came: a look at size and time is not enough to delete by.
+    pub(super) async fn remove_source(
+        &self,
+        what: What,
+        owner: &Owner,
+        id: Uuid,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Option<Message>> {
+        let (true, true, Some(editor)) = (self.applies(), self.request.remove_sources, &owner.editor) else {
             return Ok(None);
+        };
+        let rows = editor.rows();
+        let is_here = rows.read(move |rows| {
+            Ok(match what {
+                What::Video => rows.get::<Video>(id)?.is_some(),
+                What::Thumbnail => rows.get::<Thumbnail>(id)?.is_some(),
+                What::Photo | What::Generated => rows.get::<StoredObject>(id)?.is_some(),
+                What::Channel => rows.get::<Channel>(id)?.is_some(),
+                _ => false,
+            })
+        });
+        if !is_here.await? {
+            return Ok(Some(Message::new("migrate-gone-here")));
         }
+        let marks = journal::of_path(owner.library(), what, path).await?;
+        let came = marks.into_iter().find(|mark| mark.id == id).and_then(|mark| mark.file).map(|file| file.hash);
         let (source, path) = (self.source.clone(), path.to_owned());
         blocking(move || {
+            let same = source.open_file(&path, Some(stamp)).and_then(|file| {
+                let mut hasher = blake3::Hasher::new();
+                std::io::copy(&mut &file, &mut hasher)?;
+                Ok(came.is_some_and(|came| came == hasher.finalize().to_hex().as_str()))
+            });
+            match same {
+                Ok(true) => {}
+                Ok(false) => return Ok(Some(Message::new("migrate-other-bytes"))),
+                Err(cause) => return Ok(Some(Message::new("migrate-not-removed").with("cause", cause.to_string()))),
+            }
             let removed = source.remove(&path, stamp);
             Ok(removed.err().map(|cause| Message::new("migrate-not-removed").with("cause", cause.to_string())))
         })

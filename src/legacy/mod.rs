@@ -12,6 +12,7 @@ mod files;
 mod history;
 mod journal;
 mod media;
+pub mod moves;
 mod notices;
 mod records;
 pub mod report;
@@ -40,6 +41,7 @@ use crate::text::Message;
 
 use database::Ending;
 use files::Files;
+use moves::Desk;
 use records::Place;
 use report::{Event, Item, Summary, Teller, What};
 use source::{Nature, Source, shown};
@@ -57,6 +59,8 @@ const PEOPLE: [&str; 2] = ["data", "users"];
 pub struct Request {
     /// The old home.
     pub from: PathBuf,
+    /// Where it must lie when it is opened, whatever it was when it was asked for; anywhere where absent.
+    pub within: Option<PathBuf>,
     /// Whose becomes what names nobody.
     pub owner: UserName,
     /// Do it; otherwise it is only told.
@@ -76,6 +80,7 @@ pub struct MovingIn {
     accounts: Accounts,
     tenancy: Tenancy,
     turn: Arc<Mutex<()>>,
+    desk: Arc<Desk>,
 }
 
 impl MovingIn {
@@ -86,6 +91,7 @@ impl MovingIn {
             accounts: accounts.clone(),
             tenancy: tenancy.clone(),
             turn: Arc::default(),
+            desk: Arc::new(Desk::new()),
         }
     }
 
@@ -107,18 +113,18 @@ impl MovingIn {
         let _turn = self.begin()?;
         crate::clock::zone(&request.time_zone)
             .ok_or_else(|| Error::field("time_zone", Message::new("schedule-zone-unknown")))?;
-        let from = request.from.clone();
+        let (from, within) = (request.from.clone(), request.within.clone());
+        let own = self.foundation.config().home.clone();
         let (source, found) = blocking(move || {
-            let source = Source::open(&from)?;
+            let source = Source::open(&from, within.as_deref())?;
+            if source.is_of(&own)? {
+                return Err(Error::Conflict(Message::new("migrate-own-home")));
+            }
             let found = survey(&source)?;
             Ok((source, found))
         })
         .await?;
         let home = journal::home_name(source.path());
-        let own = std::fs::canonicalize(&self.foundation.config().home)?;
-        if own == source.path() {
-            return Err(Error::Conflict(Message::new("migrate-own-home")));
-        }
         let mut walk = Walk {
             ground: Ground {
                 moving: self.clone(),
@@ -297,7 +303,8 @@ struct Walk {
 impl Walk {
     async fn all(&mut self) -> Result<()> {
         let count = self.files.iter().count() as u64;
-        let bytes = self.files.iter().map(|(_, slot)| slot.stamp.size).sum();
+        // Files that are all hole add up to more than there is.
+        let bytes = self.files.iter().fold(0, |sum: u64, (_, slot)| sum.saturating_add(slot.stamp.size));
         self.teller.expect(count, bytes).await?;
         // Each on the heap: together they would take more of a thread's stack than it has.
         Box::pin(self.users()).await?;
@@ -363,6 +370,15 @@ impl Walk {
             Ok(Ending::TooLarge) => {
                 item.skipped(Message::new("migrate-database-large").with("mib", database::MOST_BYTES >> 20))
             }
+            Ok(Ending::TooMany) => {
+                let most = database::MOST_RECORDS;
+                item.skipped(Message::new("migrate-database-many").with("most", most).with("count", count))
+            }
+            Ok(Ending::LargeRecord { row }) => {
+                let message =
+                    Message::new("migrate-row-large").with("row", row).with("mib", database::MOST_RECORD >> 20);
+                item.skipped(message.with("count", count))
+            }
             Ok(Ending::Strange) => item.skipped(Message::new("migrate-database-strange")),
             Err(cause) => item.skipped(Message::new("migrate-unreadable").with("cause", cause)),
         };
@@ -370,9 +386,15 @@ impl Walk {
         Ok(kept)
     }
 
-    /// Whose something becomes that a row says is `named`'s.
-    async fn owner(&mut self, named: Option<&str>) -> Result<Result<Owner, Message>> {
-        let name = named.unwrap_or(self.ground.request.owner.as_str()).to_owned();
+    /// Whose something becomes that a row says is `named`'s. What stands in the folder of one `person` is theirs: it
+    /// gives nothing to others, and has nothing from them.
+    async fn owner(&mut self, named: Option<&str>, person: Option<&str>) -> Result<Result<Owner, Message>> {
+        if let (Some(name), Some(person)) = (named, person)
+            && name != person
+        {
+            return Ok(Err(Message::new("migrate-owner-foreign").with("name", name).with("person", person)));
+        }
+        let name = named.or(person).unwrap_or(self.ground.request.owner.as_str()).to_owned();
         if let Some(known) = self.owners.get(&name) {
             return Ok(known.clone());
         }

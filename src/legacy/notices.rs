@@ -60,7 +60,7 @@ impl Walk {
             }
             let telegram = Telegram::read(fields);
             let item = Item::new(What::Notice).row(super::shown(&database.path), "bot_token");
-            let item = match self.owner(database.person.as_deref()).await? {
+            let item = match self.owner(None, database.person.as_deref()).await? {
                 _ if telegram.is_blank() => item.unneeded(Message::new("migrate-telegram-blank")),
                 Err(reason) => item.skipped(reason),
                 Ok(owner) => {

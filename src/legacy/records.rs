@@ -45,6 +45,8 @@ pub(super) struct MediaRecord {
     pub place: Place,
     /// Whose, as it says, or as its database's folder says.
     pub owner: Option<String>,
+    /// In whose folder its database lies.
+    pub person: Option<String>,
     /// The file it names.
     pub file_name: Option<String>,
     /// What the file was called when it came.
@@ -56,10 +58,17 @@ pub(super) struct MediaRecord {
 }
 
 impl MediaRecord {
+    /// Whether a file lies in another person's folder than the database that names it.
+    pub fn is_foreign(&self, file: &std::path::Path) -> bool {
+        let folder = super::files::person_of(file);
+        self.person.is_some() && folder.is_some() && folder != self.person.as_deref()
+    }
+
     /// Reads a row; nothing where it is no object.
     pub fn read(place: Place, folder_owner: Option<&str>, record: &Value) -> Option<MediaRecord> {
         record.is_object().then(|| MediaRecord {
             owner: field(record, "owner").or_else(|| folder_owner.map(str::to_owned)),
+            person: folder_owner.map(str::to_owned),
             file_name: field(record, "filename"),
             original_name: field(record, "original_filename"),
             title: field(record, "title"),
@@ -130,6 +139,8 @@ pub(super) struct LiveRecord {
     pub id: Option<String>,
     /// Whose, as it says.
     pub owner: Option<String>,
+    /// In whose folder its database lies.
+    pub person: Option<String>,
     /// What people call it.
     pub title: Option<String>,
     /// When, as it says.
@@ -156,6 +167,7 @@ impl LiveRecord {
         record.is_object().then(|| LiveRecord {
             id: field(record, "id"),
             owner: field(record, "owner").or_else(|| folder_owner.map(str::to_owned)),
+            person: folder_owner.map(str::to_owned),
             title: field(record, "title"),
             start: field(record, "start_date"),
             server: field(record, "rtmp_server"),

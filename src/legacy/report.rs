@@ -120,7 +120,7 @@ impl Fate {
 }
 
 /// One file, one row, or a row with its file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// What it is.
     pub what: What,
@@ -240,7 +240,7 @@ impl Summary {
             skipped: all.skipped + one.skipped,
             unneeded: all.unneeded + one.unneeded,
             removed: all.removed + one.removed,
-            bytes: all.bytes + one.bytes,
+            bytes: all.bytes.saturating_add(one.bytes),
         })
     }
 
@@ -255,7 +255,7 @@ impl Summary {
             Fate::Removed => count.removed += 1,
         }
         if matches!(item.fate, Fate::Imported | Fate::Removed) {
-            count.bytes += item.bytes;
+            count.bytes = count.bytes.saturating_add(item.bytes);
         }
     }
 }
@@ -283,6 +283,14 @@ pub enum Event {
     Progress(Progress),
 }
 
+/// Characters of what a row calls itself that a report repeats.
+const LONGEST: usize = 300;
+
+/// What a row calls itself, as it is shown: of one line and not of megabytes, whatever somebody wrote into it.
+fn plain(text: &str) -> String {
+    text.chars().take(LONGEST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
 /// Tells it, and counts.
 pub(super) struct Teller {
     listener: mpsc::Sender<Event>,
@@ -305,12 +313,17 @@ impl Teller {
     /// So much more is to be done.
     pub async fn expect(&mut self, count: u64, bytes: u64) -> Result<()> {
         self.progress.of += count;
-        self.progress.of_bytes += bytes;
+        self.progress.of_bytes = self.progress.of_bytes.saturating_add(bytes);
         self.send(Event::Progress(self.progress)).await
     }
 
     /// Tells what became of one file or row.
-    pub async fn tell(&mut self, item: Item) -> Result<()> {
+    pub async fn tell(&mut self, mut item: Item) -> Result<()> {
+        for text in
+            [item.title.as_mut(), item.owner.as_mut(), item.row.as_mut().map(|(_, row)| row)].into_iter().flatten()
+        {
+            *text = plain(text);
+        }
         self.summary.count(&item);
         self.progress.done += 1;
         self.progress.of = self.progress.of.max(self.progress.done);
@@ -319,7 +332,7 @@ impl Teller {
 
     /// So many bytes are dealt with.
     pub async fn passed(&mut self, bytes: u64) -> Result<()> {
-        self.progress.bytes += bytes;
+        self.progress.bytes = self.progress.bytes.saturating_add(bytes);
         self.progress.of_bytes = self.progress.of_bytes.max(self.progress.bytes);
         self.send(Event::Progress(self.progress)).await
     }

@@ -1,6 +1,7 @@
 //! Takes back what moving in brought: exactly what the marks name, and nothing that was changed, is used by something
 //! made since, or is nowhere else any more.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::live::{LiveStream, Run};
 use crate::notify::Destination;
 use crate::schedule::Schedule;
 use crate::store::blocking;
-use crate::store::rows::{Record, Row};
+use crate::store::rows::{Reader, Record, Row};
 use crate::text::Message;
 
 /// What uses others goes before these.
@@ -45,7 +46,8 @@ const ORDER: [What; 12] = [
 type Outcome = Result<Result<(), Message>>;
 
 impl MovingIn {
-    /// Takes back what came from an old home, or from all of them where none is named, and tells `listener`.
+    /// Takes back what came from an old home, or from all of them where none is named, and tells `listener`. Without
+    /// `apply` it is only told.
     ///
     /// # Errors
     /// [`Error::Conflict`] where another one is under way or nobody listens any more.
@@ -53,6 +55,7 @@ impl MovingIn {
         &self,
         operator: &FreshOperatorScope,
         from: Option<PathBuf>,
+        apply: bool,
         listener: mpsc::Sender<Event>,
     ) -> Result<Summary> {
         let _turn = self.begin()?;
@@ -60,7 +63,7 @@ impl MovingIn {
             Some(from) => {
                 let path = std::fs::canonicalize(&from).unwrap_or(from);
                 let home = home_name(&path);
-                (Some(home), blocking(move || Source::open(&path)).await.ok())
+                (Some(home), blocking(move || Source::open(&path, None)).await.ok())
             }
             None => (None, None),
         };
@@ -70,6 +73,9 @@ impl MovingIn {
             operator: operator.clone(),
             home,
             source: source.map(Arc::new),
+            apply,
+            going: HashSet::new(),
+            gone: HashMap::new(),
             teller: Teller::new(listener),
         };
         for tenant in self.tenancy.all().await? {
@@ -86,6 +92,12 @@ struct Back {
     /// Names the old home; all where absent.
     home: Option<String>,
     source: Option<Arc<Source>>,
+    /// Do it; otherwise it is only told.
+    apply: bool,
+    /// What a plan would have taken back by now.
+    going: HashSet<Uuid>,
+    /// How many rows of each library that is.
+    gone: HashMap<Tenant, u64>,
     teller: Teller,
 }
 
@@ -156,7 +168,13 @@ impl Back {
                 };
                 let item = match Box::pin(self.take_back(&editor, mark)).await? {
                     Ok(()) => {
-                        forget(&editor, identity, mark).await?;
+                        match self.apply {
+                            true => forget(&editor, identity, mark).await?,
+                            false => {
+                                self.going.insert(mark.id);
+                                *self.gone.entry(tenant.clone()).or_default() += 1;
+                            }
+                        }
                         item.fate(Fate::Removed)
                     }
                     Err(reason) => item.skipped(reason),
@@ -164,7 +182,7 @@ impl Back {
                 self.teller.tell(item).await?;
             }
         }
-        self.intents(&editor).await
+        if self.apply { self.intents(&editor).await } else { Ok(()) }
     }
 
     /// Grants that a run which was killed sealed and never wrote down.
@@ -196,6 +214,9 @@ impl Back {
         {
             return Ok(Err(Message::new("migrate-source-gone")));
         }
+        if !self.apply {
+            return self.would(editor, mark).await;
+        }
         match mark.what {
             What::Schedule => delete_schedule(editor, mark).await,
             What::Stream => delete_stream(editor, mark).await,
@@ -217,6 +238,52 @@ impl Back {
             // Goes with its library, or stays with it.
             _ => Ok(Ok(())),
         }
+    }
+
+    /// What [`Back::take_back`] would say, after all that a plan has told before.
+    async fn would(&self, editor: &Editor, mark: &Mark) -> Outcome {
+        let id = mark.id;
+        let stays = match mark.what {
+            What::Schedule => unchanged::<Schedule>(editor, mark).await?.err(),
+            What::Run => unchanged::<Run>(editor, mark).await?.err(),
+            What::StreamKey => unchanged::<KeptKey>(editor, mark).await?.err(),
+            What::Channel => unchanged::<Channel>(editor, mark).await?.err(),
+            What::Collection => unchanged::<Collection>(editor, mark).await?.err(),
+            What::Photo | What::Generated => unchanged::<StoredObject>(editor, mark).await?.err(),
+            What::Notice => unchanged::<Destination>(editor, mark).await?.err(),
+            What::Stream => match unchanged::<LiveStream>(editor, mark).await? {
+                Err(reason) => Some(reason),
+                Ok(_) => {
+                    let planned = move |rows: &Reader<'_>| rows.ids_at::<Schedule>("stream", id.as_bytes());
+                    let planned = editor.rows().read(planned).await?;
+                    let stays = planned.iter().any(|schedule| !self.going.contains(schedule));
+                    stays.then(|| Message::new("migrate-stream-planned"))
+                }
+            },
+            What::Video => match unchanged::<Video>(editor, mark).await? {
+                Err(reason) => Some(reason),
+                Ok(_) => match editor.video_uses(id).await {
+                    Err(Error::NotFound) => None,
+                    uses => {
+                        let uses = uses?.into_iter().filter(|used| !self.going.contains(&used.stream_id));
+                        let titles: Vec<String> = uses.map(|used| used.title).collect();
+                        let played = || Message::new("migrate-video-played").with("streams", titles.join(", "));
+                        (!titles.is_empty()).then(played)
+                    }
+                },
+            },
+            What::Thumbnail => match unchanged::<Thumbnail>(editor, mark).await? {
+                Err(reason) => Some(reason),
+                Ok(_) => {
+                    let shown = move |rows: &Reader<'_>| rows.ids_at::<Video>("thumbnail", id.as_bytes());
+                    let shown = editor.rows().read(shown).await?;
+                    let stays = shown.iter().any(|video| !self.going.contains(video));
+                    stays.then(|| Message::new("migrate-picture-shown"))
+                }
+            },
+            _ => None,
+        };
+        Ok(stays.map_or(Ok(()), Err))
     }
 
     /// Whether the bytes are still where they came from.
@@ -245,6 +312,10 @@ impl Back {
     async fn user(&self, name: &UserName, moved: &MovedIn) -> Outcome {
         let (accounts, tenancy) = (&self.moving.accounts, &self.moving.tenancy);
         let in_use = || Message::new("migrate-user-in-use").with("name", name.as_str());
+        if moved.former.is_some() && !self.apply {
+            let would = accounts.would_give_back(&self.operator, name.clone(), moved).await?;
+            return Ok(if would { Ok(()) } else { Err(in_use()) });
+        }
         if moved.former.is_some() {
             let given = accounts.give_back_password(&self.operator, name.clone()).await?;
             return Ok(if given { Ok(()) } else { Err(in_use()) });
@@ -267,8 +338,12 @@ impl Back {
         ];
         let holdings = tenancy.holdings(&self.operator, &user.tenant, kinds).await?;
         // A demo's library holds its sample, which nobody can have changed.
-        if user.role != Role::Demo && holdings.iter().any(|count| *count > 0) {
+        let gone = self.gone.get(&user.tenant).copied().unwrap_or_default();
+        if user.role != Role::Demo && holdings.iter().sum::<u64>() > gone {
             return Ok(Err(Message::new("migrate-library-in-use").with("name", name.as_str())));
+        }
+        if !self.apply {
+            return Ok(Ok(()));
         }
         said(tenancy.remove(&self.operator, name.clone()).await)
     }

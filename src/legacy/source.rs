@@ -87,12 +87,19 @@ impl Source {
     /// Opens an old home.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where it is no folder that can be read.
-    pub fn open(path: &Path) -> Result<Source> {
+    /// [`Error::Conflict`] where it is no folder that can be read; [`Error::Invalid`] where it does not lie `within` the
+    /// folder that it has to, whatever it was when that was checked before.
+    pub fn open(path: &Path, within: Option<&Path>) -> Result<Source> {
         let path = fs::canonicalize(path).map_err(|cause| refused(path, cause))?;
+        if let Some(within) = within
+            && !fs::canonicalize(within).is_ok_and(|within| path.starts_with(within))
+        {
+            return Err(Error::field("from", Message::new("migrate-folder-not-allowed")));
+        }
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+            // There was none in it when its place was checked; one that was put there since is not followed.
+            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let here = File::open("/")?;
         let folder = openat2(&here, &path, how).map_err(|cause| refused(&path, cause))?;
         Ok(Source { folder, path })
@@ -101,6 +108,18 @@ impl Source {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is the home of this program or a folder of it, by whatever way it is reached.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn is_of(&self, home: &Path) -> io::Result<bool> {
+        let home = fs::canonicalize(home)?;
+        let this = fs::metadata(format!("/proc/self/fd/{}/.", self.folder.as_raw_fd()))?;
+        let is_this = |path: &Path| fs::metadata(path).is_ok_and(|at| (at.dev(), at.ino()) == (this.dev(), this.ino()));
+        let own = ["data", "videos", "photos", "thumbnails", "tokens"].map(|name| home.join(name));
+        Ok(is_this(&home) || own.iter().any(|own| is_this(own) || self.path.starts_with(own)))
     }
 
     fn below(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
@@ -223,7 +242,7 @@ mod tests {
         fs::hard_link(outside.path().join("secret"), home.path().join("videos/hard.mp4")).unwrap();
         nix::unistd::mkfifo(&home.path().join("videos/pipe.mp4"), Mode::S_IRWXU).unwrap();
         fs::write(home.path().join("videos").join(OsStr::from_bytes(b"\xff.mp4")), "x").unwrap();
-        let source = Source::open(home.path()).unwrap();
+        let source = Source::open(home.path(), None).unwrap();
         let mut found = Vec::new();
         source.walk(Path::new("videos"), &mut found).unwrap();
         let found: Vec<_> = found.iter().map(|entry| (shown(&entry.path), entry.nature)).collect();

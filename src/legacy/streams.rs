@@ -82,7 +82,7 @@ impl Walk {
         for record in records {
             let item = Item::new(What::Stream).row(record.place.database.as_str(), record.place.row.as_str());
             let item = item.title(record.title.as_deref().unwrap_or_default());
-            let owner = match self.owner(record.owner.as_deref()).await? {
+            let owner = match self.owner(record.owner.as_deref(), record.person.as_deref()).await? {
                 Ok(owner) => owner,
                 Err(reason) => {
                     self.teller.tell(item.skipped(reason)).await?;

@@ -40,6 +40,14 @@ impl Walk {
     pub(super) async fn users(&mut self) -> Result<()> {
         let mut people = Vec::new();
         for database in self.databases("users.json") {
+            // Whoever writes into one person's folder makes nobody a user, or an admin.
+            if let Some(person) = &database.person {
+                let name = super::source::shown(&database.path);
+                self.files.tell(&database.path, name.as_str());
+                let reason = Message::new("migrate-users-of-person").with("person", person.as_str());
+                self.teller.tell(Item::new(What::Database).file(name).skipped(reason)).await?;
+                continue;
+            }
             people.extend(
                 self.read(&database, |place, _, record| Some((UserRecord::read(&place.row, record)?, place))).await?,
             );
@@ -126,14 +134,16 @@ impl Ground {
             Err(Error::NotFound) => {}
             Err(cause) => return Err(cause),
         }
+        // Nobody becomes an admin unseen.
+        let note = (role == Role::Admin).then(|| Message::new("migrate-user-admin").with("name", name.as_str()));
         if !self.applies() {
-            return Ok(Told { coming: Some(storage(self, role, plan)), ..Told::of(Fate::Imported, None) });
+            return Ok(Told { coming: Some(storage(self, role, plan)), ..Told::of(Fate::Imported, note) });
         }
         let moved_in = MovedIn { home: self.home.clone(), former: None, hash: person.hash.clone() };
         let password = NewPassword::Old(hash, moved_in);
         let new = NewMember { name: name.clone(), role, tenant: None, password, plan, storage_limit: None };
         match Box::pin(tenancy.create(&self.operator, new)).await {
-            Ok(_) => Ok(Told::of(Fate::Imported, None)),
+            Ok(_) => Ok(Told::of(Fate::Imported, note)),
             // Somebody's library has that name.
             Err(Error::Conflict(reason)) => Ok(Told::skipped(reason)),
             Err(Error::Invalid(fields)) => Ok(Told::skipped(super::first(fields))),

@@ -105,7 +105,7 @@ impl Walk {
             let number = if several { format!("{} / {}", table.name, row.number) } else { row.number.to_string() };
             let item = Item::new(What::Schedule).row(workbook, number.as_str());
             let item = item.title(row.title.as_deref().unwrap_or_default());
-            let owner = match self.owner(row.owner.as_deref().or(person)).await? {
+            let owner = match self.owner(row.owner.as_deref(), person).await? {
                 Ok(owner) => owner,
                 Err(reason) => {
                     self.teller.tell(item.skipped(reason)).await?;

@@ -18,6 +18,7 @@ mod history;
 mod jobs;
 mod live_events;
 pub mod metrics;
+mod moving;
 mod notices;
 mod page;
 mod pager;
@@ -96,6 +97,7 @@ pub const ROUTES: &[&[Route]] = &[
     settings::ROUTES,
     notices::ROUTES,
     admin::ROUTES,
+    moving::ROUTES,
     health::ROUTES,
     metrics::ROUTES,
     dashboard::ROUTES,

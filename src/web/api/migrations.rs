@@ -65,7 +65,7 @@ struct Asked {
 /// One file, one row, or a row with its file.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MigrationItem)]
-struct ItemBody {
+pub(in crate::web) struct ItemBody {
     kind: What,
     fate: Fate,
     /// The file that holds its bytes, relative to the old home.
@@ -90,8 +90,9 @@ struct ReasonBody {
     message: String,
 }
 
-impl From<Item> for ItemBody {
-    fn from(item: Item) -> ItemBody {
+impl ItemBody {
+    /// An item, with its reason in a language.
+    pub fn told(item: Item, locale: Locale) -> ItemBody {
         let (database, row) = item.row.unzip();
         ItemBody {
             kind: item.what,
@@ -103,7 +104,7 @@ impl From<Item> for ItemBody {
             title: item.title,
             reason: item
                 .reason
-                .map(|reason| ReasonBody { message: reason.in_locale(Locale::En), code: reason.id.into_owned() }),
+                .map(|reason| ReasonBody { message: reason.in_locale(locale), code: reason.id.into_owned() }),
             id: item.id,
             bytes: item.bytes,
         }
@@ -113,7 +114,7 @@ impl From<Item> for ItemBody {
 /// What it all came to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MigrationSummary)]
-struct SummaryBody {
+pub(in crate::web) struct SummaryBody {
     /// Whether anything was to be done, or only told.
     applied: bool,
     /// By kind.
@@ -124,6 +125,19 @@ struct SummaryBody {
     disk_needed: u64,
     /// Bytes that the disk has free for it.
     disk_free: u64,
+}
+
+impl SummaryBody {
+    /// What it came to.
+    pub fn of(summary: &Summary, applied: bool) -> SummaryBody {
+        SummaryBody {
+            applied,
+            all: summary.all(),
+            totals: summary.totals.iter().map(|(what, count)| (what.code(), *count)).collect(),
+            disk_needed: summary.disk_needed,
+            disk_free: summary.disk_free,
+        }
+    }
 }
 
 /// One line of the answer.
@@ -152,7 +166,7 @@ impl Line {
 impl From<Event> for Line {
     fn from(event: Event) -> Line {
         match event {
-            Event::Item(item) => Line::Item((*item).into()),
+            Event::Item(item) => Line::Item(ItemBody::told(*item, Locale::En)),
             Event::Progress(progress) => Line::Progress(progress),
         }
     }
@@ -192,13 +206,15 @@ async fn migrate(
     let (sender, mut events) = mpsc::channel(LINES);
     let (moving, operator, applied) = (server.moving_in.clone(), operator.0, asked.apply || asked.rollback);
     let mut work: LocalBoxFuture<'static, Result<Summary>> = if asked.rollback {
-        Box::pin(async move { moving.roll_back(&operator, from, sender).await })
+        Box::pin(async move { moving.roll_back(&operator, from, true, sender).await })
     } else {
         let from = from.ok_or_else(|| Error::field("from", Message::new("migrate-folder-missing")))?;
         let owner = UserName::parse(asked.owner.as_deref().unwrap_or("admin"));
         let owner = owner.map_err(|_| Error::field("owner", Message::new("name-expected")))?;
+        let within = server.foundation.config().migrate.from.clone().filter(|_| !by_console);
         let request = Request {
             from,
+            within,
             owner,
             apply: asked.apply,
             remove_sources: asked.remove_sources,
@@ -234,13 +250,7 @@ async fn migrate(
 
 fn last(outcome: Result<Summary>, applied: bool) -> Line {
     match outcome {
-        Ok(summary) => Line::Summary(SummaryBody {
-            applied,
-            all: summary.all(),
-            totals: summary.totals.iter().map(|(what, count)| (what.code(), *count)).collect(),
-            disk_needed: summary.disk_needed,
-            disk_free: summary.disk_free,
-        }),
+        Ok(summary) => Line::Summary(SummaryBody::of(&summary, applied)),
         Err(cause) => {
             if let Error::Internal(cause) = &cause {
                 tracing::error!(cause = format!("{cause:#}"), "moving in ended early");

@@ -10,6 +10,7 @@ nav-history = History
 nav-settings = Settings
 nav-admin = Admin
 nav-users = Users
+nav-moving = Moving in
 nav-audit = Audit log
 nav-api = API
 nav-more = More

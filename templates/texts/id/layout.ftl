@@ -10,6 +10,7 @@ nav-history = Riwayat
 nav-settings = Pengaturan
 nav-admin = Admin
 nav-users = Pengguna
+nav-moving = Pindahan
 nav-audit = Catatan audit
 nav-api = API
 nav-more = Lainnya
