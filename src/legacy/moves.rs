@@ -194,8 +194,12 @@ impl MovingIn {
             };
             let (folders, _) = source.list(Path::new("")).map_err(unreadable)?;
             let mut found = vec![Folder { name: ".".to_owned(), is_home: is_home(Path::new("")) }];
+            let is_inner =
+                |name: &str| super::FOLDERS.contains(&name) || super::PEOPLE.contains(&name) || super::is_shared(name);
+            let of_home = found.iter().any(|root| root.is_home);
             for folder in folders {
-                let name = folder.to_str().filter(|name| !name.starts_with('.') && !name.contains(char::is_control));
+                let name = folder.to_str().filter(|name| !(of_home && is_inner(name)));
+                let name = name.filter(|name| !name.starts_with('.') && !name.contains(char::is_control));
                 if let Some(name) = name {
                     found.push(Folder { name: name.to_owned(), is_home: is_home(&folder) });
                 }
@@ -261,6 +265,15 @@ impl MovingIn {
             }
             *last = Some(new.clone());
             *self.desk.stop.lock() = CancellationToken::new();
+        }
+        // Written down before it begins: a server that ends right now says so at its next start.
+        let (moving, written) = (self.clone(), new.clone());
+        if let Err(cause) = blocking(move || moving.keep(&written)).await {
+            if let Some(last) = self.desk.last.lock().as_mut() {
+                last.ended_at = Some(new.begun_at);
+                last.failure = Some(cause.message());
+            }
+            return Err(cause);
         }
         if let Some(before) = before {
             let old = self.items_of(before.id);
@@ -330,7 +343,6 @@ impl MovingIn {
         stop: CancellationToken,
         end: CancellationToken,
     ) -> Result<()> {
-        self.keep(&order)?;
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(self.items_of(order.id))?;
         let mut items = BufWriter::new(file);

@@ -117,7 +117,12 @@ impl Ground {
         };
         let (accounts, tenancy) = (&self.moving.accounts, &self.moving.tenancy);
         match accounts.get(&self.operator, name.clone()).await {
-            Ok((user, _)) if user.role == role && accounts.is_untouched(&self.operator, name.clone()).await? => {
+            // Of the owner only, who is the admin of a new home: whoever else is here got a password from an operator.
+            Ok((user, _))
+                if user.role == role
+                    && *name == self.request.owner
+                    && accounts.is_untouched(&self.operator, name.clone()).await? =>
+            {
                 let taken = match self.applies() {
                     false => true,
                     true => accounts.take_over_password(&self.operator, name.clone(), hash, self.home.clone()).await?,

@@ -67,9 +67,8 @@ async fn context(page: &Page, operator: &FreshOperator, server: &Server, last: O
         Err(cause) => return Err(cause),
     };
     let root = server.foundation.config().migrate.from.as_deref();
-    let is_apart = |folders: &[_]| folders.is_empty();
     let folders = folders.map(|folders| {
-        let none = is_apart(&folders);
+        let none = folders.is_empty();
         let items = folders.into_iter().map(|folder| json!({"name": folder.name, "is_home": folder.is_home}));
         json!({"items": items.collect::<Vec<_>>(), "is_empty": none})
     });

@@ -366,7 +366,7 @@ async fn furnish(server: &Server, platform: &Platform) -> Vec<(&'static str, Str
 }
 
 /// Pictures of the page as it stands, light and dark, and what is wrong with it.
-async fn look(browser: &Browser, name: &str) -> Vec<String> {
+pub async fn look(browser: &Browser, name: &str) -> Vec<String> {
     let driver = &browser.driver;
     until(driver, SOON, "document.readyState === 'complete'").await;
     tokio::time::sleep(Duration::from_millis(150)).await;

@@ -6,6 +6,7 @@ mod api;
 mod audit;
 mod browser;
 mod browser_calendar;
+mod browser_moving;
 mod browser_sheet;
 mod calendar;
 mod cli;

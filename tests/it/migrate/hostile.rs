@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{count, from, holdings, items, of_file, of_row, run, told};
-use crate::support::old_home::{OLD_ADMIN, OldHome, mapping, people};
+use crate::support::old_home::{OLD_ADMIN, OLD_SITI, OldHome, mapping, people};
 use crate::support::scratch;
-use crate::support::server::{ADMIN, Server};
+use crate::support::server::{ADMIN, PASSWORD, Server};
 
 fn row(file: &str, more: &Value) -> Value {
     let mut row = json!({"title": file, "filename": file});
@@ -89,6 +89,18 @@ async fn nobody_becomes_an_admin_unseen() {
     let report = run(home.path(), &from(&old, &[])).json();
     assert_eq!(of_row(&report, "users.json", "kepala"), [("user", "imported", "migrate-user-admin")]);
     assert_eq!(of_row(&report, "users.json", "siti"), [("user", "imported", "")]);
+}
+
+#[tokio::test]
+async fn a_user_whom_an_operator_made_keeps_the_password_that_they_were_given() {
+    let (old, server) = (OldHome::empty(), Server::start_with(&[], &["--no-demo"]).await);
+    old.database("users.json", &people());
+    server.user("siti").await;
+    let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--json"]).await.json();
+    assert_eq!(of_row(&report, "users.json", "siti"), [("user", "present", "")]);
+    let login = json!({"username": "siti", "password": OLD_SITI});
+    server.stranger().post("/api/v1/auth/login", &login).await.expect(401);
+    server.api("siti", PASSWORD).await;
 }
 
 #[tokio::test]
