@@ -290,6 +290,9 @@ impl MovingIn {
     /// [`Error::Conflict`] where the last move is another one by now, or `act` does not follow from it.
     pub async fn follow(&self, operator: &FreshOperatorScope, id: Uuid, act: Act) -> Result<Uuid> {
         let last = self.last(operator).await?.filter(|last| last.id == id && last.allows(act));
+        // A folder that the settings allowed once is read no more.
+        let allowed = self.foundation.config().migrate.from.as_ref();
+        let last = last.filter(|last| allowed == Some(&last.order.within));
         let last = last.ok_or_else(|| Error::Conflict(Message::new("migrate-not-planned")))?;
         self.begin_move(operator, act, last.order).await
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::text::Message;
+use crate::text::{Argument, Message};
 
 /// What something of an old home is, or becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -291,6 +291,17 @@ fn plain(text: &str) -> String {
     text.chars().take(LONGEST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
+/// The same of what a reason repeats.
+fn plain_words(reason: &mut Message) {
+    for (_, argument) in &mut reason.arguments {
+        match argument {
+            Argument::Number(_) => {}
+            Argument::Word(word) => *word = plain(word),
+            Argument::Nested(message) => plain_words(message),
+        }
+    }
+}
+
 /// Tells it, and counts.
 pub(super) struct Teller {
     listener: mpsc::Sender<Event>,
@@ -323,6 +334,9 @@ impl Teller {
             [item.title.as_mut(), item.owner.as_mut(), item.row.as_mut().map(|(_, row)| row)].into_iter().flatten()
         {
             *text = plain(text);
+        }
+        if let Some(reason) = &mut item.reason {
+            plain_words(reason);
         }
         self.summary.count(&item);
         self.progress.done += 1;

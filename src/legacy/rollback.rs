@@ -2,14 +2,14 @@
 //! made since, or is nowhere else any more.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::channels::INTENTS;
-use super::journal::{self, Mark, home_name};
+use super::journal::{self, Mark, OldBytes, home_name};
 use super::report::{Event, Fate, Item, Summary, Teller, What};
 use super::source::{Source, shown};
 use super::{MovingIn, failure};
@@ -162,7 +162,7 @@ impl Back {
         for what in ORDER {
             for (identity, mark) in marks.iter().filter(|(_, mark)| mark.what == what) {
                 let item = Item { id: Some(mark.id), ..Item::new(what) }.owner(tenant).title(mark.from.as_str());
-                let item = match mark.file.as_ref().map(journal::OldBytes::path) {
+                let item = match mark.file.as_ref().map(OldBytes::path) {
                     Some(path) => item.file(shown(&path)),
                     None => item,
                 };
@@ -210,7 +210,7 @@ impl Back {
 
     async fn take_back(&self, editor: &Editor, mark: &Mark) -> Outcome {
         if let Some(file) = &mark.file
-            && !self.is_there(&file.path(), file.stamp.size).await?
+            && !self.is_there(file).await?
         {
             return Ok(Err(Message::new("migrate-source-gone")));
         }
@@ -286,11 +286,25 @@ impl Back {
         Ok(stays.map_or(Ok(()), Err))
     }
 
-    /// Whether the bytes are still where they came from.
-    async fn is_there(&self, path: &Path, size: u64) -> Result<bool> {
+    /// Whether the bytes are still where they came from. What is only told may go by size and time; nothing is deleted
+    /// before its old file was read.
+    async fn is_there(&self, file: &OldBytes) -> Result<bool> {
         let Some(source) = self.source.clone() else { return Ok(false) };
-        let path = path.to_owned();
-        blocking(move || Ok(source.stamp(&path).is_some_and(|stamp| stamp.size == size))).await
+        let (file, looks) = (file.clone(), !self.apply);
+        blocking(move || {
+            let path = file.path();
+            if looks && source.stamp(&path) == Some(file.stamp) {
+                return Ok(true);
+            }
+            let Ok(open) = source.open_file(&path, None) else { return Ok(false) };
+            if open.metadata()?.len() != file.stamp.size {
+                return Ok(false);
+            }
+            let mut hasher = blake3::Hasher::new();
+            let read = std::io::copy(&mut &open, &mut hasher);
+            Ok(read.is_ok() && hasher.finalize().to_hex().as_str() == file.hash)
+        })
+        .await
     }
 
     async fn users(&mut self) -> Result<()> {

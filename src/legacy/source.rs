@@ -141,7 +141,8 @@ impl Source {
     pub fn list(&self, path: &Path) -> io::Result<(Vec<PathBuf>, Vec<Entry>)> {
         let folder = self.folder(path)?;
         let (mut folders, mut entries) = (Vec::new(), Vec::new());
-        for entry in fs::read_dir(format!("/proc/self/fd/{}/.", folder.as_raw_fd()))? {
+        // One more than is allowed is refused by whoever counts.
+        for entry in fs::read_dir(format!("/proc/self/fd/{}/.", folder.as_raw_fd()))?.take(MOST + 1) {
             let entry = entry?;
             let (path, found) = (path.join(entry.file_name()), entry.metadata()?);
             let kind = found.file_type();
@@ -184,7 +185,7 @@ impl Source {
                 }
                 Err(_) => found.push(closed(&path)),
             }
-            if found.len() > MOST {
+            if found.len() + waiting.len() > MOST {
                 return Err(Error::TooLarge(Message::new("migrate-too-many-files").with("most", MOST)));
             }
         }

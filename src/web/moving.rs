@@ -132,7 +132,7 @@ fn told(page: &Page, last: &Move) -> Value {
         "remarks": remarks,
         "remarked": last.remarked,
         "may_apply": last.allows(Act::Apply) && all.imported + all.present > 0,
-        "may_plan_back": last.allows(Act::PlanBack) && last.act == Act::Apply,
+        "may_plan_back": last.allows(Act::PlanBack) && (last.act == Act::Apply || all.present > 0),
         "may_take_back": last.allows(Act::TakeBack) && all.removed > 0,
     })
 }

@@ -1,4 +1,4 @@
-// Pages that update by themselves: the dashboard, a stream, a video, the jobs, a run (graph only).
+// Pages that update by themselves: the dashboard, a stream, a video, the jobs, moving in, a run (graph only).
 //
 // The server's events at data-events: `event: state`, data one JSON object; every part may be absent:
 //   shape  string                     other than data-shape: buttons or cards changed, the live part is loaded again
@@ -12,6 +12,7 @@
 // Keys on the dashboard: "<stream id>/words", "box/disk|memory|cpu|uplink" (value, level; operators only), "box/…/words";
 // on a stream: "words", "target/<index from 0>/words", "run/<id>/length|restarts|bytes" of what is on air;
 // on a video: "job/words", "job/progress" (value); on the jobs: "job/<id>/words", "job/<id>/progress" (value);
+// on moving in: "moving/words", "moving/progress" (value);
 // on all: "on-air-count", "storage" (text, value, level).
 (() => {
   'use strict';

@@ -67,3 +67,18 @@ async fn with_move_the_old_files_go_once_they_are_here_and_are_not_taken_back() 
     let after = holdings(home.path()).await;
     assert_eq!(after["admin video"], first["admin video"], "nothing is lost that is nowhere else");
 }
+
+#[tokio::test]
+async fn what_came_stays_where_its_old_file_has_other_bytes_by_now() {
+    let (old, home) = (OldHome::tidy(), scratch("other"));
+    assert_eq!(run(home.path(), &from(&old, &["--apply"])).code, 3);
+    let path = old.path().join("videos/one.mp4");
+    let (mut bytes, times) = (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap());
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+    let back = run(home.path(), &from(&old, &["--rollback"])).json();
+    assert_eq!(of_file(&back, "videos/one.mp4"), [("video", "skipped", "migrate-source-gone")]);
+    assert_eq!(of_file(&back, "videos/two.mp4"), [("video", "removed", "")]);
+    assert_eq!(holdings(home.path()).await["admin video"], 1);
+}

@@ -202,7 +202,11 @@ async fn what_a_row_calls_itself_moves_no_cursor_and_fills_no_report() {
     let title = format!("\u{1b}]0;owned\u{7}{}", "x".repeat(100_000));
     old.database(
         "video_database.json",
-        &json!([row("a.mp4", &json!({"title": title})), row("\u{1b}[2J.mp4", &json!({}))]),
+        &json!([
+            row("a.mp4", &json!({"title": title})),
+            row("\u{1b}[2J.mp4", &json!({})),
+            row(&"y".repeat(100_000), &json!({}))
+        ]),
     );
     let ran = run(home.path(), &["--from", old.text()]);
     assert!(!ran.out.contains('\u{1b}') && !ran.out.contains('\u{7}'), "{:?}", ran.out);
