@@ -277,7 +277,13 @@ impl MovingIn {
         }
         if let Some(before) = before {
             let old = self.items_of(before.id);
-            blocking(move || Ok(drop(fs::remove_file(old)))).await?;
+            let removed = blocking(move || match fs::remove_file(old) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause.into()),
+                _ => Ok(()),
+            });
+            if let Err(cause) = removed.await {
+                tracing::warn!(%cause, "the items of an earlier move could not be removed");
+            }
         }
         let sent = self.desk.orders.send((operator.clone(), new));
         sent.map_err(|_| Error::Conflict(Message::new("migrate-nobody-listens")))?;
