@@ -134,7 +134,8 @@ impl Error {
 impl From<std::io::Error> for Error {
     fn from(cause: std::io::Error) -> Self {
         // A full disk is the one I/O error that a person can act on.
-        if matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(cause.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             return Error::OverQuota(Message::new("error-disk-full"));
         }
         Error::Internal(anyhow::Error::new(cause))

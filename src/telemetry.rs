@@ -14,6 +14,8 @@ pub fn start(level: &str, json: bool) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that finds the disk full is lost. Telling so on the same standard error would panic.
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(colours);
     // A log that was started before stays.

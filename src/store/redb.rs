@@ -6,6 +6,7 @@ use std::fs;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -30,13 +31,51 @@ const PLATFORM_CACHE: usize = 8 << 20;
 const TENANT_CACHE: usize = 4 << 20;
 /// How long a caller waits for a place among the open files.
 const OPEN_WAIT: Duration = Duration::from_secs(30);
+/// The same for a file that has to be opened anew, because the disk failed.
+const MEND_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Changes a file from one schema number to the next.
 pub(super) type Upgrade = fn(&Database) -> Result<()>;
 /// `UPGRADES[n]` makes schema `n + 2` out of `n + 1`; the current number follows from its length.
 const UPGRADES: &[Upgrade] = &[];
 
-type Handle = Arc<Database>;
+type Handle = Arc<Opened>;
+
+/// An open file.
+struct Opened {
+    database: Database,
+    /// The disk failed: redb refuses every call from then on, until the file is opened anew.
+    broken: AtomicBool,
+    /// It failed because it is full.
+    full: AtomicBool,
+}
+
+impl Opened {
+    fn new(database: Database) -> Handle {
+        Arc::new(Opened { database, broken: AtomicBool::new(false), full: AtomicBool::new(false) })
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// What a call of redb gave; remembers where the disk failed.
+    fn tried<T>(&self, doing: &'static str, done: std::result::Result<T, impl Into<redb::Error>>) -> Result<T> {
+        done.map_err(|cause| {
+            let cause = cause.into();
+            let is_broken = matches!(cause, redb::Error::Io(_) | redb::Error::PreviousIo);
+            let was_full = matches!(cause, redb::Error::PreviousIo) && self.full.load(Ordering::Acquire);
+            let error = if was_full { disk_full() } else { failed(doing)(cause) };
+            if is_broken {
+                self.full.fetch_or(matches!(error, Error::OverQuota(_)), Ordering::AcqRel);
+                self.broken.store(true, Ordering::Release);
+            }
+            error
+        })
+    }
+}
 
 struct Open {
     handle: Handle,
@@ -46,21 +85,26 @@ struct Open {
 /// redb files below one data folder.
 pub(super) struct RedbPort {
     data: PathBuf,
-    platform: Handle,
+    /// Nothing where it could not be opened anew yet.
+    platform: Mutex<Option<Handle>>,
     tenants: Mutex<HashMap<Space, Open>>,
     freed: Condvar,
+    platform_freed: Condvar,
     upgrades: &'static [Upgrade],
     changes: broadcast::Sender<Change>,
 }
 
+fn disk_full() -> Error {
+    std::io::Error::from(std::io::ErrorKind::StorageFull).into()
+}
+
 fn failed(doing: &'static str) -> impl Fn(redb::Error) -> Error {
-    move |cause| {
-        if let redb::Error::Io(io) = &cause
-            && io.kind() == std::io::ErrorKind::StorageFull
-        {
-            return Error::OverQuota(crate::text::Message::new("error-disk-full"));
-        }
-        Error::Internal(anyhow::Error::new(cause).context(doing))
+    move |cause| match cause {
+        redb::Error::Io(cause) => match Error::from(cause) {
+            Error::Internal(cause) => Error::Internal(cause.context(doing)),
+            full => full,
+        },
+        cause => Error::Internal(anyhow::Error::new(cause).context(doing)),
     }
 }
 
@@ -80,9 +124,10 @@ impl RedbPort {
         let platform = open_file(&data.join("platform.redb"), PLATFORM_CACHE, true, upgrades)?;
         Ok(RedbPort {
             data,
-            platform,
+            platform: Mutex::new(Some(platform)),
             tenants: Mutex::default(),
             freed: Condvar::new(),
+            platform_freed: Condvar::new(),
             upgrades,
             changes: broadcast::channel(1024).0,
         })
@@ -97,14 +142,26 @@ impl RedbPort {
 
     fn handle(&self, space: &Space, create: bool) -> Result<Handle> {
         if *space == Space::Platform {
-            return Ok(self.platform.clone());
+            return self.platform_handle();
         }
         let deadline = Instant::now() + OPEN_WAIT;
+        let mended = Instant::now() + MEND_WAIT;
         let mut tenants = self.tenants.lock();
         loop {
-            if let Some(open) = tenants.get_mut(space) {
-                open.used = Instant::now();
-                return Ok(open.handle.clone());
+            match tenants.get_mut(space) {
+                Some(open) if !open.handle.is_broken() => {
+                    open.used = Instant::now();
+                    return Ok(open.handle.clone());
+                }
+                Some(open) if Arc::strong_count(&open.handle) > 1 => {
+                    if Instant::now() >= mended {
+                        return open.handle.tried("open anew", Err(redb::Error::PreviousIo));
+                    }
+                    self.freed.wait_for(&mut tenants, TICK);
+                    continue;
+                }
+                Some(_) => drop(tenants.remove(space)),
+                None => {}
             }
             if tenants.len() < OPEN_LIMIT {
                 break;
@@ -119,7 +176,7 @@ impl RedbPort {
                 tenants.remove(&idle);
                 break;
             }
-            if self.freed.wait_until(&mut tenants, deadline.min(Instant::now() + Duration::from_millis(20))).timed_out()
+            if self.freed.wait_until(&mut tenants, deadline.min(Instant::now() + TICK)).timed_out()
                 && Instant::now() >= deadline
             {
                 return Err(Error::Internal(anyhow::anyhow!("all {OPEN_LIMIT} library files are in use")));
@@ -132,6 +189,27 @@ impl RedbPort {
         let handle = open_file(&self.path(space), TENANT_CACHE, create, self.upgrades)?;
         tenants.insert(space.clone(), Open { handle: handle.clone(), used: Instant::now() });
         Ok(handle)
+    }
+
+    fn platform_handle(&self) -> Result<Handle> {
+        let mended = Instant::now() + MEND_WAIT;
+        let mut platform = self.platform.lock();
+        loop {
+            match platform.as_ref() {
+                Some(open) if !open.is_broken() => return Ok(open.clone()),
+                // Whoever still uses it ends first: redb refuses to open one file twice.
+                Some(open) if Arc::strong_count(open) > 1 => {
+                    if Instant::now() >= mended {
+                        return open.tried("open anew", Err(redb::Error::PreviousIo));
+                    }
+                    self.platform_freed.wait_for(&mut platform, TICK);
+                }
+                _ => break,
+            }
+        }
+        *platform = None;
+        let open = open_file(&self.path(&Space::Platform), PLATFORM_CACHE, false, self.upgrades)?;
+        Ok(platform.insert(open).clone())
     }
 
     #[cfg(test)]
@@ -163,7 +241,7 @@ fn open_file(path: &Path, cache: usize, create: bool, upgrades: &'static [Upgrad
     let database = redb_try!("open database", builder.create(path));
     if fresh {
         write_schema(&database, current)?;
-        return Ok(Arc::new(database));
+        return Ok(Opened::new(database));
     }
     let found = read_schema(&database)?;
     // A crash between making the file and its first commit leaves a file without a number: it is as good as new.
@@ -180,7 +258,7 @@ fn open_file(path: &Path, cache: usize, create: bool, upgrades: &'static [Upgrad
         ));
     }
     if found == current {
-        return Ok(Arc::new(database));
+        return Ok(Opened::new(database));
     }
     drop(database);
     let copy = path.with_extension(format!("redb.schema-{found}"));
@@ -196,7 +274,7 @@ fn open_file(path: &Path, cache: usize, create: bool, upgrades: &'static [Upgrad
         write_schema(&database, step + 1)?;
         tracing::info!(file = %path.display(), from = step, to = step + 1, "upgraded");
     }
-    Ok(Arc::new(database))
+    Ok(Opened::new(database))
 }
 
 fn read_schema(database: &Database) -> Result<Option<u64>> {
@@ -223,7 +301,7 @@ fn write_schema(database: &Database, number: u64) -> Result<()> {
 struct RedbSnapshot {
     rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
     // Keeps the file among the open ones for as long as the view is used.
-    _handle: Handle,
+    handle: Handle,
 }
 
 fn split(stored: &[u8]) -> Result<(u64, &[u8])> {
@@ -247,7 +325,7 @@ fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
 
 impl Snapshot for RedbSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Versioned>> {
-        match redb_try!("get", self.rows.get(key)) {
+        match self.handle.tried("get", self.rows.get(key))? {
             None => Ok(None),
             Some(stored) => {
                 let (version, value) = split(stored.value())?;
@@ -273,10 +351,10 @@ impl Snapshot for RedbSnapshot {
         {
             return Ok(());
         }
-        let mut rows = redb_try!("scan", self.rows.range::<&[u8]>((lower, upper)));
+        let mut rows = self.handle.tried("scan", self.rows.range::<&[u8]>((lower, upper)))?;
         loop {
             let Some(entry) = (if range.reverse { rows.next_back() } else { rows.next() }) else { return Ok(()) };
-            let (key, stored) = redb_try!("scan", entry);
+            let (key, stored) = self.handle.tried("scan", entry)?;
             let (version, value) = split(stored.value())?;
             if let ControlFlow::Break(()) = visit(key.value(), version, value) {
                 return Ok(());
@@ -297,7 +375,7 @@ impl Port for RedbPort {
             if Instant::now() >= deadline {
                 return Err(Error::Internal(anyhow::anyhow!("the library file is in use and cannot be removed")));
             }
-            self.freed.wait_for(&mut tenants, Duration::from_millis(20));
+            self.freed.wait_for(&mut tenants, TICK);
         }
         tenants.remove(space);
         if behind_link(&self.path(space)) {
@@ -323,21 +401,21 @@ impl Port for RedbPort {
 
     fn snapshot(&self, space: &Space) -> Result<Box<dyn Snapshot>> {
         let handle = self.handle(space, false)?;
-        let transaction = redb_try!("begin read", handle.begin_read());
-        let rows = redb_try!("open rows", transaction.open_table(ROWS));
-        Ok(Box::new(RedbSnapshot { rows, _handle: handle }))
+        let transaction = handle.tried("begin read", handle.database.begin_read())?;
+        let rows = handle.tried("open rows", transaction.open_table(ROWS))?;
+        Ok(Box::new(RedbSnapshot { rows, handle }))
     }
 
     fn commit(&self, space: &Space, batch: &Batch) -> Result<Commit> {
         let handle = self.handle(space, false)?;
-        let mut transaction = redb_try!("begin write", handle.begin_write());
+        let mut transaction = handle.tried("begin write", handle.database.begin_write())?;
         // Without it, a kill during a commit makes the next open walk the whole file.
         transaction.set_quick_repair(true);
         let version;
         {
-            let mut rows = redb_try!("open rows", transaction.open_table(ROWS));
+            let mut rows = handle.tried("open rows", transaction.open_table(ROWS))?;
             for (key, assert) in &batch.asserts {
-                let found = match redb_try!("assert", rows.get(key.as_slice())) {
+                let found = match handle.tried("assert", rows.get(key.as_slice()))? {
                     None => None,
                     Some(stored) => Some(split(stored.value())?.0),
                 };
@@ -349,21 +427,21 @@ impl Port for RedbPort {
                     return Ok(Commit::Conflict);
                 }
             }
-            let mut meta = redb_try!("open meta", transaction.open_table(META));
-            version = redb_try!("sequence", meta.get(SEQUENCE)).map_or(0, |number| number.value()) + 1;
-            redb_try!("sequence", meta.insert(SEQUENCE, version));
+            let mut meta = handle.tried("open meta", transaction.open_table(META))?;
+            version = handle.tried("sequence", meta.get(SEQUENCE))?.map_or(0, |number| number.value()) + 1;
+            handle.tried("sequence", meta.insert(SEQUENCE, version))?;
             let mut stored = Vec::new();
             for (key, value) in &batch.puts {
                 stored.clear();
                 stored.extend_from_slice(&version.to_be_bytes());
                 stored.extend_from_slice(value);
-                redb_try!("put", rows.insert(key.as_slice(), stored.as_slice()));
+                handle.tried("put", rows.insert(key.as_slice(), stored.as_slice()))?;
             }
             for key in &batch.deletes {
-                redb_try!("delete", rows.remove(key.as_slice()));
+                handle.tried("delete", rows.remove(key.as_slice()))?;
             }
         }
-        redb_try!("commit", transaction.commit());
+        handle.tried("commit", transaction.commit())?;
         let keys = batch.puts.iter().map(|(key, _)| key.clone()).chain(batch.deletes.iter().cloned()).collect();
         // Nobody listening is fine.
         let _ = self.changes.send(Change { space: space.clone(), keys: Arc::new(keys) });
@@ -389,74 +467,5 @@ impl Port for RedbPort {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::Tenant;
-
-    fn put(key: &str) -> Batch {
-        Batch { puts: vec![(key.as_bytes().to_vec(), b"x".to_vec())], ..Batch::default() }
-    }
-
-    #[test]
-    fn it_passes_the_suite_of_the_port() {
-        let home = tempfile::tempdir().unwrap();
-        super::super::suite::run(Arc::new(RedbPort::open(home.path().to_owned()).unwrap()));
-    }
-
-    #[test]
-    fn no_more_than_64_libraries_are_open_however_many_are_used() {
-        let home = tempfile::tempdir().unwrap();
-        let port = RedbPort::open(home.path().to_owned()).unwrap();
-        for number in 0..80 {
-            let space = Space::Tenant(Tenant::parse(&format!("tenant-{number}")).unwrap());
-            port.create(&space).unwrap();
-            port.commit(&space, &put("a")).unwrap();
-            assert!(port.open_files() <= OPEN_LIMIT);
-        }
-        let first = Space::Tenant(Tenant::parse("tenant-0").unwrap());
-        assert!(port.get(&first, b"a").unwrap().is_some(), "an evicted file opens again");
-    }
-
-    #[test]
-    fn a_library_behind_a_link_is_nobody_s() {
-        let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let space = Space::Tenant(Tenant::parse("al").unwrap());
-        let elsewhere = RedbPort::open(other.path().to_owned()).unwrap();
-        elsewhere.create(&space).unwrap();
-        elsewhere.commit(&space, &put("a")).unwrap();
-        drop(elsewhere);
-        let own = home.path().join("al");
-        std::os::unix::fs::symlink(other.path().join("al"), &own).unwrap();
-        let port = RedbPort::open(home.path().to_owned()).unwrap();
-        assert_eq!(port.get(&space, b"a").err().unwrap().status(), 409);
-        assert_eq!(port.create(&space).err().unwrap().status(), 409);
-        port.remove(&space).unwrap();
-        assert!(other.path().join("al/library.redb").exists());
-        fs::remove_file(&own).unwrap();
-        fs::create_dir(&own).unwrap();
-        std::os::unix::fs::symlink(other.path().join("al/library.redb"), own.join("library.redb")).unwrap();
-        assert_eq!(port.get(&space, b"a").err().unwrap().status(), 409);
-    }
-
-    #[test]
-    fn a_newer_file_is_refused_and_an_older_one_upgraded_after_a_copy() {
-        let home = tempfile::tempdir().unwrap();
-        static STEP: &[Upgrade] = &[|database| {
-            let transaction = database.begin_write().map_err(|cause| failed("test")(cause.into()))?;
-            redb_try!(
-                "test",
-                redb_try!("test", transaction.open_table(ROWS)).insert(b"new".as_slice(), b"00000000!".as_slice())
-            );
-            redb_try!("test", transaction.commit());
-            Ok(())
-        }];
-        drop(RedbPort::open(home.path().to_owned()).unwrap());
-        let upgraded = RedbPort::open_with(home.path().to_owned(), STEP).unwrap();
-        assert!(upgraded.get(&Space::Platform, b"new").unwrap().is_some());
-        assert!(home.path().join("platform.redb.schema-1").exists(), "the copy of the old file is kept");
-        drop(upgraded);
-        let refused = RedbPort::open(home.path().to_owned()).err().unwrap();
-        assert_eq!(refused.status(), 409);
-        assert!(refused.message().to_string().contains('2'), "{}", refused.message());
-    }
-}
+#[path = "redb_tests.rs"]
+mod tests;

@@ -210,7 +210,7 @@ impl Upload {
     /// What concerns the form, and [`Error::TooLarge`] over `most` bytes.
     pub async fn take_one(mut self, editor: &Editor, most: usize) -> Result<Option<(String, Spool)>> {
         let Some((name, mut stream)) = self.next().await? else { return Ok(None) };
-        Ok(Some((name, Spool::fill(editor.bucket(), &mut stream, most).await?)))
+        Ok(Some((name, Spool::fill(editor.foundation(), editor.bucket(), &mut stream, most).await?)))
     }
 
     async fn begin(&self, editor: &Editor) -> Result<Arrival> {

@@ -13,6 +13,7 @@ mod cli;
 mod confirm;
 mod dashboard;
 mod defences;
+mod full_disk;
 mod html;
 mod jobs;
 mod keeper;

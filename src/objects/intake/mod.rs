@@ -424,7 +424,10 @@ impl Drop for Arrival {
 pub fn check_disk(foundation: &Foundation, more: u64) -> Result<()> {
     if disk_room(foundation)?.is_none_or(|room| room < more) {
         let floor = foundation.config().limits.disk_floor_mib;
-        return Err(Error::OverQuota(Message::new("library-disk-floor").with("floor", floor)));
+        return Err(Error::OverQuota(match floor {
+            0 => Message::new("error-disk-full"),
+            floor => Message::new("library-disk-floor").with("floor", floor),
+        }));
     }
     Ok(())
 }

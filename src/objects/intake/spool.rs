@@ -9,6 +9,7 @@ use futures_util::Stream;
 
 use super::pace::{PATIENCE, Pace};
 use crate::error::{Error, Result};
+use crate::foundation::Foundation;
 use crate::objects::Bucket;
 use crate::store::blocking;
 use crate::text::Message;
@@ -24,11 +25,13 @@ impl Spool {
     /// Writes down what comes, in the tenant's folder for work in progress.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond `limit` bytes, [`Error::Malformed`] if the client brings nothing for a minute.
-    pub async fn fill<S>(bucket: Bucket, stream: &mut S, limit: usize) -> Result<Spool>
+    /// [`Error::TooLarge`] beyond `limit` bytes, [`Error::Malformed`] if the client brings nothing for a minute,
+    /// [`Error::OverQuota`] where the disk has no room for so many bytes.
+    pub async fn fill<S>(foundation: &Foundation, bucket: Bucket, stream: &mut S, limit: usize) -> Result<Spool>
     where
         S: Stream<Item = Result<Bytes>> + Unpin,
     {
+        super::check_disk(foundation, limit as u64)?;
         let mut file = blocking(move || Ok(tempfile::tempfile_in(bucket.temp_folder()?)?)).await?;
         let (mut gathered, mut length) = (Vec::new(), 0_usize);
         let mut pace = Pace::begin(PATIENCE);

@@ -246,9 +246,11 @@ struct NameQuery {
     (status = 201, body = ImportBody, headers(("Location", description = "Address of the import"))),
     (status = 413, description = "Too large, or made to become so"),
     (status = 415, description = "No workbook and no CSV file"),
+    (status = 507, description = "The disk is full"),
 ))]
 async fn upload(page: Page, editor: Editor, name: Query<NameQuery>, body: web::Payload) -> Result<HttpResponse> {
-    let file = Spool::fill(editor.bucket(), &mut chunks(body.into_inner()), Limits::default().bytes).await?;
+    let (mut chunks, most) = (chunks(body.into_inner()), Limits::default().bytes);
+    let file = Spool::fill(editor.foundation(), editor.bucket(), &mut chunks, most).await?;
     let draft = editor.start_import(&name.0.name, file, page.zone_name()).await?;
     let (draft, plan) = editor.show_import(draft.id).await?;
     let location = format!("/api/v1/schedules/imports/{}", draft.id);

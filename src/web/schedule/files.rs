@@ -57,13 +57,14 @@ async fn upload(
     editor: Editor,
     form: Upload,
 ) -> Result<HttpResponse> {
-    let started = match form.take_one(&editor, Limits::default().bytes).await? {
-        Some((name, file)) => editor.start_import(&name, file, page.zone_name()).await,
-        None => Err(Error::field("file", Message::new("files-none-chosen"))),
+    let started = match form.take_one(&editor, Limits::default().bytes).await {
+        Ok(Some((name, file))) => editor.start_import(&name, file, page.zone_name()).await,
+        Ok(None) => Err(Error::field("file", Message::new("files-none-chosen"))),
+        Err(refused) => Err(refused),
     };
     match started {
         Ok(draft) => Ok(page.see_other(&format!("/schedules/files/{}", draft.id), "ok", None)),
-        Err(refused @ (Error::TooLarge(_) | Error::WrongKind(_) | Error::Invalid(_))) => {
+        Err(refused @ (Error::TooLarge(_) | Error::WrongKind(_) | Error::OverQuota(_) | Error::Invalid(_))) => {
             let message = match &refused {
                 Error::Invalid(fields) => fields.first().map(|field| field.message.clone()),
                 _ => None,

@@ -78,7 +78,11 @@ impl Server {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        self.command_of(PROGRAM)
+    }
+
+    fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JADWAL_")) {
             command.env_remove(name);
         }
@@ -114,8 +118,10 @@ impl Server {
     fn begin(&mut self) -> mpsc::Receiver<String> {
         assert!(self.process.is_none(), "the server still runs");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = self.command();
+        // A limit on files is an error of writing then, and no signal that ends it: see `disk_takes`.
+        let mut command = self.command_of("sh");
         command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", PROGRAM])
             .args(["serve", "--listen", self.base.trim_start_matches("http://"), "--home"])
             .arg(self.home.path())
             .args(&self.arguments)
@@ -137,6 +143,13 @@ impl Server {
             }
         });
         wait
+    }
+
+    /// Whether the disk takes anything more of what the running server writes.
+    pub fn disk_takes(&self, anything: bool) {
+        let limit = if anything { "--fsize=unlimited:" } else { "--fsize=0:" };
+        let done = Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().unwrap();
+        assert!(done.success());
     }
 
     /// What the server printed, over all starts.
