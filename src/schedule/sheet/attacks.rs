@@ -50,6 +50,23 @@ fn an_honest_open_document_is_read() {
 }
 
 #[test]
+fn a_workbook_with_a_password_is_told_as_one() {
+    let is_protected = |bytes: &[u8]| {
+        let told = read(bytes, &Limits::default()).unwrap_err();
+        assert!(matches!(&told, Error::WrongKind(why) if why.id == "sheet-file-password"), "{told:?}");
+    };
+    let kind: (&str, &[u8]) = ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet");
+    let manifest = br#"<manifest:manifest><manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data manifest:checksum="x"/></manifest:file-entry></manifest:manifest>"#;
+    let noise = fastrand_text(2000);
+    is_protected(&zipped(&[kind, ("content.xml", noise.as_bytes()), ("META-INF/manifest.xml", manifest)]));
+    is_protected(&zipped(&[kind, ("encrypted-package", noise.as_bytes()), ("META-INF/manifest.xml", manifest)]));
+    // Excel's: a compound file around it, whatever is within.
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    file.create_stream("/EncryptedPackage").unwrap().write_all(noise.as_bytes()).unwrap();
+    is_protected(&file.into_inner().into_inner());
+}
+
+#[test]
 fn repeats_of_an_open_document_are_seen_as_a_reader_sees_them() {
     // Empty cells that stand before an empty cell take room.
     let row = r#"<table:table-row><table:table-cell table:number-columns-repeated="16383"/><table:table-cell/></table:table-row>"#;

@@ -46,8 +46,15 @@ const LOOKS: usize = 32 << 20;
 /// Bytes of one look without the names in it, about.
 const LOOK: usize = 512;
 
+/// The list of parts of an OpenDocument file.
+const MANIFEST: &str = "meta-inf/manifest.xml";
+
 fn too_large(id: &'static str) -> Error {
     Error::TooLarge(Message::new(id))
+}
+
+fn password() -> Error {
+    Error::WrongKind(Message::new("sheet-file-password"))
 }
 
 /// Lets a zipped workbook pass.
@@ -73,7 +80,7 @@ pub(super) fn pass(bytes: &[u8], limits: &Limits) -> Result<Kind> {
             return Err(too_large("sheet-bomb-unpacked"));
         }
         if part.encrypted() {
-            return Err(Error::WrongKind(Message::new("sheet-file-password")));
+            return Err(password());
         }
         names.push(part.name().map_err(|_| broken())?.replace('\\', "/").to_lowercase());
     }
@@ -81,6 +88,10 @@ pub(super) fn pass(bytes: &[u8], limits: &Limits) -> Result<Kind> {
         return Err(too_large("sheet-bomb-unpacked"));
     }
     let has = |name: &str| names.iter().any(|known| known == name);
+    // LibreOffice packs the whole file into one part that is encrypted; others do so part by part, see `element`.
+    if has("encrypted-package") {
+        return Err(password());
+    }
     let is_ods = has("content.xml") && has("mimetype");
     if !is_ods && !has("[content_types].xml") {
         return Err(broken());
@@ -90,7 +101,11 @@ pub(super) fn pass(bytes: &[u8], limits: &Limits) -> Result<Kind> {
     }
     let mut left = limits.unpacked;
     let mut look = Look::new(limits);
-    for (place, name) in names.iter().enumerate() {
+    // What is encrypted looks broken; the list of the parts says which it is.
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_by_key(|place| names[*place] != MANIFEST);
+    for place in order {
+        let name = &names[place];
         let part = zip.by_index(place).map_err(|_| broken())?;
         let said = part.size();
         let read = Rc::new(Counter::new(0_u64));
@@ -288,6 +303,7 @@ impl Look<'_> {
                 }
             }
             "font" | "fill" | "border" | "style" | "named-range" | "named-expression" => self.keep(1, element.len())?,
+            "encryption-data" => return Err(password()),
             "table-source" | "cell-range-source" => return Err(too_large("sheet-bomb-links")),
             _ => {}
         }

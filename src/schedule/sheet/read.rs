@@ -1,5 +1,6 @@
 //! Bytes of a file as tables.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use calamine::{CellErrorType, Data, DataRef, Ods, Reader as _, Xls, Xlsx};
@@ -113,7 +114,7 @@ impl Sheet {
     /// line with more than one cell.
     fn table(mut self) -> Option<Table> {
         let known = |line: &Line| {
-            let columns: std::collections::BTreeSet<_> =
+            let columns: BTreeSet<_> =
                 line.cells.iter().filter_map(|cell| super::Column::of_head(&cell.text())).collect();
             columns.len()
         };
@@ -205,11 +206,8 @@ fn of_data(data: &Data, since_1904: bool) -> Cell {
 
 fn xlsx(bytes: &[u8], since_1904: bool, budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(broken_by)?;
-    let visible = |sheet: &&calamine::Sheet| sheet.visible == calamine::SheetVisible::Visible;
-    let names: Vec<String> =
-        workbook.sheets_metadata().iter().filter(visible).map(|sheet| sheet.name.clone()).collect();
     let mut sheets = Vec::new();
-    for name in names {
+    for name in seen(workbook.sheets_metadata()) {
         // A chart sheet has no cells.
         let Ok(mut cells) = workbook.worksheet_cells_reader(&name) else { continue };
         let mut sheet = Sheet::new(&name);
@@ -236,21 +234,30 @@ fn xlsx(bytes: &[u8], since_1904: bool, budget: &mut Budget<'_>) -> Result<Vec<S
 
 fn ods(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
     let mut workbook: Ods<_> = Ods::new(Cursor::new(bytes)).map_err(broken_by)?;
-    ranges(workbook.worksheets(), false, budget)
+    ranges(&mut workbook, false, budget)
 }
 
 fn old_excel(passed: &xls::Passed, budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
-    let mut workbook: Xls<_> = Xls::new(Cursor::new(&passed.bytes)).map_err(broken_by)?;
-    ranges(workbook.worksheets(), passed.since_1904, budget)
+    let mut workbook: Xls<_> = Xls::new(Cursor::new(passed.bytes.as_slice())).map_err(broken_by)?;
+    ranges(&mut workbook, passed.since_1904, budget)
 }
 
-fn ranges(
-    found: Vec<(String, calamine::Range<Data>)>,
-    since_1904: bool,
-    budget: &mut Budget<'_>,
-) -> Result<Vec<Sheet>> {
+/// Sheets that people see, in the order in which they see them; each name once, because the reader goes by names.
+fn seen(sheets: &[calamine::Sheet]) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let seen = sheets.iter().filter(|sheet| sheet.visible == calamine::SheetVisible::Visible);
+    seen.filter(|sheet| known.insert(sheet.name.as_str())).map(|sheet| sheet.name.clone()).collect()
+}
+
+fn ranges<'b, R>(workbook: &mut R, since_1904: bool, budget: &mut Budget<'_>) -> Result<Vec<Sheet>>
+where
+    R: calamine::Reader<Cursor<&'b [u8]>>,
+    R::Error: std::fmt::Display,
+{
     let mut sheets = Vec::new();
-    for (name, range) in found {
+    for name in seen(workbook.sheets_metadata()) {
+        // A sheet that is a chart has no cells.
+        let Ok(range) = workbook.worksheet_range(&name) else { continue };
         let mut sheet = Sheet::new(&name);
         let Some((first_row, first_column)) = range.start() else { continue };
         for (row, column, data) in range.used_cells() {

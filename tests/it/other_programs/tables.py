@@ -13,6 +13,8 @@ ROWS = [
     ["Pagi", "Rain", START, datetime.time(4, 30), "WIB", True, datetime.timedelta(hours=1, minutes=30), False, "Main"],
     ["=Malam", "rain.mp4", START + datetime.timedelta(days=1), datetime.time(20, 0), "Asia/Makassar", False, datetime.timedelta(hours=2), True, "Main"],
 ]
+# A second sheet, and a hidden third one: neither comes first, whatever they are called.
+ARCHIVE = ["judul", "video"]
 
 
 def write_xlsx(path, epoch):
@@ -32,6 +34,10 @@ def write_xlsx(path, epoch):
         sheet.cell(line, 7).number_format = "[h]:mm"
     sheet.cell(4, 1).hyperlink = "https://example.net/"
     sheet["K1"].comment = openpyxl.comments.Comment("a note", "al")
+    book.create_sheet("Arsip").append(ARCHIVE)
+    hidden = book.create_sheet("Daftar")
+    hidden.append(ARCHIVE)
+    hidden.sheet_state = "hidden"
     book.save(path)
 
 
@@ -54,11 +60,17 @@ def write_xls(path):
                 sheet.write(line, place, value.total_seconds() / 86400, clock)
             else:
                 sheet.write(line, place, value)
+    for name, visibility in (("Arsip", 0), ("Daftar", 1)):
+        further = book.add_sheet(name)
+        further.visibility = visibility
+        for place, head in enumerate(ARCHIVE):
+            further.write(0, place, head)
     book.save(path)
 
 
 def write_ods(path):
     from odf.opendocument import OpenDocumentSpreadsheet
+    from odf.style import Style, TableProperties
     from odf.table import Table, TableCell, TableRow
     from odf.text import P
 
@@ -90,6 +102,16 @@ def write_ods(path):
     rest.addElement(TableCell(numbercolumnsrepeated=16384))
     table.addElement(rest)
     book.spreadsheet.addElement(table)
+    unseen = Style(name="unseen", family="table")
+    unseen.addElement(TableProperties(display="false"))
+    book.automaticstyles.addElement(unseen)
+    for name, looks in (("Arsip", {}), ("Daftar", {"stylename": unseen})):
+        further = Table(name=name, **looks)
+        row = TableRow()
+        for head in ARCHIVE:
+            row.addElement(cell(head))
+        further.addElement(row)
+        book.spreadsheet.addElement(further)
     book.save(path)
 
 
