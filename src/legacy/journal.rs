@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,13 @@ use uuid::Uuid;
 use super::report::What;
 use super::source::Stamp;
 use crate::error::{Error, Result};
-use crate::library::Library;
+use crate::library::{Editor, Library};
 use crate::store::rows::{Reader, Writer};
+use crate::text::Message;
 
 const MARKS: &str = "moved-in/mark/";
 const PATHS: &str = "moved-in/path/";
+const HOMES: &str = "moved-in/home/";
 
 /// Where something of a library came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,16 +79,23 @@ fn path_key(what: What, path: &Path) -> String {
 
 impl Mark {
     /// Writes it, in the batch of the row.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is there: a run that was stopped wrote its last row when the next one had begun.
     pub fn write(&self, rows: &mut Writer<'_>, identity: &str) -> Result<()> {
+        let key = format!("{MARKS}{identity}");
+        if rows.value::<Mark>(&key)?.is_some() {
+            return Err(Error::Conflict(Message::new("migrate-came-meanwhile")));
+        }
         if let Some(file) = &self.file {
-            let key = path_key(self.what, &file.path());
-            let mut known: Vec<String> = rows.value(&key)?.unwrap_or_default();
+            let path = path_key(self.what, &file.path());
+            let mut known: Vec<String> = rows.value(&path)?.unwrap_or_default();
             if !known.iter().any(|known| known == identity) {
                 known.push(identity.to_owned());
             }
-            rows.put_value(&key, &known)?;
+            rows.put_value(&path, &known)?;
         }
-        rows.put_value(&format!("{MARKS}{identity}"), self)
+        rows.put_value(&key, self)
     }
 
     /// Forgets it.
@@ -104,6 +113,37 @@ impl Mark {
         rows.delete_value(&format!("{MARKS}{identity}"));
         Ok(())
     }
+}
+
+/// Remembers where an old home lies that marks will name.
+pub(super) async fn remember_home(editor: &Editor, home: &str, path: &Path) -> Result<()> {
+    let (key, path) = (format!("{HOMES}{home}"), hex::encode(path.as_os_str().as_bytes()));
+    if editor
+        .rows()
+        .read({
+            let key = key.clone();
+            move |rows| rows.value::<String>(&key)
+        })
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    editor.rows().write(move |rows| rows.put_value(&key, &path)).await
+}
+
+/// Where the old homes lie that marks of a library name.
+pub(super) async fn homes(library: &Library) -> Result<Vec<(String, PathBuf)>> {
+    let look = |rows: &Reader<'_>| {
+        let mut found = Vec::new();
+        rows.values::<String>(HOMES, |key, path| {
+            let path = std::ffi::OsString::from_vec(hex::decode(path).unwrap_or_default());
+            found.push((key.trim_start_matches(HOMES).to_owned(), path.into()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    };
+    absent(library.rows().read(look).await)
 }
 
 /// The mark of a thing.

@@ -187,6 +187,10 @@ impl Walk {
             .as_ref()
             .ok()
             .and_then(|path| self.files.tell(path, format!("{} {}", record.place.database, record.place.row)));
+        let item = match &found {
+            Ok(path) => item.file(shown(path)),
+            Err(_) => item,
+        };
         let owner = match self.owner(record.owner.as_deref(), record.person.as_deref()).await? {
             Ok(owner) => owner,
             Err(reason) => return Ok(Err(item.skipped(reason).into())),
@@ -206,7 +210,6 @@ impl Walk {
                 return Ok(Err(item.skipped(reason).into()));
             }
         };
-        let item = item.file(shown(&path));
         if let Some(row) = before {
             return Ok(Err(item.skipped(Message::new("migrate-same-file").with("row", row)).into()));
         }

@@ -125,6 +125,7 @@ impl MovingIn {
         })
         .await?;
         let home = journal::home_name(source.path());
+        let teller = Teller::of(&request.only, listener);
         let mut walk = Walk {
             ground: Ground {
                 moving: self.clone(),
@@ -133,7 +134,7 @@ impl MovingIn {
                 source: Arc::new(source),
                 home,
             },
-            teller: Teller::new(listener),
+            teller,
             files: Files::new(found.entries),
             databases: found.databases,
             owners: HashMap::new(),
@@ -197,9 +198,12 @@ fn survey(source: &Source) -> Result<Found> {
             entries.extend(files);
             for person in people {
                 entries.extend(source.list(&person).map_err(unreadable)?.1);
+                source::bounded(entries.len())?;
             }
         }
+        source::bounded(entries.len())?;
     }
+    source::bounded(entries.len().max(folders.len()))?;
     let mut databases: Vec<Database> = entries
         .iter()
         .filter(|entry| is_database(&entry.path))
@@ -218,6 +222,11 @@ fn survey(source: &Source) -> Result<Found> {
         return Err(Error::Conflict(Message::new("migrate-nothing-there").with("folder", shown(source.path()))));
     }
     Ok(Found { entries, databases })
+}
+
+/// Folders of an old home whose files are looked at.
+fn is_looked_into(name: &str) -> bool {
+    FOLDERS.contains(&name) || PEOPLE.contains(&name) || is_shared(name)
 }
 
 /// Folders of the old program that all people shared.
@@ -422,10 +431,14 @@ impl Walk {
         let proof: WriteScope = operator.on_behalf(&user.tenant);
         let account = moving.tenancy.own_account(&proof).await?;
         let left = account.limit.saturating_sub(account.usage.used() + account.usage.reserved);
+        let editor = Editor::open(&moving.foundation, &proof);
+        if self.ground.applies() {
+            journal::remember_home(&editor, &self.ground.home, self.ground.source.path()).await?;
+        }
         Ok(Ok(Owner {
             tenant: user.tenant.clone(),
             user: Some(user),
-            editor: Some(Editor::open(&moving.foundation, &proof)),
+            editor: Some(editor),
             left: Arc::new(left.into()),
         }))
     }

@@ -26,6 +26,8 @@ use crate::text::Message;
 const REMARKS: usize = 200;
 /// Folders that are offered.
 const FOLDERS: usize = 200;
+/// Folders that are looked at for it.
+const LOOKED_AT: usize = 5_000;
 /// Events that wait to be written down.
 const EVENTS: usize = 64;
 const STATE: &str = "moving-in.json";
@@ -185,20 +187,16 @@ impl MovingIn {
                 let message = Message::new("migrate-no-folder").with("folder", super::shown(&root));
                 Error::Conflict(message.with("cause", cause.to_string()))
             };
+            // By names, because folders may be huge.
             let is_home = |path: &Path| {
-                let (folders, entries) = source.list(path).unwrap_or_default();
-                let name =
-                    |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-                folders.iter().any(|folder| super::FOLDERS.contains(&name(folder).as_str()))
-                    || entries.iter().any(|entry| super::is_database(&entry.path))
+                super::FOLDERS.iter().any(|folder| source.has_folder(&path.join(folder)))
+                    || super::DATABASES.iter().any(|database| source.stamp(&path.join(database)).is_some())
             };
             let (folders, _) = source.list(Path::new("")).map_err(unreadable)?;
             let mut found = vec![Folder { name: ".".to_owned(), is_home: is_home(Path::new("")) }];
-            let is_inner =
-                |name: &str| super::FOLDERS.contains(&name) || super::PEOPLE.contains(&name) || super::is_shared(name);
             let of_home = found.iter().any(|root| root.is_home);
-            for folder in folders {
-                let name = folder.to_str().filter(|name| !(of_home && is_inner(name)));
+            for folder in folders.into_iter().take(LOOKED_AT) {
+                let name = folder.to_str().filter(|name| !(of_home && super::is_looked_into(name)));
                 let name = name.filter(|name| !name.starts_with('.') && !name.contains(char::is_control));
                 if let Some(name) = name {
                     found.push(Folder { name: name.to_owned(), is_home: is_home(&folder) });

@@ -1,6 +1,6 @@
 //! What becomes of every file and every row of an old home, told while it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -305,6 +305,8 @@ fn plain_words(reason: &mut Message) {
 /// Tells it, and counts.
 pub(super) struct Teller {
     listener: mpsc::Sender<Event>,
+    /// Kinds that were asked for; all where empty.
+    only: BTreeSet<What>,
     progress: Progress,
     /// What it all comes to.
     pub summary: Summary,
@@ -312,7 +314,22 @@ pub(super) struct Teller {
 
 impl Teller {
     pub fn new(listener: mpsc::Sender<Event>) -> Teller {
-        Teller { listener, progress: Progress::default(), summary: Summary::default() }
+        Teller { listener, only: BTreeSet::new(), progress: Progress::default(), summary: Summary::default() }
+    }
+
+    /// One for a run that takes some kinds only.
+    pub fn of(only: &BTreeSet<What>, listener: mpsc::Sender<Event>) -> Teller {
+        Teller { only: only.clone(), ..Teller::new(listener) }
+    }
+
+    /// Whether something of a kind was asked for. A row of a stream may become any of three.
+    fn is_asked_for(&self, what: What) -> bool {
+        let row = [What::Stream, What::Schedule, What::Run];
+        match what {
+            What::Database | What::Other => true,
+            _ if row.contains(&what) => row.iter().any(|what| self.only.contains(what)),
+            what => self.only.contains(&what),
+        }
     }
 
     async fn send(&self, event: Event) -> Result<()> {
@@ -330,6 +347,10 @@ impl Teller {
 
     /// Tells what became of one file or row.
     pub async fn tell(&mut self, mut item: Item) -> Result<()> {
+        // What would have hindered it does not matter this time.
+        if item.fate == Fate::Skipped && !self.only.is_empty() && !self.is_asked_for(item.what) {
+            item = item.unneeded(Message::new("migrate-not-asked"));
+        }
         for text in
             [item.title.as_mut(), item.owner.as_mut(), item.row.as_mut().map(|(_, row)| row)].into_iter().flatten()
         {

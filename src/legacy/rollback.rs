@@ -59,20 +59,19 @@ impl MovingIn {
         listener: mpsc::Sender<Event>,
     ) -> Result<Summary> {
         let _turn = self.begin()?;
-        let opened = match from {
-            Some(from) => {
-                let path = std::fs::canonicalize(&from).unwrap_or(from);
-                let home = home_name(&path);
-                (Some(home), blocking(move || Source::open(&path, None)).await.ok())
-            }
-            None => (None, None),
-        };
-        let (home, source) = opened;
+        let mut sources = HashMap::new();
+        let mut home = None;
+        if let Some(from) = from {
+            let path = std::fs::canonicalize(&from).unwrap_or(from);
+            let name = home_name(&path);
+            sources.insert(name.clone(), opened(path).await);
+            home = Some(name);
+        }
         let mut back = Back {
             moving: self.clone(),
             operator: operator.clone(),
             home,
-            source: source.map(Arc::new),
+            sources,
             apply,
             going: HashSet::new(),
             gone: HashMap::new(),
@@ -91,7 +90,8 @@ struct Back {
     operator: FreshOperatorScope,
     /// Names the old home; all where absent.
     home: Option<String>,
-    source: Option<Arc<Source>>,
+    /// Old homes by their names, where they can be read.
+    sources: HashMap<String, Option<Arc<Source>>>,
     /// Do it; otherwise it is only told.
     apply: bool,
     /// What a plan would have taken back by now.
@@ -99,6 +99,12 @@ struct Back {
     /// How many rows of each library that is.
     gone: HashMap<Tenant, u64>,
     teller: Teller,
+}
+
+/// An old home that still lies where it was.
+async fn opened(path: PathBuf) -> Option<Arc<Source>> {
+    let source = blocking(move || Source::open(&path, None).map(|source| (source.path() == path, source))).await;
+    source.ok().filter(|(is_same, _)| *is_same).map(|(_, source)| Arc::new(source))
 }
 
 fn changed() -> Message {
@@ -158,6 +164,11 @@ impl Back {
         let editor = Editor::open(&self.moving.foundation, &self.operator.on_behalf(tenant));
         let mut marks = journal::all(&editor).await?;
         marks.retain(|(_, mark)| self.is_meant(&mark.home));
+        for (home, path) in journal::homes(&editor).await? {
+            if self.is_meant(&home) && !self.sources.contains_key(&home) {
+                self.sources.insert(home, opened(path).await);
+            }
+        }
         self.teller.expect(marks.len() as u64, 0).await?;
         for what in ORDER {
             for (identity, mark) in marks.iter().filter(|(_, mark)| mark.what == what) {
@@ -210,7 +221,7 @@ impl Back {
 
     async fn take_back(&self, editor: &Editor, mark: &Mark) -> Outcome {
         if let Some(file) = &mark.file
-            && !self.is_there(file).await?
+            && !self.is_there(&mark.home, file).await?
         {
             return Ok(Err(Message::new("migrate-source-gone")));
         }
@@ -288,8 +299,8 @@ impl Back {
 
     /// Whether the bytes are still where they came from. What is only told may go by size and time; nothing is deleted
     /// before its old file was read.
-    async fn is_there(&self, file: &OldBytes) -> Result<bool> {
-        let Some(source) = self.source.clone() else { return Ok(false) };
+    async fn is_there(&self, home: &str, file: &OldBytes) -> Result<bool> {
+        let Some(source) = self.sources.get(home).cloned().flatten() else { return Ok(false) };
         let (file, looks) = (file.clone(), !self.apply);
         blocking(move || {
             let path = file.path();

@@ -70,6 +70,17 @@ impl Stamp {
     }
 }
 
+/// Lets so many entries pass.
+///
+/// # Errors
+/// [`Error::TooLarge`] for more than any old home has.
+pub(super) fn bounded(entries: usize) -> Result<()> {
+    if entries > MOST {
+        return Err(Error::TooLarge(Message::new("migrate-too-many-files").with("most", MOST)));
+    }
+    Ok(())
+}
+
 /// A path as people and reports are shown it: as it is where it is text, with `\x..` for what is not.
 pub(super) fn shown(path: &Path) -> String {
     match path.to_str() {
@@ -110,7 +121,8 @@ impl Source {
         &self.path
     }
 
-    /// Whether it is the home of this program or a folder of it, by whatever way it is reached.
+    /// Whether it is the home of this program, a folder of it, or one in whose folders of people that home lies, by
+    /// whatever way it is reached.
     ///
     /// # Errors
     /// Those of the system.
@@ -119,7 +131,11 @@ impl Source {
         let this = fs::metadata(format!("/proc/self/fd/{}/.", self.folder.as_raw_fd()))?;
         let is_this = |path: &Path| fs::metadata(path).is_ok_and(|at| (at.dev(), at.ino()) == (this.dev(), this.ino()));
         let own = ["data", "videos", "photos", "thumbnails", "tokens"].map(|name| home.join(name));
-        Ok(is_this(&home) || own.iter().any(|own| is_this(own) || self.path.starts_with(own)))
+        let outer = home.ancestors().skip(1).find(|outer| is_this(outer));
+        let first = outer.and_then(|outer| home.strip_prefix(outer).ok()?.iter().next()?.to_str());
+        Ok(is_this(&home)
+            || own.iter().any(|own| is_this(own) || self.path.starts_with(own))
+            || first.is_some_and(super::is_looked_into))
     }
 
     fn below(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
@@ -128,6 +144,11 @@ impl Source {
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(Mode::empty()).resolve(resolve);
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         openat2(&self.folder, path, how).map_err(io::Error::from)
+    }
+
+    /// Whether a folder is there.
+    pub fn has_folder(&self, path: &Path) -> bool {
+        self.folder(path).is_ok()
     }
 
     fn folder(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -185,9 +206,7 @@ impl Source {
                 }
                 Err(_) => found.push(closed(&path)),
             }
-            if found.len() + waiting.len() > MOST {
-                return Err(Error::TooLarge(Message::new("migrate-too-many-files").with("most", MOST)));
-            }
+            bounded(found.len() + waiting.len())?;
         }
         Ok(())
     }

@@ -114,7 +114,10 @@ impl Walk {
             };
             let told = match wanted {
                 Ok(wanted) => Box::pin(self.ground.stream(&owner, &wanted, &origin, item)).await?,
-                Err(reason) => vec![item.skipped(reason)],
+                Err(reason) => match self.ground.came(&owner, &origin, &item).await? {
+                    Some(told) => told,
+                    None => vec![item.skipped(reason)],
+                },
             };
             for item in told {
                 self.teller.tell(item).await?;
@@ -186,6 +189,17 @@ impl Ground {
             Err(reason) => schedule.skipped(reason),
         };
         Ok(vec![stream, schedule])
+    }
+
+    /// What came of a row before, whatever hinders it by now: its video may have gone with a move.
+    pub(super) async fn came(&self, owner: &Owner, origin: &Origin, item: &Item) -> Result<Option<Vec<Item>>> {
+        let mut told = Vec::new();
+        for what in [What::Stream, What::Schedule] {
+            if let Some(mark) = journal::find(owner.library(), origin.identity(what)).await? {
+                told.push(Item { what, id: Some(mark.id), ..item.clone().fate(Fate::Present) });
+            }
+        }
+        Ok((!told.is_empty()).then_some(told))
     }
 
     async fn make_stream(

@@ -61,7 +61,7 @@ impl Walk {
         for (person, place) in people {
             let item = Item::new(What::User).row(place.database, place.row).title(person.name.as_str());
             if !self.ground.wants(What::User) {
-                self.teller.tell(item.skipped(Message::new("migrate-not-asked"))).await?;
+                self.teller.tell(item.unneeded(Message::new("migrate-not-asked"))).await?;
                 continue;
             }
             let collides = spellings.get(&person.name.to_lowercase()).is_some_and(|forms| forms.len() > 1);

@@ -136,7 +136,12 @@ impl Walk {
                         self.teller.tell(item).await?;
                     }
                 }
-                Err(reason) => self.teller.tell(item.skipped(reason)).await?,
+                Err(reason) => {
+                    let came = self.ground.came(&owner, &origin, &item).await?;
+                    for item in came.unwrap_or_else(|| vec![item.skipped(reason)]) {
+                        self.teller.tell(item).await?;
+                    }
+                }
             }
             self.history(&mut past, false).await?;
         }

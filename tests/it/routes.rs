@@ -288,6 +288,15 @@ fn answer_to_a_reader(path: &str, role: &str) -> &'static [u16] {
     }
 }
 
+/// The same of an operator, on whose ground nobody moves in.
+fn answer_to_an_operator(path: &str) -> u16 {
+    match path {
+        "/admin/moving/progress" => 303,
+        "/admin/moving/report" => 404,
+        _ => 200,
+    }
+}
+
 struct World {
     server: Server,
     /// Everything of `al`, by kind.
@@ -685,7 +694,7 @@ async fn reading_changes_nothing() {
         if access == "operator" {
             let answer = world.ask(&admin, &case, &address, &[]).await;
             let what = format!("{path}: {} {}", answer.status, told(&answer));
-            assert_eq!(answer.status, 200, "{what}");
+            assert_eq!(answer.status, answer_to_an_operator(path), "{what}");
         } else {
             let answer = world.ask(&al, &case, &address, &[]).await;
             let what = format!("{path}: {} {}", answer.status, told(&answer));

@@ -76,3 +76,4 @@ migrate-users-of-person = ini ada di folder { $person }; hanya users.json milik 
 migrate-user-admin = { $name } menjadi admin: ia akan mengelola server ini. Pastikan memang itu maksudnya.
 migrate-gone-here = berkas lamanya tetap ada: hasilnya di sini sudah dihapus
 migrate-other-bytes = berkas lamanya tetap ada: isinya sekarang lain dari yang dulu diambil
+migrate-came-meanwhile = ini dibawa pada saat terakhir oleh pekerjaan sebelumnya yang dihentikan

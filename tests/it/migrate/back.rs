@@ -62,10 +62,28 @@ async fn with_move_the_old_files_go_once_they_are_here_and_are_not_taken_back() 
     let again = run(home.path(), &from(&old, &["--apply", "--move"])).json();
     assert_eq!(count(&again, "imported"), 0, "{again}");
     assert_eq!(of_row(&again, "video_database.json", "1"), [("video", "present", "")]);
+    let came = [("stream", "present", ""), ("schedule", "present", "")];
+    assert_eq!(of_row(&again, "live_streams.json", "1"), came, "its video went with the move");
+    assert_eq!(of_row(&again, "live_stream_data.xlsx", "2"), came[1..]);
     let back = run(home.path(), &from(&old, &["--rollback"])).json();
     assert_eq!(of_file(&back, "videos/one.mp4"), [("video", "skipped", "migrate-source-gone")]);
     let after = holdings(home.path()).await;
     assert_eq!(after["admin video"], first["admin video"], "nothing is lost that is nowhere else");
+}
+
+#[tokio::test]
+async fn all_that_ever_came_is_taken_back_where_no_old_home_is_named() {
+    let (old, other, home) = (OldHome::tidy(), OldHome::empty(), scratch("all-back"));
+    other.video("videos/other.mp4");
+    other.database("video_database.json", &json!([{"title": "Other", "filename": "other.mp4", "owner": "siti"}]));
+    for old in [&old, &other] {
+        assert_ne!(run(home.path(), &from(old, &["--apply"])).code, 1);
+    }
+    assert_eq!(holdings(home.path()).await["siti video"], 1);
+    let back = run(home.path(), &["--rollback", "--json"]);
+    assert_eq!((back.code, count(&back.json(), "skipped")), (0, 0), "{back:?}");
+    let left = holdings(home.path()).await;
+    assert!(left.values().all(|count| *count == 0), "{left:?}");
 }
 
 #[tokio::test]

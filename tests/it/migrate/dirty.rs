@@ -128,6 +128,8 @@ async fn whatever_is_wrong_in_an_old_home_is_told_by_file_and_row_and_the_rest_g
         ] {
             assert_eq!(of_row(&report, database, row), [("video", "skipped", reason)], "{row}");
         }
+        // With its file, although nobody gets it.
+        assert_eq!(of_file(&report, "videos/nobody.mp4"), [("video", "skipped", "migrate-owner-unknown")]);
         assert_eq!(of_row(&report, database, "text"), [("database", "skipped", "migrate-row-strange")]);
         assert_eq!(of_file(&report, database), [("database", "skipped", "migrate-database-torn")]);
         let torn = items(&report).iter().find(|item| item["file"] == database).unwrap();

@@ -226,6 +226,16 @@ async fn a_folder_of_this_program_is_no_old_home_by_whatever_name() {
         assert!(ran.err.contains("folder of this program itself"), "{folder}: {ran:?}");
     }
     assert_eq!(server.stop().await, 0);
+    // What looks like an old home, and has this home where it has its people's files.
+    let old = OldHome::tidy();
+    for folder in ["videos", "data"] {
+        let inner = old.path().join(folder);
+        let ran = run(&inner, &from(&old, &["--apply"]));
+        assert_eq!(ran.code, 1, "{folder}: {ran:?}");
+        assert!(ran.err.contains("folder of this program itself"), "{folder}: {ran:?}");
+    }
+    let beside = old.path().join("new-home");
+    assert_eq!(run(&beside, &from(&old, &["--apply"])).code, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
