@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::conflicts::{LOOK_AHEAD, LOOK_AT, longest, refuse_conflicts};
+use super::conflicts::{LOOK_AHEAD, LOOK_AT, dealt_with, longest, refuse_conflicts};
 use super::forecast::{Slot, Streams, troubles};
 use super::occurrence::carry;
 use super::on_air::end_with;
@@ -205,15 +205,21 @@ fn troubles_of(
     let mut slots: Vec<(Option<usize>, Slot)> = Vec::new();
     let slot = |stream, schedule, one: &Occurrence| Slot { stream, schedule, start: one.start, stop: one.stop };
     slots.extend(shown.iter().enumerate().map(|(place, one)| (Some(place), slot(schedule.stream_id, own, one))));
+    let mut rest = Vec::new();
     rows.each::<Schedule>(false, |row| {
         if Some(row.id()) != own && !row.value.paused {
-            let others = occurrences(&row.value, first.start - longest(&row.value)).take(LOOK_AT);
-            let others = others.take_while(|one| one.start <= to);
-            slots.extend(others.map(|one| (None, slot(row.value.stream_id, Some(row.id()), &one))));
+            rest.push(row);
         }
         ControlFlow::Continue(())
     })?;
-    slots.sort_by_key(|(_, slot)| slot.start);
+    for row in rest {
+        // What has begun is told by its run.
+        let after = dealt_with(rows, &row)?.max(first.start - longest(&row.value));
+        let others = occurrences(&row.value, after).take(LOOK_AT).take_while(|one| one.start <= to);
+        slots.extend(others.map(|one| (None, slot(row.value.stream_id, Some(row.id()), &one))));
+    }
+    // At one time, what stands already comes first: it is not in the way of itself.
+    slots.sort_by_key(|(place, slot)| (slot.start, place.is_some()));
     let ordered: Vec<Slot> = slots.iter().map(|(_, slot)| *slot).collect();
     let found = troubles(&ordered, &mut Streams::new(library, rows))?;
     let mut own: Vec<(usize, Option<Message>)> =

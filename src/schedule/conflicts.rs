@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::recurrence::{Occurrence, occurrences, uncut};
-use super::{Becomes, Schedule, StopTime, Until};
+use super::{Becomes, Passed, Schedule, StopTime, Until};
 use crate::error::{Error, Result};
 use crate::library::Library;
-use crate::live::LiveStream;
+use crate::live::{LiveStream, open_runs};
 use crate::store::rows::{Reader, Row};
 use crate::text::Message;
 
@@ -75,6 +75,7 @@ pub(super) fn booked(
         }
         ControlFlow::Continue(())
     })?;
+    let runs = open_runs(rows)?;
     let mut taken = Vec::new();
     for other in others {
         let id = other.value.stream_id;
@@ -87,10 +88,25 @@ pub(super) fn booked(
             place.insert(found.filter(|_| shared));
         }
         let Some(Some(theirs)) = shares.get(&id) else { continue };
-        taken.extend(windows(&other.value, from).map(|window| (window, theirs.value.title.clone())));
+        let title = || theirs.value.title.clone();
+        let through = dealt_with(rows, &other)?;
+        let coming = windows(&other.value, from).filter(|(start, _)| *start > through);
+        taken.extend(coming.map(|window| (window, title())));
+        // What has begun counts for as long as it is on, and no longer than it will be.
+        let on = runs.iter().filter(|run| run.value.schedule_id == Some(other.id()));
+        taken.extend(on.map(|run| {
+            let start = run.value.started_at.unwrap_or(run.header.created_at);
+            ((start, run.value.planned_stop.unwrap_or(start + Duration::from_secs(1))), title())
+        }));
     }
     taken.sort_by_key(|(window, _)| *window);
     Ok(taken)
+}
+
+/// Up to when the occurrences of a schedule have begun, or never will.
+pub(super) fn dealt_with(rows: &Reader<'_>, row: &Row<Schedule>) -> Result<Timestamp> {
+    let passed: Option<Passed> = rows.value(&Passed::key(row.id()))?;
+    Ok(passed.map_or(row.header.created_at, |passed| passed.through))
 }
 
 /// The stretches of a schedule around `from` and later, as far as conflicts are looked for.

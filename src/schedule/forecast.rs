@@ -167,8 +167,9 @@ pub(super) fn troubles(slots: &[Slot], streams: &mut Streams<'_>) -> Result<Vec<
 /// The slots that fall onto another one, or onto what is on air, on the same key.
 fn clashes(slots: &[Slot], runs: &[Row<Run>], streams: &mut Streams<'_>) -> Result<Vec<Option<Message>>> {
     let mut found: Vec<Option<Message>> = vec![None; slots.len()];
-    let mut told = |place: usize, title: &str| {
-        found[place].get_or_insert_with(|| Message::new("schedule-clash").with("title", title));
+    let mut told = |place: usize, title: &str, is_endless: bool| {
+        let id = if is_endless { "schedule-clash-endless" } else { "schedule-clash" };
+        found[place].get_or_insert_with(|| Message::new(id).with("title", title));
     };
     // On each key, what lasts longest of what began so far.
     let mut last: HashMap<&str, (Option<usize>, Slot, &str)> = HashMap::new();
@@ -200,8 +201,9 @@ fn clashes(slots: &[Slot], runs: &[Row<Run>], streams: &mut Streams<'_>) -> Resu
                 // Of one schedule each ends where the next begins, and one without an end goes on.
                 let own = slot.schedule.is_some() && slot.schedule == earlier.schedule;
                 if end(other, &earlier) > slot.start && !own {
-                    place.into_iter().for_each(|place| told(place, title));
-                    other.into_iter().for_each(|other| told(other, &known.title));
+                    let is_endless = end(other, &earlier) == Timestamp::MAX;
+                    place.into_iter().for_each(|place| told(place, title, is_endless));
+                    other.into_iter().for_each(|other| told(other, &known.title, false));
                 }
             }
             if before.is_none_or(|(other, earlier, _)| end(other, &earlier) <= end(place, slot)) {

@@ -345,6 +345,33 @@ async fn what_found_no_room_begins_when_there_is_some() {
 }
 
 #[tokio::test]
+async fn what_was_stopped_by_hand_is_not_in_the_way_of_a_new_plan() {
+    let home = home(10_000).await;
+    home.schedule("2026-01-05T10:10", None, Some(3600)).await;
+    home.pass(600).await;
+    home.pass(60).await;
+    let again = home.input("2026-01-05T10:20", None, Some(600));
+    let refused = home.editor.create_schedule(again.clone()).await.unwrap_err();
+    assert_eq!(refused.message().id, "schedule-conflict", "it is on air until 11:10");
+    home.end_run().await;
+    assert!(home.editor.preview(again.clone(), None, 5).await.unwrap().items[0].conflict.is_none());
+    let schedule = home.editor.create_schedule(again).await.unwrap().row.id();
+    home.look(schedule).await;
+    home.pass(540).await;
+    assert_eq!(home.open().await.expect("it begins").value.schedule_id, Some(schedule));
+}
+
+#[tokio::test]
+async fn a_plan_that_finds_another_in_its_room_is_told_before_it_is_saved() {
+    let home = home(60).await;
+    home.schedule("2026-01-05T10:10", None, Some(600)).await;
+    let stream_id = add_stream(&home.editor, "Music", "the-key-2").await;
+    let other = ScheduleInput { stream_id, ..home.input("2026-01-05T10:10", None, Some(600)) };
+    let conflict = home.editor.preview(other, None, 5).await.unwrap().items[0].conflict.clone();
+    assert_eq!(conflict.map(|reason| reason.id.to_string()).as_deref(), Some("schedule-crowded-memory"));
+}
+
+#[tokio::test]
 async fn what_finds_no_room_within_its_grace_is_missed() {
     let home = home(60).await;
     let other = add_stream(&home.editor, "Music", "the-key-2").await;

@@ -220,6 +220,7 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
             "title": view.stream_title,
             "at": page.moment(next.start),
             "within": words::within(&page, next.start, seen.now),
+            "waiting": view.waiting.as_ref().map(|reason| page.text(reason)),
             "length": next.stop.map(|stop| words::seconds_between(next.start, stop)),
         }))
     });

@@ -41,10 +41,7 @@ pub(super) fn state(page: &Page, state: &State, now: Timestamp) -> String {
         StateName::Starting => Message::new("words-starting"),
         StateName::Sending => sending("words-sending"),
         StateName::Live => sending("words-live"),
-        StateName::Retrying => {
-            let attempts = state.targets.iter().map(|target| target.attempts).max().unwrap_or(1);
-            Message::new("words-retrying").with("attempt", attempts + 1)
-        }
+        StateName::Retrying => Message::new("words-retrying"),
         StateName::Stopping => Message::new("words-stopping"),
         StateName::Ended => dated("words-ended", state.since),
         StateName::Failed => dated("words-failed", state.since),
@@ -64,7 +61,7 @@ pub(super) fn target(page: &Page, target: &TargetState, now: Timestamp) -> Strin
             .with("uptime", format::duration(page.locale(), target.since.map_or(0.0, |at| seconds_between(at, now))))
             .with("restarts", target.restarts),
         StateName::Starting => Message::new("words-starting"),
-        StateName::Retrying => Message::new("words-retrying").with("attempt", target.attempts + 1),
+        StateName::Retrying => Message::new("words-retrying"),
         StateName::Stopping => Message::new("words-stopping"),
         _ => Message::new("words-idle"),
     })
@@ -98,6 +95,9 @@ pub(super) fn actor(page: &Page, name: &str) -> String {
 /// `in 2 h 10 min`; far ahead only days count.
 pub(super) fn within(page: &Page, at: Timestamp, now: Timestamp) -> String {
     const DAY: f64 = 86_400.0;
+    if at < now {
+        return page.text(&Message::new("schedule-due"));
+    }
     let seconds = seconds_between(now, at).max(1.0);
     let seconds = if seconds > 3.0 * DAY { (seconds / DAY).floor() * DAY } else { seconds };
     page.text(&Message::new("schedule-within").with("time", format::duration(page.locale(), seconds)))

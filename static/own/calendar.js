@@ -109,7 +109,8 @@
     const title = element('span', 'cal-title', entry.title);
     // Days of a month are narrow: when it begins is enough.
     const hours = info.view.type === views.month ? entry.hours.split('–')[0].trim() : entry.hours;
-    const parts = [element('span', 'cal-hours', hours), title];
+    // In a grid of hours the place tells the time already, and short ones have room for one line.
+    const parts = info.view.type.startsWith('timeGrid') ? [title, element('span', 'cal-hours', hours)] : [element('span', 'cal-hours', hours), title];
     // Never by colour alone.
     if (entry.state !== 'planned' || info.view.type === views.list) parts.push(element('span', 'cal-state', entry.state_text));
     if (entry.changed) parts.push(element('span', 'cal-state', words.changed));

@@ -57,6 +57,7 @@ schedule-words-custom = By its own rule, at { $time }
 schedule-words-for = { $words }, for { $length }
 schedule-words-to = { $words }, until { $time }
 schedule-within = in { $time }
+schedule-due = due now
 
 schedule-zone-unknown = This time zone is not known. Choose one such as Asia/Jakarta.
 schedule-start-far = Choose a start between 1970 and 2200.
@@ -77,6 +78,7 @@ schedule-rule-never = By this rule the stream would never start.
 schedule-rule-overlaps = Each time on air would last longer than until the next one. Choose a shorter length.
 schedule-conflict = “{ $title }” is on air with the same stream key at that time ({ $at }, { $zone }). Choose another time or another key.
 schedule-clash = At the same time as “{ $title }”, with the same stream key
+schedule-clash-endless = “{ $title }” is on air with the same stream key, and nothing says when it ends
 schedule-crowded-memory = At the same time as { $titles }: together { $needed } MiB, more memory than this server gives to streams
 schedule-crowded-cpu = At the same time as { $titles }: with overlays, together { $needed } processor cores, more than this server gives to streams
 schedule-crowded-uplink = At the same time as { $titles }: together { $needed } Mbit/s, more than this server can send

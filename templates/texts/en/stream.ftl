@@ -57,6 +57,7 @@ stream-state = State of the stream
 stream-frame = What viewers see now
 stream-next = Starts
 stream-no-end = Goes on until you stop it.
+stream-one-round = Ends after one round of its videos.
 stream-bitrate = Bitrate
 stream-no-graph = The graph begins some seconds after the first bytes went out.
 stream-log = Log
@@ -93,7 +94,7 @@ words-live = Live, { $bitrate }, up { $uptime }, { $restarts ->
     [one] 1 restart
    *[other] { $restarts } restarts
   }
-words-retrying = Interrupted; trying again, attempt { $attempt }.
+words-retrying = Interrupted; trying again.
 words-stopping = Stopping …
 words-ended = Ended { $when }.
 words-failed = Gave up { $when }.

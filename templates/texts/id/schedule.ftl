@@ -53,6 +53,7 @@ schedule-words-custom = Menurut aturannya sendiri, pukul { $time }
 schedule-words-for = { $words }, selama { $length }
 schedule-words-to = { $words }, sampai { $time }
 schedule-within = { $time } lagi
+schedule-due = sudah waktunya
 
 schedule-zone-unknown = Zona waktu ini tidak dikenal. Pilih misalnya Asia/Jakarta.
 schedule-start-far = Pilih waktu mulai antara tahun 1970 dan 2200.
@@ -73,6 +74,7 @@ schedule-rule-never = Menurut aturan ini siaran tidak pernah mulai.
 schedule-rule-overlaps = Setiap tayangan lebih lama daripada jarak ke tayangan berikutnya. Pilih durasi yang lebih pendek.
 schedule-conflict = “{ $title }” tayang dengan stream key yang sama pada waktu itu ({ $at }, { $zone }). Pilih waktu atau stream key lain.
 schedule-clash = Bersamaan dengan “{ $title }”, dengan stream key yang sama
+schedule-clash-endless = “{ $title }” sedang tayang dengan stream key yang sama, dan tidak ada batas akhirnya
 schedule-crowded-memory = Bersamaan dengan { $titles }: seluruhnya { $needed } MiB, lebih dari memori yang disediakan server ini untuk siaran
 schedule-crowded-cpu = Bersamaan dengan { $titles }: dengan tampilan tambahan seluruhnya { $needed } inti prosesor, lebih dari yang disediakan server ini untuk siaran
 schedule-crowded-uplink = Bersamaan dengan { $titles }: seluruhnya { $needed } Mbit/s, lebih dari yang bisa dikirim server ini

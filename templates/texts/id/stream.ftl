@@ -53,6 +53,7 @@ stream-state = Keadaan siaran
 stream-frame = Yang sedang dilihat penonton
 stream-next = Mulai
 stream-no-end = Berjalan terus sampai Anda menghentikannya.
+stream-one-round = Berakhir setelah semua videonya diputar satu kali.
 stream-bitrate = Bitrate
 stream-no-graph = Grafik dimulai beberapa detik setelah data pertama terkirim.
 stream-log = Log
@@ -86,7 +87,7 @@ words-live = Langsung, { $bitrate }, sudah { $uptime }, { $restarts ->
     [0] tanpa mulai ulang
    *[other] { $restarts } kali mulai ulang
   }
-words-retrying = Terputus; mencoba lagi, percobaan ke-{ $attempt }.
+words-retrying = Terputus; mencoba lagi.
 words-stopping = Menghentikan …
 words-ended = Selesai { $when }.
 words-failed = Menyerah { $when }.
