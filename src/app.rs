@@ -223,6 +223,7 @@ impl App {
             }
         });
         if start.pages {
+            engine.book_what_is_on().await;
             // A command beside no server looks and ends, but starts nothing.
             let (engine, checking) = (engine.clone(), planner.clone());
             tasks.spawn("engine", move |end| engine.work(end));

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
@@ -32,6 +33,8 @@ use crate::text::Message;
 
 /// The history of a tenant is looked through after so many of its runs, and once a day.
 const TIDY_AFTER: u32 = 100;
+/// Libraries that are read at once.
+const AT_ONCE: usize = 16;
 /// What ends by order has this long: a keeper's ladder, a second order, and force.
 const ENDING: Duration = Duration::from_secs(30);
 
@@ -246,14 +249,38 @@ impl Engine {
         Ok(())
     }
 
+    /// Books everything that is on air. To be done before anything may begin after a start: the board is empty then, and
+    /// the supervisors, which book too, come one by one.
+    pub async fn book_what_is_on(&self) {
+        let tenants = match self.marked().await {
+            Ok(tenants) => tenants,
+            Err(cause) => {
+                tracing::error!(%cause, "the marks of what is on air could not be read");
+                return;
+            }
+        };
+        let book = |tenant: Tenant| async move {
+            match self.editor(&tenant).rows().read(open_runs).await {
+                Ok(runs) => runs.iter().for_each(|run| self.book(run.id(), &run.value)),
+                Err(Error::NotFound) => {}
+                Err(cause) => tracing::error!(%tenant, %cause, "what is on air could not be booked"),
+            }
+        };
+        futures_util::stream::iter(tenants).for_each_concurrent(AT_ONCE, book).await;
+    }
+
+    /// What is on air is on air; only what comes is refused.
+    fn book(&self, id: Uuid, run: &Run) {
+        let encoders = run.targets.iter().filter(|target| target.end.is_none()).count() as u64;
+        let booked: Result<(), std::convert::Infallible> =
+            self.shared.foundation.board().book(id, run.load(encoders), |_| Ok(()));
+        let _ = booked;
+    }
+
     /// A supervisor looks after a run: it is marked and booked from here on.
     pub(super) async fn watched(&self, editor: &Editor, id: Uuid, run: &Run) -> Result<()> {
         start::mark(&self.shared.foundation, editor.tenant()).await?;
-        let encoders = run.targets.iter().filter(|target| target.end.is_none()).count() as u64;
-        let load = run.load(encoders);
-        // What is on air is on air; only what comes is refused.
-        let booked: Result<(), std::convert::Infallible> = self.shared.foundation.board().book(id, load, |_| Ok(()));
-        let _ = booked;
+        self.book(id, run);
         if let Some(watched) = self.shared.runs.lock().get_mut(&id) {
             watched.planned_stop = run.planned_stop;
         }

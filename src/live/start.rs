@@ -179,7 +179,9 @@ pub(crate) fn begin(rows: &mut Writer<'_>, library: &Library, actor: &Actor, sta
     let load = each.times(encoders);
     let capacity = Capacity::of(library.foundation().config());
     if let Err(refused) = library.foundation().board().book(start.run, load, |booked| capacity.admit(booked, load)) {
-        return Ok(Begun::NoRoom(refused.message()));
+        // What an empty box has no room for will never find any.
+        let never = capacity.admit(Load::default(), load);
+        return Ok(never.map_or_else(|never| Begun::Refused(never.message()), |()| Begun::NoRoom(refused.message())));
     }
     let run = Run {
         stream_id: start.stream,

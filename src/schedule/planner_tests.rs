@@ -345,6 +345,28 @@ async fn what_found_no_room_begins_when_there_is_some() {
 }
 
 #[tokio::test]
+async fn a_start_of_the_server_does_not_forget_what_is_on() {
+    let home = home(60).await;
+    home.editor.start_stream(home.stream, crate::live::End::Open).await.unwrap();
+    let stream_id = add_stream(&home.editor, "Music", "the-key-2").await;
+    let input = ScheduleInput { stream_id, ..home.input("2026-01-05T10:10", None, Some(6000)) };
+    let schedule = home.editor.create_schedule(input).await.unwrap().row.id();
+    let Home { _folder: folder, clock, planner: before, editor, .. } = home;
+    drop((before, editor));
+    clock.advance(Duration::from_secs(600));
+    let planner = planner(folder.path(), &clock, 60);
+    planner.engine.book_what_is_on().await;
+    let tenant = Tenant::parse("al").unwrap();
+    let found = planner.look(&tenant, vec![schedule]).await.unwrap();
+    planner.set(found).await;
+    planner.fire().await;
+    let editor = Editor::open(&planner.foundation, &planner.licence.scope(&tenant, "test"));
+    let open = editor.rows().read(run::open_runs).await.unwrap();
+    assert_eq!(open.len(), 1, "there is room for one only");
+    editor.start_stream(stream_id, crate::live::End::Open).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn what_was_stopped_by_hand_is_not_in_the_way_of_a_new_plan() {
     let home = home(10_000).await;
     home.schedule("2026-01-05T10:10", None, Some(3600)).await;

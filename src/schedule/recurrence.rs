@@ -57,6 +57,29 @@ pub struct Occurrence {
     pub changed: bool,
 }
 
+/// Occurrences of one day, of a rule that counts, and of those that a rule is judged by.
+const MOST_A_DAY: usize = 48;
+const MOST_COUNTED: usize = 1000;
+const LOOKED_AT: usize = 200;
+/// What is counted, or has to be walked, begins no earlier: a walk from 1970 keeps others waiting.
+const FIRST_YEAR: i16 = 2015;
+
+/// Whether a schedule can be looked through at little cost, whatever its rule says.
+fn bounded(schedule: &Schedule) -> Result<(), (&'static str, Message)> {
+    let Some(rule) = schedule.rule.as_deref().map(Rule::read) else { return Ok(()) };
+    if schedule.starts_at.year() < FIRST_YEAR {
+        return Err(("starts_at", Message::new("schedule-start-old").with("year", FIRST_YEAR.to_string())));
+    }
+    if rule.count().is_some_and(|count| count > MOST_COUNTED) {
+        return Err(("rule", Message::new("schedule-rule-count").with("most", MOST_COUNTED)));
+    }
+    let named = |part: &str| rule.get(part).map_or(1, |list| list.split(',').count());
+    if named("BYHOUR").saturating_mul(named("BYMINUTE")).saturating_mul(named("BYSECOND")) > MOST_A_DAY {
+        return Err(("rule", Message::new("schedule-rule-dense").with("most", MOST_A_DAY)));
+    }
+    Ok(())
+}
+
 /// Whether a schedule with a rule has occurrences, no two within a minute, and none that lasts far into the next.
 ///
 /// # Errors
@@ -64,23 +87,18 @@ pub struct Occurrence {
 pub fn sensible(schedule: &Schedule) -> Result<(), (&'static str, Message)> {
     let zone = zone(schedule).ok_or_else(|| ("time_zone", Message::new("schedule-zone-unknown")))?;
     let field = if schedule.rule.is_some() { "rule" } else { "times" };
+    bounded(schedule)?;
     let Some(times) = named(schedule, &zone, None) else {
         return Err((field, Message::new("schedule-rule-unreadable")));
     };
-    let mut before: Option<DateTime> = None;
-    let mut closest: Option<i64> = None;
-    for civil in times.take(200) {
-        if let Some(before) = before {
-            let seconds = civil.duration_since(before).as_secs();
-            closest = Some(closest.map_or(seconds, |closest| closest.min(seconds)));
-        }
-        before = Some(civil);
-    }
-    if closest.is_some_and(|seconds| seconds < 60) {
-        return Err((field, Message::new("schedule-rule-dense")));
+    let first: Vec<DateTime> = times.take(LOOKED_AT).collect();
+    let closest = first.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).min();
+    let day = |times: &[DateTime]| times[times.len() - 1].duration_since(times[0]).as_hours() < 24;
+    if closest.is_some_and(|seconds| seconds < 60) || first.windows(MOST_A_DAY + 1).any(day) {
+        return Err((field, Message::new("schedule-rule-dense").with("most", MOST_A_DAY)));
     }
     // A rule that never matches takes long to say so: it is asked once.
-    let first = before.and_then(|_| occurrences(schedule, Timestamp::MIN).next());
+    let first = first.last().and_then(|_| occurrences(schedule, Timestamp::MIN).next());
     let Some(first) = first else {
         return Err((field, Message::new("schedule-rule-never")));
     };
@@ -180,12 +198,14 @@ fn named(schedule: &Schedule, zone: &TimeZone, after: Option<Timestamp>) -> Opti
     let days = match plain(&days, start) {
         Some((every, on)) => plain_days(forward(start, i64::from(every), near, zone), every, on),
         None => {
-            let period = match days.get("FREQ") {
-                Some("DAILY") => Some(i64::from(days.interval())),
-                Some("WEEKLY") => Some(i64::from(days.interval()) * 7),
-                _ => None,
+            let every = i64::from(days.interval());
+            let from = match days.get("FREQ") {
+                Some("DAILY") => forward(start, every, near, zone),
+                Some("WEEKLY") => forward(start, every * 7, near, zone),
+                Some("MONTHLY") => forward_months(start, every, near, zone),
+                Some("YEARLY") => forward_months(start, every * 12, near, zone),
+                _ => start,
             };
-            let from = period.map_or(start, |period| forward(start, period, near, zone));
             Box::new(times(&floating(from, &days)?))
         }
     };
@@ -248,6 +268,22 @@ fn forward(start: DateTime, period: i64, near: Option<Timestamp>, zone: &TimeZon
     let skipped = (days / period).max(0) * period;
     Span::new().try_days(skipped).ok().and_then(|span| start.checked_add(span).ok()).unwrap_or(start)
 }
+
+/// As [`forward`], by whole periods of so many months. The day stays the same: a rule that names none means that of its
+/// start.
+fn forward_months(start: DateTime, period: i64, near: Option<Timestamp>, zone: &TimeZone) -> DateTime {
+    let Some(near) = near else { return start };
+    let at = zone.to_datetime(near.max(EARLIEST));
+    let months = i64::from(at.year() - start.year()) * 12 + i64::from(at.month() - start.month()) - 2;
+    let later =
+        |periods: i64| Span::new().try_months(periods * period).ok().and_then(|span| start.checked_add(span).ok());
+    // A leap day comes back after eight years at the latest.
+    let candidates = (1..=(months / period).max(0)).rev().take(MOST_BACK);
+    candidates.filter_map(later).find(|at| at.day() == start.day()).unwrap_or(start)
+}
+
+/// Periods that are gone back for one whose month has the day of the start.
+const MOST_BACK: usize = 12;
 
 /// Local times far from the ends of the calendar.
 const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;

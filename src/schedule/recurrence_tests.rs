@@ -149,15 +149,27 @@ fn rules_that_make_no_sense_are_refused() {
     ] {
         assert_eq!(normal(rule).unwrap_err().id, id, "{rule}");
     }
+    let list = |to: u8| (0..to).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let every_minute = format!("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYHOUR={};BYMINUTE={}", list(24), list(60));
+    let every_second_of_some = format!("FREQ=YEARLY;BYMINUTE={}", list(60));
     for (rule, field, id) in [
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "rule", "schedule-rule-never"),
         ("FREQ=DAILY;UNTIL=20200101", "rule", "schedule-rule-never"),
         ("FREQ=WEEKLY;BYDAY=XX", "rule", "schedule-rule-unreadable"),
         ("FREQ=DAILY;BYMINUTE=0,1;BYHOUR=25", "rule", "schedule-rule-unreadable"),
+        ("FREQ=MONTHLY;COUNT=1001", "rule", "schedule-rule-count"),
+        (&every_minute, "rule", "schedule-rule-dense"),
+        (&every_second_of_some, "rule", "schedule-rule-dense"),
     ] {
         let refused = sensible(&schedule("2026-01-01T10:00", "Asia/Jakarta", Some(rule))).unwrap_err();
         assert_eq!((refused.0, &*refused.1.id), (field, id), "{rule}");
     }
+    let old = schedule("1970-01-01T10:00", "Asia/Jakarta", Some("FREQ=MONTHLY"));
+    let refused = sensible(&old).unwrap_err();
+    assert_eq!((refused.0, &*refused.1.id), ("starts_at", "schedule-start-old"));
+    let mut many = schedule("2026-01-01T10:00", "Asia/Jakarta", Some("FREQ=DAILY"));
+    many.times = (0..48).map(|half| Time::constant(half / 2, half % 2 * 30, 0, 0)).collect();
+    sensible(&many).unwrap();
     let mut long = schedule("2026-01-01T10:00", "Asia/Jakarta", Some("FREQ=DAILY"));
     long.until = Until::Duration(26 * 3600);
     assert_eq!(sensible(&long).unwrap_err().0, "duration");
@@ -324,6 +336,34 @@ fn the_short_way_for_weeks_finds_what_the_long_one_finds() {
             let after = all[place].start - std::time::Duration::from_secs(1);
             let found: Vec<_> = occurrences(&schedule, after).take(9).collect();
             assert_eq!(found, all[place..place + 9], "{rule} {place}");
+        }
+    }
+}
+
+#[test]
+fn the_short_way_for_months_finds_what_the_long_one_finds() {
+    for (start, rule) in [
+        ("2020-01-31T02:15", "FREQ=MONTHLY"),
+        ("2020-01-30T02:15", "FREQ=MONTHLY;INTERVAL=3"),
+        ("2020-02-29T02:15", "FREQ=MONTHLY;INTERVAL=12"),
+        ("2020-02-29T02:15", "FREQ=YEARLY"),
+        ("2020-02-29T02:15", "FREQ=YEARLY;INTERVAL=3"),
+        ("2020-05-07T02:15", "FREQ=MONTHLY;BYDAY=1SU,-1FR"),
+        ("2020-05-07T02:15", "FREQ=MONTHLY;INTERVAL=5;BYMONTHDAY=-1,7"),
+        ("2020-05-07T02:15", "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"),
+        ("2020-11-30T02:15", "FREQ=YEARLY;BYMONTH=2,11;BYDAY=-1MO"),
+        ("2020-12-31T02:15", "FREQ=YEARLY;BYMONTH=3,12;BYMONTHDAY=-1,5"),
+        ("2020-06-15T02:15", "FREQ=YEARLY;INTERVAL=2;BYYEARDAY=1,-1"),
+    ] {
+        let schedule = schedule(start, "Asia/Jakarta", Some(rule));
+        let text = format!("DTSTART:{}00Z\nRRULE:{rule}", start.replace(['-', ':'], ""));
+        let long: Vec<DateTime> = times(&text.parse::<RRuleSet>().unwrap()).take(60).collect();
+        let all: Vec<_> = occurrences(&schedule, Timestamp::MIN).take(60).collect();
+        assert_eq!(all.iter().map(|one| one.civil).collect::<Vec<_>>(), long, "{rule}");
+        for place in 0..50.min(all.len() - 9) {
+            let after = all[place].start - std::time::Duration::from_secs(1);
+            let found: Vec<_> = occurrences(&schedule, after).take(9).collect();
+            assert_eq!(found, all[place..place + 9], "{start} {rule} {place}");
         }
     }
 }
