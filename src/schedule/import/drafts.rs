@@ -20,7 +20,7 @@ use crate::store::blocking;
 const KEPT: Duration = Duration::from_secs(3600);
 /// Drafts of one tenant; the oldest gives way.
 const OF_TENANT: usize = 4;
-/// Bytes of all drafts; the oldest give way.
+/// Bytes of all drafts; those of whoever has most give way.
 const BYTES: usize = 64 << 20;
 
 /// Zone of the old program's times.
@@ -76,7 +76,14 @@ impl Drafts {
             }
         }
         while kept.iter().map(|old| old.bytes).sum::<usize>() + bytes > BYTES {
-            kept.remove(0);
+            // The oldest of whoever has most: nobody's files drive out those of others who have less.
+            let held = |of: &Tenant| {
+                let held: usize = kept.iter().filter(|old| old.tenant == *of).map(|old| old.bytes).sum();
+                if of == tenant { held + bytes } else { held }
+            };
+            let most = kept.iter().map(|old| held(&old.tenant)).max();
+            let Some(place) = kept.iter().position(|old| Some(held(&old.tenant)) == most) else { break };
+            kept.remove(place);
         }
         kept.push(Kept { tenant: tenant.clone(), user: user.to_owned(), bytes, seen: now, draft });
         Ok(())
@@ -192,5 +199,34 @@ impl Editor {
         self.import_draft(id)?;
         self.foundation().drafts().forget(self.tenant(), self.actor().name(), id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::sheet::Line;
+
+    fn draft(mib: usize) -> Draft {
+        let line = Line { number: 2, cells: vec![Cell::Text("x".repeat(mib << 20))] };
+        let table = Table { name: String::new(), head_line: 1, heads: Vec::new(), lines: vec![line] };
+        let choices = ImportChoices::default();
+        Draft { id: Uuid::now_v7(), name: String::new(), tables: Arc::new(vec![table]), choices }
+    }
+
+    #[test]
+    fn nobody_s_files_drive_out_those_of_others_who_have_less() {
+        let (drafts, now) = (Drafts::default(), Timestamp::UNIX_EPOCH);
+        let [al, bo] = ["al", "bo"].map(|name| Tenant::parse(name).unwrap());
+        let keep = |tenant: &Tenant, mib: usize| {
+            let draft = draft(mib);
+            drafts.keep(tenant, "x", now, draft.clone()).map(|()| draft.id)
+        };
+        let small = keep(&al, 4).unwrap();
+        let large: Vec<Uuid> = (0..4).map(|_| keep(&bo, 25).unwrap()).collect();
+        let is_there = |tenant: &Tenant, id: Uuid| drafts.find(tenant, "x", now, id).is_ok();
+        assert!(is_there(&al, small));
+        assert_eq!(large.iter().map(|id| is_there(&bo, *id)).collect::<Vec<_>>(), [false, false, true, true]);
+        assert!(matches!(keep(&al, 40), Err(Error::TooLarge(_))));
     }
 }
