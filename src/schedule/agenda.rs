@@ -120,9 +120,9 @@ impl Agenda {
         self.known.lock().order.iter().take_while(|due| due.at <= until).count()
     }
 
-    /// When the next one is due.
-    pub(super) fn first(&self) -> Option<Timestamp> {
-        self.known.lock().order.first().map(|due| due.at)
+    /// When the next of those is due that are asked for.
+    pub(super) fn first(&self, is_asked: impl Fn(&Due) -> bool) -> Option<Timestamp> {
+        self.known.lock().order.iter().find(|due| is_asked(due)).map(|due| due.at)
     }
 
     /// Sets what was found, in memory at once and then on disk.

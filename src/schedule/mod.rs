@@ -19,6 +19,7 @@ mod on_air;
 pub mod planner;
 mod reach;
 pub mod recurrence;
+mod rounds;
 pub mod rule;
 pub mod sheet;
 

@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Schedule;
 use super::agenda::{Agenda, Due, Found};
 use super::due::{Next, deal_with, first_due};
+use super::rounds::Rounds;
 use crate::auth::{Scope, SystemLicence, Tenant, WriteScope, is_locked};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
@@ -36,8 +36,6 @@ const LEAD_EACH: Duration = Duration::from_millis(15);
 const LEAD_MOST: Duration = Duration::from_secs(30);
 /// The wall clock is looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
-/// Tenants worked on at once.
-const AT_ONCE: usize = 16;
 /// After a start, libraries are looked through with this pause where there are many.
 const PAUSE: Duration = Duration::from_millis(20);
 const MANY: usize = 64;
@@ -52,6 +50,9 @@ pub struct Planner {
     agenda: Agenda,
     /// Occurrences that wait for something else than their time.
     waiting: Arc<Mutex<BTreeMap<(Tenant, Uuid), Timestamp>>>,
+    /// Schedules that are to be looked at again, and the word that there are some.
+    changed: Arc<Mutex<BTreeMap<Tenant, BTreeSet<Uuid>>>>,
+    touched: Arc<Notify>,
 }
 
 impl Planner {
@@ -60,7 +61,15 @@ impl Planner {
         #[allow(clippy::disallowed_methods, reason = "the due index is over all tenants")]
         let platform = foundation.store().platform();
         let agenda = Agenda::new(platform);
-        Planner { foundation: foundation.clone(), licence, engine: engine.clone(), agenda, waiting: Arc::default() }
+        Planner {
+            foundation: foundation.clone(),
+            licence,
+            engine: engine.clone(),
+            agenda,
+            waiting: Arc::default(),
+            changed: Arc::default(),
+            touched: Arc::default(),
+        }
     }
 
     /// What is due, over all tenants.
@@ -83,43 +92,43 @@ impl Planner {
         if let Err(cause) = self.load().await {
             tracing::error!(%cause, "the due index cannot be read; it is made anew from the libraries");
         }
+        let mut rounds = Rounds::new(self.clone());
         loop {
-            self.fire().await;
-            let now = self.foundation.clock().now();
-            let wake = [self.agenda.first().map(|at| at - self.lead(now)), self.waiting.lock().values().min().copied()];
-            let sleep = wake
-                .into_iter()
-                .flatten()
-                .map(|at| Duration::try_from(at.duration_since(now)))
-                .min_by_key(|left| *left.as_ref().unwrap_or(&Duration::ZERO));
-            // What could not be done now is not tried in a circle.
-            let sleep =
-                sleep.map_or(LOOK, |left| left.unwrap_or(Duration::ZERO)).clamp(Duration::from_millis(20), LOOK);
+            rounds.begin();
+            let sleep = self.until_next(&rounds);
             tokio::select! {
                 () = end.cancelled() => return,
+                true = rounds.step() => {}
                 () = tokio::time::sleep(sleep) => {}
-                change = changes.recv() => self.take_in(change, &mut changes).await,
+                () = self.touched.notified() => {}
+                change = changes.recv() => self.gather(change, &mut changes),
             }
         }
     }
 
-    /// Looks at the schedules that changes name, gathered.
-    async fn take_in(
-        &self,
-        first: Result<Change, broadcast::error::RecvError>,
-        changes: &mut broadcast::Receiver<Change>,
-    ) {
-        let mut touched: BTreeMap<Tenant, BTreeSet<Uuid>> = BTreeMap::new();
+    /// How long nothing is to be begun, as far as it is known.
+    fn until_next(&self, rounds: &Rounds) -> Duration {
+        let now = self.foundation.clock().now();
+        let waiting = self.waiting.lock();
+        let is_next =
+            |due: &Due| !rounds.is_busy(&due.tenant) && !waiting.contains_key(&(due.tenant.clone(), due.schedule_id));
+        let planned = self.agenda.first(is_next).map(|at| at - self.lead(now));
+        let again = waiting.iter().filter(|((tenant, _), _)| !rounds.is_busy(tenant)).map(|(_, at)| *at).min();
+        let next = [planned, again].into_iter().flatten().min();
+        // What could not be done now is not tried in a circle.
+        let left = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        left.unwrap_or(LOOK).clamp(Duration::from_millis(20), LOOK)
+    }
+
+    /// Notes the schedules that changes name.
+    fn gather(&self, first: Result<Change, broadcast::error::RecvError>, changes: &mut broadcast::Receiver<Change>) {
         let mut lost = false;
         let mut next = Some(first);
         while let Some(change) = next {
             match change {
                 Ok(Change { space: Space::Tenant(tenant), keys }) => {
                     let ids = keys.iter().filter_map(|key| Uuid::from_slice(key.strip_prefix(b"row/schedule/")?).ok());
-                    let ids: Vec<Uuid> = ids.collect();
-                    if !ids.is_empty() {
-                        touched.entry(tenant).or_default().extend(ids);
-                    }
+                    self.touch(&tenant, ids);
                 }
                 Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(_)) => lost = true,
@@ -137,28 +146,31 @@ impl Planner {
             tracing::warn!("changes came faster than they could be planned; every library is looked through");
             self.engine.check_soon();
         }
-        let looked = futures_util::stream::iter(touched)
-            .map(|(tenant, ids)| async move {
-                let found = self.look(&tenant, ids.into_iter().collect()).await;
-                found.unwrap_or_else(|cause| {
-                    tracing::error!(%tenant, %cause, "schedules could not be read");
-                    Vec::new()
-                })
-            })
-            .buffer_unordered(AT_ONCE)
-            .concat()
-            .await;
-        self.set(looked).await;
     }
 
-    async fn set(&self, found: Vec<Found>) {
+    /// Schedules are to be looked at again.
+    fn touch(&self, tenant: &Tenant, ids: impl IntoIterator<Item = Uuid>) {
+        let mut ids = ids.into_iter().peekable();
+        if ids.peek().is_some() {
+            self.changed.lock().entry(tenant.clone()).or_default().extend(ids);
+            self.touched.notify_one();
+        }
+    }
+
+    /// Schedules that are to be looked at again.
+    pub(super) fn changed(&self) -> &Mutex<BTreeMap<Tenant, BTreeSet<Uuid>>> {
+        &self.changed
+    }
+
+    /// Writes places into the due index.
+    pub(super) async fn set(&self, found: Vec<Found>) {
         if let Err(cause) = self.agenda.set(found).await {
             tracing::error!(%cause, "the due index could not be written; the next start makes it anew");
         }
     }
 
     /// What is next of some schedules of a tenant.
-    async fn look(&self, tenant: &Tenant, ids: Vec<Uuid>) -> Result<Vec<Found>> {
+    pub(super) async fn look(&self, tenant: &Tenant, ids: Vec<Uuid>) -> Result<Vec<Found>> {
         let (editor, whose) = (self.editor(tenant), tenant.clone());
         let now = self.foundation.clock().now();
         let read = move |rows: &Reader<'_>| {
@@ -191,54 +203,49 @@ impl Planner {
         LEAD.saturating_add(LEAD_EACH.saturating_mul(soon)).min(LEAD_MOST)
     }
 
-    /// Deals with what is due.
-    async fn fire(&self) {
+    /// What is due now, in order, and how long before its instant it is written down.
+    pub(super) fn due(&self) -> (Vec<Due>, Duration) {
         let now = self.foundation.clock().now();
         let lead = self.lead(now);
-        let mut by_tenant: BTreeMap<Tenant, Vec<Due>> = BTreeMap::new();
-        {
-            let waiting = self.waiting.lock();
-            for due in self.agenda.due(now + lead) {
-                let wait = waiting.get(&(due.tenant.clone(), due.schedule_id));
-                if wait.is_none_or(|again| *again <= now) {
-                    by_tenant.entry(due.tenant.clone()).or_default().push(due);
-                }
-            }
+        let mut due = self.agenda.due(now + lead);
+        let mut waiting = self.waiting.lock();
+        if !waiting.is_empty() {
+            let place = |due: &Due| (due.tenant.clone(), due.schedule_id);
+            // What was moved or deleted meanwhile does not wait any more.
+            let places: HashSet<(Tenant, Uuid)> = due.iter().map(place).collect();
+            waiting.retain(|place, again| *again > now || places.contains(place));
+            due.retain(|due| waiting.get(&place(due)).is_none_or(|again| *again <= now));
         }
-        if by_tenant.is_empty() {
-            return;
-        }
-        let found = futures_util::stream::iter(by_tenant)
-            .map(|(tenant, due)| async move {
-                let ids: Vec<Uuid> = due.iter().map(|due| due.schedule_id).collect();
-                match self.fire_tenant(&tenant, ids, lead).await {
-                    Ok(found) => found,
-                    Err(Error::NotFound) => {
-                        let gone = |due: Due| Found {
-                            tenant: due.tenant,
-                            schedule_id: due.schedule_id,
-                            next: None,
-                            title: String::new(),
-                        };
-                        due.into_iter().map(gone).collect()
-                    }
-                    Err(cause) => {
-                        tracing::error!(%tenant, %cause, "what is due could not be started; it is tried again");
-                        let mut waiting = self.waiting.lock();
-                        for due in due {
-                            waiting.insert((due.tenant, due.schedule_id), now + LOOK);
-                        }
-                        Vec::new()
-                    }
-                }
-            })
-            .buffer_unordered(AT_ONCE)
-            .concat()
-            .await;
-        self.set(found).await;
+        (due, lead)
     }
 
-    async fn fire_tenant(&self, tenant: &Tenant, ids: Vec<Uuid>, lead: Duration) -> Result<Vec<Found>> {
+    /// Deals with what is due of a tenant.
+    pub(super) async fn fire_tenant(&self, tenant: &Tenant, due: Vec<Due>, lead: Duration) -> Vec<Found> {
+        let ids: Vec<Uuid> = due.iter().map(|due| due.schedule_id).collect();
+        match self.fire(tenant, ids, lead).await {
+            Ok(found) => found,
+            Err(Error::NotFound) => {
+                let gone = |due: Due| Found {
+                    tenant: due.tenant,
+                    schedule_id: due.schedule_id,
+                    next: None,
+                    title: String::new(),
+                };
+                due.into_iter().map(gone).collect()
+            }
+            Err(cause) => {
+                tracing::error!(%tenant, %cause, "what is due could not be started; it is tried again");
+                let again = self.foundation.clock().now() + LOOK;
+                let mut waiting = self.waiting.lock();
+                for due in due {
+                    waiting.insert((due.tenant, due.schedule_id), again);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    async fn fire(&self, tenant: &Tenant, ids: Vec<Uuid>, lead: Duration) -> Result<Vec<Found>> {
         start::mark_to_begin(&self.foundation, tenant).await?;
         #[allow(clippy::disallowed_methods, reason = "who may log in is the platform's")]
         let platform = self.foundation.store().platform();
@@ -367,27 +374,25 @@ impl Planner {
             return self.forget(tenant).await;
         }
         let editor = self.editor(tenant);
-        let read = |rows: &Reader<'_>| {
-            let mut ids = Vec::new();
-            rows.each::<Schedule>(false, |row| {
-                ids.push(row.id());
-                std::ops::ControlFlow::Continue(())
-            })?;
-            Ok(ids)
-        };
-        let mut ids: BTreeSet<Uuid> = match editor.rows().read(read).await {
+        let mut ids: BTreeSet<Uuid> = match editor.rows().read(ids_of_schedules).await {
             Ok(ids) => ids.into_iter().collect(),
             // Has no library (yet, or any more).
             Err(Error::NotFound) => BTreeSet::new(),
             Err(cause) => return Err(cause),
         };
         ids.extend(self.agenda.of_tenant(tenant));
-        if !ids.is_empty() {
-            let found = self.look(tenant, ids.into_iter().collect()).await?;
-            self.set(found).await;
-        }
+        self.touch(tenant, ids);
         self.engine.check_tenant(&editor).await
     }
+}
+
+fn ids_of_schedules(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
+    let mut ids = Vec::new();
+    rows.each::<Schedule>(false, |row| {
+        ids.push(row.id());
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(ids)
 }
 
 #[cfg(test)]

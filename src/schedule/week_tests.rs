@@ -197,7 +197,8 @@ impl World {
     /// Tells the planner what changed, as its own loop does.
     async fn tell(&mut self) {
         if let Ok(change) = self.planned.try_recv() {
-            self.planner.take_in(Ok(change), &mut self.planned).await;
+            self.planner.gather(Ok(change), &mut self.planned);
+            settle(&self.planner).await;
         }
     }
 
@@ -249,14 +250,14 @@ impl World {
     async fn live(&mut self, to: Timestamp) {
         loop {
             self.end_what_is_over().await;
-            self.planner.fire().await;
+            settle(&self.planner).await;
             self.tell().await;
             self.look().await;
             let now = self.now();
             if now >= to {
                 return;
             }
-            let planned = self.planner.agenda.first().map(|at| at - self.planner.lead(now));
+            let planned = self.planner.agenda.first(|_| true).map(|at| at - self.planner.lead(now));
             let waiting = self.planner.waiting.lock().values().min().copied();
             let over = self.on.first_key_value().map(|((stop, _), _)| *stop);
             let next = [planned, waiting, over].into_iter().flatten().min().unwrap_or(to);
@@ -284,15 +285,7 @@ impl World {
         world.end_what_is_over().await;
         if index_is_lost {
             for editor in &world.editors {
-                let read = |rows: &Reader<'_>| {
-                    let mut ids = Vec::new();
-                    rows.each::<Schedule>(false, |row| {
-                        ids.push(row.id());
-                        std::ops::ControlFlow::Continue(())
-                    })?;
-                    Ok(ids)
-                };
-                let ids = editor.rows().read(read).await.unwrap();
+                let ids = editor.rows().read(ids_of_schedules).await.unwrap();
                 let found = world.planner.look(editor.tenant(), ids).await.unwrap();
                 world.planner.set(found).await;
             }
