@@ -418,6 +418,7 @@ async fn nobody_waits_for_another_s_library() {
     let (begun, held) = std::sync::mpsc::channel();
     let (let_go, until) = std::sync::mpsc::channel::<()>();
     let editor = home.editor.clone();
+    #[allow(clippy::disallowed_methods, reason = "a test is its own program")]
     let long = tokio::spawn(async move {
         let write = move |_: &mut crate::store::rows::Writer<'_>| {
             begun.send(()).ok();
@@ -429,6 +430,7 @@ async fn nobody_waits_for_another_s_library() {
     tokio::task::spawn_blocking(move || held.recv()).await.unwrap().unwrap();
     home.planner.touch(&other, beside.rows().read(ids_of_schedules).await.unwrap());
     let end = CancellationToken::new();
+    #[allow(clippy::disallowed_methods, reason = "a test is its own program")]
     let planner = tokio::spawn(home.planner.clone().work(end.clone()));
     home.clock.advance(Duration::from_secs(58));
     let open = async || beside.rows().read(run::open_runs).await.unwrap().len();

@@ -15,6 +15,7 @@ use crate::library::{Editor, names};
 use crate::objects::intake::Spool;
 use crate::schedule::sheet::{Cell, HeaderSet, Limits, Mapping, Table, read};
 use crate::store::blocking;
+use crate::text::Message;
 
 /// A draft is forgotten so long after it was last looked at.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -65,7 +66,7 @@ impl Drafts {
     pub fn keep(&self, tenant: &Tenant, user: &str, now: Timestamp, draft: Draft) -> Result<()> {
         let bytes = weight(&draft.tables);
         if bytes > BYTES / 2 {
-            return Err(Error::TooLarge(crate::text::Message::new("import-draft-large")));
+            return Err(Error::TooLarge(Message::new("import-draft-large")));
         }
         let mut kept = self.kept.lock();
         kept.retain(|old| now.duration_since(old.seen) < jiff::SignedDuration::try_from(KEPT).unwrap_or_default());
@@ -123,7 +124,7 @@ impl Editor {
     /// chosen; rows without a zone are in `time_zone`, those of the old program in Jakarta's.
     ///
     /// # Errors
-    /// As [`read`]; [`Error::TooLarge`] for more than [`super::MOST_ROWS`] rows.
+    /// As [`read`]; [`Error::Invalid`], field `file`, where no line stands below the heads; [`Error::TooLarge`] for more than [`super::MOST_ROWS`] rows.
     pub async fn start_import(&self, name: &str, file: Spool, time_zone: &str) -> Result<Draft> {
         // Reading takes memory: few at once.
         let place = self.foundation().looks().place(self.tenant()).await?;
@@ -132,6 +133,9 @@ impl Editor {
             read(&file.read()?, &Limits::default())
         })
         .await?;
+        if tables.iter().all(|table| table.lines.is_empty()) {
+            return Err(Error::field("file", Message::new("sheet-file-heads")));
+        }
         let mappings: Vec<Mapping> = tables.iter().map(|table| Mapping::recognise(&table.heads)).collect();
         let best = mappings.iter().map(Mapping::known).max().unwrap_or(0);
         let table = mappings.iter().position(|mapping| mapping.known() == best).unwrap_or(0);

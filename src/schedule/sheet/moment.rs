@@ -114,6 +114,9 @@ pub(super) fn read_time(text: &str) -> Option<Time> {
     }
 }
 
+/// Numbers that are days (from 1927 to 2447) and nothing else.
+const SERIALS: std::ops::Range<f64> = 10_000.0..200_000.0;
+
 /// What a cell says about when.
 ///
 /// # Errors
@@ -123,7 +126,7 @@ pub fn read_moment(cell: &Cell, order: Option<DayOrder>) -> Result<Moment, Messa
     let wrong = || Message::new("sheet-moment-form").with("found", super::value::shown(cell));
     match cell {
         Cell::Moment(at) => Ok(Moment::Local(*at, None)),
-        Cell::Number(serial, since_1904) if (10_000.0..200_000.0).contains(serial) => {
+        Cell::Number(serial, since_1904) if SERIALS.contains(serial) => {
             of_serial(*serial, *since_1904).map(|at| Moment::Local(at, None)).ok_or_else(wrong)
         }
         Cell::Number(part, _) if (0.0..1.0).contains(part) => {
@@ -133,7 +136,12 @@ pub fn read_moment(cell: &Cell, order: Option<DayOrder>) -> Result<Moment, Messa
         Cell::Text(text) => match spelled(text, order) {
             Ok(moment) => Ok(moment),
             Err(true) => Err(Message::new("sheet-moment-order").with("found", super::value::shown(cell))),
-            Err(false) => Err(wrong()),
+            // A date that lost its format on the way into a text file.
+            Err(false) => {
+                let serial = text.trim().replace(',', ".").parse().ok().filter(|serial| SERIALS.contains(serial));
+                let at = serial.and_then(|serial| of_serial(serial, false));
+                at.map(|at| Moment::Local(at, None)).ok_or_else(wrong)
+            }
         },
         _ => Err(wrong()),
     }
@@ -399,5 +407,11 @@ mod tests {
     fn serials_count_from_1900_and_from_1904() {
         assert_eq!(of_serial(45964.5, false), Some(date(2025, 11, 3).at(12, 0, 0, 0)));
         assert_eq!(of_serial(45964.5 - 1462.0, true), Some(date(2025, 11, 3).at(12, 0, 0, 0)));
+        // In a text file, with the decimal sign of either language.
+        for text in ["45964.5", "45964,5"] {
+            let read = read_moment(&Cell::Text(text.into()), None);
+            assert_eq!(read, Ok(Moment::Local(date(2025, 11, 3).at(12, 0, 0, 0), None)), "{text}");
+        }
+        assert!(read_moment(&Cell::Text("2027".into()), None).is_err());
     }
 }

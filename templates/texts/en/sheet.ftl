@@ -7,6 +7,7 @@ sheet-file-columns = A sheet has more than { $most } columns.
 sheet-file-broken = This is no workbook (.xlsx, .xls, .ods) and no CSV file, or it is broken. Open it in a spreadsheet program and save it again.
 sheet-file-password = The workbook is protected by a password. Save it without one.
 sheet-file-empty = No sheet of the file has a line of headings.
+sheet-file-heads = The file has headings and no line below them. Add a line for each schedule.
 sheet-bomb-entries = The workbook has too many parts. Open it in a spreadsheet program and save it again.
 sheet-bomb-unpacked = The workbook becomes far too large when it is unpacked. It was not read.
 sheet-bomb-cells = The workbook spreads out to far too many cells. It was not read.

@@ -7,6 +7,7 @@ sheet-file-columns = Ada lembar dengan lebih dari { $most } kolom.
 sheet-file-broken = Ini bukan buku kerja (.xlsx, .xls, .ods) atau berkas CSV, atau berkasnya rusak. Buka di program lembar kerja lalu simpan lagi.
 sheet-file-password = Buku kerja dilindungi kata sandi. Simpan tanpa kata sandi.
 sheet-file-empty = Tidak ada lembar yang punya baris judul kolom.
+sheet-file-heads = Berkas ini punya judul kolom, tetapi tidak ada baris di bawahnya. Tambahkan satu baris untuk setiap jadwal.
 sheet-bomb-entries = Buku kerja punya terlalu banyak bagian. Buka di program lembar kerja lalu simpan lagi.
 sheet-bomb-unpacked = Buku kerja menjadi terlalu besar saat dibuka. Berkas tidak dibaca.
 sheet-bomb-cells = Buku kerja melebar menjadi terlalu banyak sel. Berkas tidak dibaca.

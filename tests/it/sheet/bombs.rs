@@ -96,6 +96,9 @@ async fn bombs_are_refused_in_little_memory() {
     for other in [&b"\x89PNG\r\n\x1a\n\0\0"[..], b"PK\x03\x04broken", &[0xD0, 0xCF, 0x11, 0xE0, 1, 2, 3], b""] {
         assert!([415, 422].contains(&send(&al, other).await.status));
     }
+    let heads = send(&al, b"title;starts_at\n").await;
+    assert_eq!(heads.status, 422);
+    assert!(heads.text().contains("no line below them"), "{}", heads.text());
 }
 
 #[tokio::test]
