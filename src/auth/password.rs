@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hmac::Hmac;
 use sha2::Sha256;
@@ -19,6 +19,8 @@ const MIN_CHARACTERS: usize = 8;
 /// Two cores' worth of a box: more would starve the pages.
 const WORKERS: usize = 2;
 const WAITING: usize = 32;
+/// A no is said after a multiple of this.
+const STEP: Duration = Duration::from_millis(500);
 /// About 0.25 s of a core for each try.
 pub const COST: u32 = 12;
 /// Hash, at [`COST`], of random bytes that were thrown away.
@@ -77,20 +79,40 @@ impl Passwords {
         self.queued(move || hash_now(&password, cost)).await
     }
 
-    /// Whether a password fits; `None` stands for a user who does not exist and takes as long.
+    /// Whether a password fits; `None` stands for a user who does not exist and takes as long. A hash of another
+    /// program may take less or more than one of ours: a no comes at the full [`STEP`], so that nobody reads from the
+    /// time who moved in.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
-        let dummy = self.dummy.to_string();
-        self.queued(move || {
-            let known = hash.is_some();
-            Ok(verify_now(&password, &hash.unwrap_or(dummy)) && known)
-        })
-        .await
+        let (dummy, begun, cost) = (self.dummy.to_string(), Instant::now(), self.cost);
+        let fits = self
+            .queued(move || {
+                let Some(hash) = hash else {
+                    verify_now(&password, &dummy);
+                    return Ok(false);
+                };
+                let fits = verify_now(&password, &hash);
+                if !fits && is_old(&hash, cost) {
+                    verify_now(&password, &dummy);
+                }
+                Ok(fits)
+            })
+            .await?;
+        if !fits {
+            let steps = begun.elapsed().as_nanos().div_ceil(STEP.as_nanos());
+            let until = STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+            tokio::time::sleep(until.saturating_sub(begun.elapsed())).await;
+        }
+        Ok(fits)
     }
 
     /// Whether a hash that just fitted should be replaced by a fresh one.
     pub fn is_old(&self, hash: &str) -> bool {
-        hash.parse::<bcrypt::HashParts>().map_or(true, |parts| parts.get_cost() < self.cost)
+        is_old(hash, self.cost)
     }
+}
+
+fn is_old(hash: &str, cost: u32) -> bool {
+    hash.parse::<bcrypt::HashParts>().map_or(true, |parts| parts.get_cost() < cost)
 }
 
 /// Refuses what could not be used safely.
@@ -147,7 +169,14 @@ impl std::fmt::Debug for OldHash {
 }
 
 /// bcrypt's cost beyond which a login would take seconds.
-const MOST_COST: u32 = 15;
+const MOST_COST: u32 = 14;
+/// scrypt's N times r: memory of 64 MiB, twice what werkzeug's own takes (32768:8:1).
+const MOST_MEMORY: u32 = 1 << 19;
+/// scrypt's N times r times p: a second of a core, about.
+const MOST_WORK: u32 = 1 << 20;
+/// Fewer rounds of PBKDF2, and shorter results, were never usual.
+const LEAST_ROUNDS: u32 = 1000;
+const LEAST_BYTES: usize = 16;
 
 /// The forms `scrypt:N:r:p$salt$hex` and `pbkdf2:sha256[:rounds]$salt$hex`. Numbers from a file that somebody else
 /// wrote are bounded, so that one login cannot take the box's memory or minutes of a core.
@@ -180,7 +209,7 @@ impl Werkzeug<'_> {
     fn parse(hash: &str) -> Option<Werkzeug<'_>> {
         let mut parts = hash.splitn(3, '$');
         let (method, salt, expected) = (parts.next()?, parts.next()?, hex::decode(parts.next()?).ok()?);
-        if expected.is_empty() || expected.len() > 128 {
+        if !(LEAST_BYTES..=128).contains(&expected.len()) {
             return None;
         }
         let mut method = method.split(':');
@@ -189,7 +218,9 @@ impl Werkzeug<'_> {
                 let n: u32 = method.next().unwrap_or("32768").parse().ok()?;
                 let r: u32 = method.next().unwrap_or("8").parse().ok()?;
                 let p: u32 = method.next().unwrap_or("1").parse().ok()?;
-                let usual = (2..=1 << 17).contains(&n) && (1..=16).contains(&r) && (1..=4).contains(&p);
+                let memory = n.checked_mul(r)?;
+                let work = memory.checked_mul(p)?;
+                let usual = n >= 1 << 10 && r >= 1 && p >= 1 && memory <= MOST_MEMORY && work <= MOST_WORK;
                 if !n.is_power_of_two() || !usual {
                     return None;
                 }
@@ -200,7 +231,7 @@ impl Werkzeug<'_> {
                     return None;
                 }
                 let rounds: u32 = method.next().unwrap_or("150000").parse().ok()?;
-                if !(1..=2_000_000).contains(&rounds) {
+                if !(LEAST_ROUNDS..=2_000_000).contains(&rounds) {
                     return None;
                 }
                 Method::Pbkdf2(rounds)
@@ -245,13 +276,17 @@ mod tests {
     #[test]
     fn an_old_hash_is_of_a_known_form_or_none() {
         let bcrypt = bcrypt::hash("p", 4).unwrap();
-        for good in [bcrypt.as_str(), "scrypt:32768:8:1$s$00", "pbkdf2:sha256:1000000$s$00", "pbkdf2:sha256$s$00"] {
-            assert!(OldHash::parse(good).is_some(), "{good}");
+        let made = |method: &str| format!("{method}$s${}", "0a".repeat(32));
+        assert!(OldHash::parse(&bcrypt).is_some());
+        for good in ["scrypt", "scrypt:32768:8:1", "scrypt:65536:8:2", "pbkdf2:sha256:1000000", "pbkdf2:sha256"] {
+            assert!(OldHash::parse(&made(good)).is_some(), "{good}");
         }
-        for bad in
-            ["", "x", "$2b$31$aKEvhD4TUMNuj0.YO1Se/.6fzaykvQ4nFsjUDoaJcVUq18y0j3DqS", "md5$a$00", "scrypt:7:8:1$s$00"]
-        {
+        for bad in ["", "x", "$2b$31$aKEvhD4TUMNuj0.YO1Se/.6fzaykvQ4nFsjUDoaJcVUq18y0j3DqS", "scrypt:32768:8:1$s$00"] {
             assert!(OldHash::parse(bad).is_none(), "{bad}");
+        }
+        let odd = ["md5", "scrypt:7:8:1", "scrypt:131072:16:4", "scrypt:65536:8:4", "scrypt:1024:4294967295:9"];
+        for bad in odd.into_iter().chain(["pbkdf2:sha256:999", "pbkdf2:sha256:4000000", "pbkdf2:md5:1000"]) {
+            assert!(OldHash::parse(&made(bad)).is_none(), "{bad}");
         }
     }
 

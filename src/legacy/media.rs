@@ -19,7 +19,7 @@ use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::channels::Channel;
 use crate::library::stored::StoredObject;
-use crate::library::{OldFile, Thumbnail, Video};
+use crate::library::{OldFile, Thumbnail, Video, VideoState};
 use crate::media;
 use crate::store::blocking;
 use crate::store::rows::Writer;
@@ -374,20 +374,34 @@ impl Ground {
             return Ok(None);
         };
         let rows = editor.rows();
-        let is_here = rows.read(move |rows| {
+        // Where it lies, and what its row says of its bytes.
+        let here = rows.read(move |rows| {
             Ok(match what {
-                What::Video => rows.get::<Video>(id)?.is_some(),
-                What::Thumbnail => rows.get::<Thumbnail>(id)?.is_some(),
-                What::Photo | What::Generated => rows.get::<StoredObject>(id)?.is_some(),
-                What::Channel => rows.get::<Channel>(id)?.is_some(),
-                _ => false,
+                What::Video => rows
+                    .get::<Video>(id)?
+                    .filter(|row| row.value.state == VideoState::Ready)
+                    .map(|row| Some((row.value.key(id), row.value.sha256.clone()))),
+                What::Thumbnail => rows
+                    .get::<Thumbnail>(id)?
+                    .filter(|row| !row.value.going)
+                    .map(|row| Some((row.value.key(id), row.value.sha256.clone()))),
+                What::Photo | What::Generated => {
+                    rows.get::<StoredObject>(id)?.map(|row| Some((row.value.key(id), row.value.sha256.clone())))
+                }
+                What::Channel => rows.get::<Channel>(id)?.map(|_| None),
+                _ => None,
             })
         });
-        if !is_here.await? {
-            return Ok(Some(Message::new("migrate-gone-here")));
-        }
+        let Some(here) = here.await? else { return Ok(Some(Message::new("migrate-gone-here"))) };
         let marks = journal::of_path(owner.library(), what, path).await?;
         let came = marks.into_iter().find(|mark| mark.id == id).and_then(|mark| mark.file).map(|file| file.hash);
+        if let Some((key, sha256)) = here {
+            // Pictures are written anew as they come in; videos are the very bytes.
+            let same = came.clone().filter(|_| matches!(what, What::Video | What::Generated));
+            if !editor.is_whole(key, sha256, same).await? {
+                return Ok(Some(Message::new("migrate-changed-here")));
+            }
+        }
         let (source, path) = (self.source.clone(), path.to_owned());
         blocking(move || {
             let same = source.open_file(&path, Some(stamp)).and_then(|file| {

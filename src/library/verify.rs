@@ -14,7 +14,7 @@ use super::thumbnails::Thumbnail;
 use super::videos::{Video, VideoState};
 use crate::audit;
 use crate::error::{Error, Result};
-use crate::objects::{Listing, ObjectKey};
+use crate::objects::{Bucket, Listing, ObjectKey};
 use crate::store::blocking;
 use crate::store::rows::Reader;
 use crate::tenancy::{self, Kind, Usage};
@@ -147,7 +147,38 @@ fn compare(rows: &Rows, disk: &Listing) -> BTreeSet<Finding> {
     findings
 }
 
+/// The SHA-256 of a file; every byte of it goes to `also` too.
+fn hashed(bucket: &Bucket, key: &ObjectKey, mut also: impl FnMut(&[u8])) -> Result<String> {
+    let (mut file, mut hash) = (bucket.open(key)?, Sha256::new());
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            length => {
+                hash.update(&piece[..length]);
+                also(&piece[..length]);
+            }
+        }
+    }
+}
+
 impl Library {
+    /// Whether the bytes of an object are those of its row and, where `blake3` is given, have that hash; read to the end.
+    pub(crate) async fn is_whole(&self, key: ObjectKey, sha256: String, blake3: Option<String>) -> Result<bool> {
+        let bucket = self.bucket();
+        let whole = blocking(move || {
+            let mut other = blake3::Hasher::new();
+            let found = hashed(&bucket, &key, |piece| {
+                other.update(piece);
+            })?;
+            Ok(found == sha256 && blake3.is_none_or(|wanted| other.finalize().to_hex().as_str() == wanted))
+        });
+        match whole.await {
+            Err(Error::NotFound | Error::Conflict(_)) => Ok(false),
+            whole => whole,
+        }
+    }
+
     /// Holds the library against its bytes; `deep` reads every byte. It may be in use meanwhile.
     pub async fn verify(&self, deep: bool) -> Result<Vec<Finding>> {
         let (mut findings, said) = self.look().await?;
@@ -160,16 +191,7 @@ impl Library {
         if deep {
             for (key, said) in said.objects.into_values() {
                 let bucket = self.bucket();
-                let found = blocking(move || {
-                    let (mut file, mut hash) = (bucket.open(&key)?, Sha256::new());
-                    let mut piece = vec![0; 1 << 20];
-                    loop {
-                        match file.read(&mut piece)? {
-                            0 => return Ok(hex::encode(hash.finalize())),
-                            length => hash.update(&piece[..length]),
-                        }
-                    }
-                });
+                let found = blocking(move || hashed(&bucket, &key, |_| ()));
                 match found.await {
                     Ok(found) if found == said.sha256 => {}
                     Ok(found) => {

@@ -87,10 +87,13 @@ pub enum Program<'a> {
     File(&'a Path),
     /// The decoder of pictures, which is part of this program: nothing is left for it to open.
     Decoder,
+    /// The reader of workbooks, which is part of this program too.
+    Sheets,
 }
 
-/// How a command line names [`Program::Decoder`].
+/// How a command line names [`Program::Decoder`] and [`Program::Sheets`].
 const DECODER: &str = "@picture";
+const SHEETS: &str = "@sheet";
 
 /// One run of a boxed-in program.
 #[derive(Debug)]
@@ -176,8 +179,10 @@ const LONGEST_LINE: u64 = 4096;
 /// [`Failure`], where [`Failure::NotStarted`] is the machine's fault and the others most likely the file's.
 pub async fn run(launcher: &Launcher, job: Job<'_>) -> Result<Output, Failure> {
     #[cfg(test)]
-    if let (Launcher::None, Program::Decoder) = (launcher, job.program) {
-        return tests::decode(job);
+    match (launcher, job.program) {
+        (Launcher::None, Program::Decoder) => return tests::decode(job),
+        (Launcher::None, Program::Sheets) => return tests::read_sheet(job),
+        _ => {}
     }
     run_heard(launcher, job, None).await
 }
@@ -253,6 +258,7 @@ fn command(launcher: &Launcher, job: &Job<'_>) -> tokio::process::Command {
     let program = match job.program {
         Program::File(path) => path,
         Program::Decoder => Path::new(DECODER),
+        Program::Sheets => Path::new(SHEETS),
     };
     let launcher = match launcher {
         Launcher::Own => Path::new("/proc/self/exe"),
@@ -415,7 +421,8 @@ pub(super) fn find(program: &OsStr) -> Option<PathBuf> {
 
 /// Serves `caged [--read PATH]… [--write PATH]… [--memory-mib N] [--cpu-seconds N] [--file-mib N] [--nice N] [--parent PID]
 /// -- PROGRAM ARGS…`:
-/// closes the cage around this process and becomes PROGRAM, or decodes a picture where that is `@picture`.
+/// closes the cage around this process and becomes PROGRAM, or decodes a picture where that is `@picture`, or reads a
+/// workbook where it is `@sheet`.
 ///
 /// Call it first thing in `main`, while there is one thread.
 pub fn enter(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -423,8 +430,9 @@ pub fn enter(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(complaint) => return refuse(CAGE_FAILED, &complaint),
     };
-    if program == DECODER {
+    if program == DECODER || program == SHEETS {
         return match cage.close(None) {
+            Ok(()) if program == SHEETS => crate::schedule::sheet::work(),
             Ok(()) => super::decode::work(arguments.into_iter()),
             Err(complaint) => refuse(CAGE_FAILED, &complaint),
         };

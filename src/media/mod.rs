@@ -68,6 +68,11 @@ pub struct Versions {
 }
 
 impl Tools {
+    /// What starts cages.
+    pub(crate) fn launcher(&self) -> &Launcher {
+        &self.launcher
+    }
+
     /// Programs by path, or by a bare name that is looked for in the system's folders.
     pub fn new(ffmpeg: impl AsRef<Path>, ffprobe: impl AsRef<Path>, launcher: Launcher) -> Self {
         Tools {

@@ -9,6 +9,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::Server;
 use super::connections::Open;
@@ -25,6 +26,8 @@ pub(super) const PROOF_REQUIRED: &str = "urn:jadwalstream:proof-required";
 
 /// An answer that took longer is told in the log.
 const SLOW: Duration = Duration::from_secs(2);
+/// Letters of a part of a path that may be a secret.
+const LONG: usize = 32;
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
@@ -112,20 +115,22 @@ fn count(response: &ServiceResponse<BoxBody>, took: Duration) {
 /// Every request is there for those who want to see them; the usual log has those that somebody should look at.
 fn tell(response: &ServiceResponse<BoxBody>, took: Duration) {
     let (request, status) = (response.request(), response.status());
-    let (method, path, milliseconds) = (request.method(), open_path(request), took.as_millis() as u64);
+    let (method, path, milliseconds) = (request.method(), open_path(request.path()), took.as_millis() as u64);
     if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
-        tracing::warn!(%method, path, status = status.as_u16(), milliseconds, "request failed");
+        tracing::warn!(%method, %path, status = status.as_u16(), milliseconds, "request failed");
     } else if took >= SLOW && !is_upload(request) {
-        tracing::warn!(%method, path, status = status.as_u16(), milliseconds, "slow request");
+        tracing::warn!(%method, %path, status = status.as_u16(), milliseconds, "slow request");
     } else {
-        tracing::debug!(%method, path, status = status.as_u16(), milliseconds, "request");
+        tracing::debug!(%method, %path, status = status.as_u16(), milliseconds, "request");
     }
 }
 
-/// The path of a request as it may stand in a log: that of a calendar is a secret.
-fn open_path(request: &HttpRequest) -> &str {
-    let path = request.path();
-    if path.starts_with("/feeds/") { "/feeds/…" } else { path }
+/// The path of a request as it may stand in a log. That of a calendar is a secret, however it is spelled: what is long
+/// and no id stays out.
+fn open_path(path: &str) -> String {
+    let open = |part: &str| part.len() < LONG || (part.len() == 36 && Uuid::parse_str(part).is_ok());
+    let parts: Vec<&str> = path.split('/').map(|part| if open(part) { part } else { "…" }).collect();
+    parts.join("/")
 }
 
 /// How long an upload takes is the client's doing.
@@ -161,7 +166,7 @@ pub(super) fn wants_json(request: &HttpRequest) -> bool {
 
 async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Error::Internal(cause) = error {
-        tracing::error!(path = open_path(request), cause = format!("{cause:#}"), "internal error");
+        tracing::error!(path = open_path(request.path()), cause = format!("{cause:#}"), "internal error");
     }
     let mut response = HttpResponse::build(error.status_code());
     if let Error::TooMany { retry_after } = error {
@@ -209,4 +214,19 @@ pub(super) fn problem(mut response: HttpResponseBuilder, error: &Error, locale: 
         "errors": errors,
     });
     response.content_type("application/problem+json").body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open_path;
+
+    #[test]
+    fn no_log_has_the_address_of_a_calendar() {
+        let secret = "1000025b1b8f4a0e9d3c6a4d5e6f708192a3b4c5";
+        for path in [format!("/feeds/{secret}.ics"), format!("/%66eeds/{secret}.ics"), format!("//feeds/./{secret}")] {
+            assert!(!open_path(&path).contains("1000025b"), "{path}");
+        }
+        let usual = "/api/v1/videos/01a1ff5c-301d-7d10-8a1c-2f0d3c4b5a69/file";
+        assert_eq!(open_path(usual), usual);
+    }
 }

@@ -52,11 +52,19 @@ impl Spool {
     ///
     /// # Errors
     /// Only if the disk fails.
-    pub fn read(mut self) -> Result<Vec<u8>> {
+    pub fn read(self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.0.rewind()?;
-        self.0.read_to_end(&mut bytes)?;
+        self.open()?.read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The file, from its beginning. Blocks.
+    ///
+    /// # Errors
+    /// Only if the disk fails.
+    pub fn open(mut self) -> Result<File> {
+        self.0.rewind()?;
+        Ok(self.0)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::{Editor, names};
 use crate::objects::intake::Spool;
-use crate::schedule::sheet::{Cell, HeaderSet, Limits, Mapping, Table, read};
+use crate::schedule::sheet::{Cell, HeaderSet, Mapping, Table, read_caged};
 use crate::store::blocking;
 use crate::text::Message;
 
@@ -58,7 +58,10 @@ pub struct Drafts {
 fn weight(tables: &[Table]) -> usize {
     let cell = |cell: &Cell| size_of::<Cell>() + if let Cell::Text(text) = cell { text.len() } else { 0 };
     let lines = tables.iter().flat_map(|table| &table.lines);
-    lines.map(|line| 64 + line.cells.iter().map(cell).sum::<usize>()).sum()
+    let lines: usize = lines.map(|line| 64 + line.cells.iter().map(cell).sum::<usize>()).sum();
+    let head = |head: &String| size_of::<String>() + head.len();
+    let heads = tables.iter().map(|table| 128 + table.name.len() + table.heads.iter().map(head).sum::<usize>());
+    lines + heads.sum::<usize>()
 }
 
 impl Drafts {
@@ -124,15 +127,13 @@ impl Editor {
     /// chosen; rows without a zone are in `time_zone`, those of the old program in Jakarta's.
     ///
     /// # Errors
-    /// As [`read`]; [`Error::Invalid`], field `file`, where no line stands below the heads; [`Error::TooLarge`] for more than [`super::MOST_ROWS`] rows.
+    /// As [`read_caged`]; [`Error::Invalid`], field `file`, where no line stands below the heads; [`Error::TooLarge`] for more than [`super::MOST_ROWS`] rows.
     pub async fn start_import(&self, name: &str, file: Spool, time_zone: &str) -> Result<Draft> {
         // Reading takes memory: few at once.
         let place = self.foundation().looks().place(self.tenant()).await?;
-        let tables = blocking(move || {
-            let _place = place;
-            read(&file.read()?, &Limits::default())
-        })
-        .await?;
+        let file = blocking(move || file.open()).await?;
+        let tables = read_caged(self.foundation().tools(), file).await?;
+        drop(place);
         if tables.iter().all(|table| table.lines.is_empty()) {
             return Err(Error::field("file", Message::new("sheet-file-heads")));
         }

@@ -1,37 +1,48 @@
 //! Comma separated values, as spreadsheets of all languages save them: `,`, `;` or tab, with or without a mark of the
 //! encoding.
 
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use std::borrow::Cow;
 
-use super::Cell;
+use csv_core::ReadFieldResult;
+use encoding_rs::{CoderResult, Encoding, UTF_16BE, UTF_16LE};
+
 use super::read::{Budget, Sheet, broken, text_cell};
-use crate::error::Result;
+use super::{Cell, Limits};
+use crate::error::{Error, Result};
+use crate::text::Message;
 
 /// Lines that the delimiter is guessed from.
 const LOOK_AT: usize = 20;
+/// Bytes that encoding and delimiter are guessed from.
+const LOOK_INTO: usize = 64 << 10;
 
 pub(super) fn read(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Sheet>> {
-    let text = decode(bytes)?;
+    let text = decode(bytes, budget.limits)?;
     let (delimiter, body) = delimiter(&text);
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(body.as_bytes());
     let mut sheet = Sheet::new("");
     // A line of `sep=;` counts as one.
-    let before = text[..text.len() - body.len()].matches('\n').count();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|_| broken())? {
-        // Excel counts records, not the lines that they take.
-        let row = u32::try_from(sheet_row(&record, before)).unwrap_or(u32::MAX);
-        for (column, field) in record.iter().enumerate() {
-            sheet.put(row, column, cell(field), budget)?;
+    let mut row = u32::from(body.len() < text.len());
+    // Field by field: a line of millions of fields is never held.
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+    let (mut left, mut column) = (body.as_bytes(), 0);
+    let (mut field, mut piece) = (Vec::new(), [0_u8; 4096]);
+    loop {
+        let (result, taken, given) = reader.read_field(left, &mut piece);
+        left = &left[taken..];
+        field.extend_from_slice(&piece[..given]);
+        match result {
+            // What follows says that nothing does.
+            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+            ReadFieldResult::Field { record_end } => {
+                let text = std::str::from_utf8(&field).map_err(|_| broken())?;
+                sheet.put(row, column, cell(text), budget)?;
+                field.clear();
+                // Excel counts records, not the lines that they take.
+                (row, column) = if record_end { (row.saturating_add(1), 0) } else { (row, column + 1) };
+            }
+            ReadFieldResult::End => return Ok(vec![sheet]),
         }
     }
-    Ok(vec![sheet])
-}
-
-/// The number of a record, from 0.
-fn sheet_row(record: &csv::StringRecord, before: usize) -> u64 {
-    record.position().map_or(0, csv::Position::record) + before as u64
 }
 
 /// A field as text; the guard before what looks like a formula is taken off.
@@ -40,25 +51,46 @@ fn cell(field: &str) -> Cell {
 }
 
 /// The text in whatever encoding it is.
-fn decode(bytes: &[u8]) -> Result<String> {
-    let encoding = match Encoding::for_bom(bytes) {
-        Some((encoding, _)) => encoding,
-        None => match utf_16(bytes) {
-            Some(encoding) => encoding,
-            None => {
-                let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-                detector.feed(bytes, true);
-                detector.guess(None, chardetng::Utf8Detection::Allow)
-            }
-        },
+fn decode<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, str>> {
+    let text = match (Encoding::for_bom(bytes), std::str::from_utf8(bytes)) {
+        (None, Ok(text)) if utf_16(bytes).is_none() => Cow::Borrowed(text),
+        (None, _) => Cow::Owned(converted(utf_16(bytes).unwrap_or_else(|| guessed(bytes)), bytes, limits)?),
+        (Some((encoding, length)), _) => Cow::Owned(converted(encoding, &bytes[length..], limits)?),
     };
-    let (text, _, wrong) = encoding.decode(bytes);
     // Bytes that are no text at all: a picture, a video.
-    let controls = text.chars().filter(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')).count();
-    if wrong || controls > 0 {
-        return Err(broken());
+    match text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) {
+        true => Err(broken()),
+        false => Ok(text),
     }
-    Ok(text.into_owned())
+}
+
+/// Text of an encoding, as far as there may be text.
+fn converted(encoding: &'static Encoding, bytes: &[u8], limits: &Limits) -> Result<String> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let (mut text, mut left) = (String::new(), bytes);
+    loop {
+        text.reserve(LOOK_INTO);
+        let (result, taken, wrong) = decoder.decode_to_string(left, &mut text, true);
+        left = &left[taken..];
+        if wrong {
+            return Err(broken());
+        }
+        if text.len() > limits.text {
+            return Err(Error::TooLarge(Message::new("sheet-file-text").with("most", limits.text >> 20)));
+        }
+        if result == CoderResult::InputEmpty {
+            return Ok(text);
+        }
+    }
+}
+
+/// The encoding of a text that is not UTF-8, by what stands around its first letter that is not Latin.
+fn guessed(bytes: &[u8]) -> &'static Encoding {
+    let first = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
+    let from = first.saturating_sub(LOOK_INTO / 8);
+    let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+    detector.feed(&bytes[from..bytes.len().min(from + LOOK_INTO)], true);
+    detector.guess(None, chardetng::Utf8Detection::Deny)
 }
 
 /// UTF-16 without its mark: every other byte of Latin text is 0.
@@ -82,11 +114,18 @@ fn delimiter(text: &str) -> (u8, &str) {
         return (*byte, text.split_once('\n').map_or("", |(_, rest)| rest));
     }
     // The one by which the first lines fall into the most columns, as many in each.
+    let top = &text[..text.floor_char_boundary(LOOK_INTO)];
     let score = |mark: u8| {
         let mut reader =
-            csv::ReaderBuilder::new().delimiter(mark).has_headers(false).flexible(true).from_reader(text.as_bytes());
-        let lengths: Vec<usize> =
-            reader.records().take(LOOK_AT).filter_map(Result::ok).map(|record| record.len()).collect();
+            csv::ReaderBuilder::new().delimiter(mark).has_headers(false).flexible(true).from_reader(top.as_bytes());
+        let (mut record, mut lengths) = (csv::StringRecord::new(), Vec::new());
+        while lengths.len() < LOOK_AT && reader.read_record(&mut record).is_ok_and(|is_one| is_one) {
+            lengths.push(record.len());
+        }
+        if top.len() < text.len() && lengths.len() > 1 && reader.is_done() {
+            // It may be cut.
+            lengths.pop();
+        }
         let head = lengths.first().copied().unwrap_or(0);
         let same = lengths.iter().filter(|length| **length == head).count();
         if head < 2 { (0, 0) } else { (same * 100 / lengths.len().max(1), head) }

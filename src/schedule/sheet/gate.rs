@@ -46,6 +46,9 @@ const LOOKS: usize = 32 << 20;
 /// Bytes of one look without the names in it, about.
 const LOOK: usize = 512;
 
+/// Bytes of one shared string without its letters, about.
+const STRING: usize = 24;
+
 /// The list of parts of an OpenDocument file.
 const MANIFEST: &str = "meta-inf/manifest.xml";
 
@@ -276,6 +279,7 @@ impl Look<'_> {
                 if self.strings > self.limits.cells {
                     return Err(too_large("sheet-bomb-cells"));
                 }
+                self.keep(0, STRING)?;
             }
             "workbookPr" => {
                 self.since_1904 |= values(element, "date1904")?.iter().any(|flag| flag == "1" || flag == "true");

@@ -1,6 +1,6 @@
 //! Workbooks and CSV files, in and out. Everything here is pure: bytes in, typed rows or bytes out.
 //!
-//! In: [`read`] looks at the file ([`gate`]) and reads its [`Table`]s; [`Mapping::recognise`] says which column is what
+//! In: [`read`] looks at the file ([`gate`]) and reads its [`Table`]s, for strangers' files in a cage ([`worker`]); [`Mapping::recognise`] says which column is what
 //! (both header sets of the old program, our own, English or Indonesian, in any order); [`read_rows`] makes each line a
 //! [`SheetRow`], with a [`Problem`] that names row and column for every cell that makes no sense. What the rows mean in
 //! a library (which video, which key, new or known) is the importer's, in `schedule/import`.
@@ -23,9 +23,11 @@ mod read;
 mod row;
 mod template;
 mod value;
+mod worker;
 mod xls;
 
 use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
 
 pub use header::{Column, HeaderSet, Mapping};
 pub use moment::{DayOrder, day_order_of, read_moment};
@@ -33,6 +35,9 @@ pub use read::read;
 pub use row::{Problem, SheetRow, read_rows};
 pub use template::{Lists, template};
 pub use value::{Privacy, Repeat};
+#[cfg(test)]
+pub(crate) use worker::answer;
+pub(crate) use worker::{read_caged, work};
 
 /// How much a file may hold. More is refused before it is read.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +72,14 @@ impl Default for Limits {
             ratio: 100,
             rows: 50_000,
             columns: 200,
-            cells: 1_000_000,
-            text: 16 << 20,
+            cells: 600_000,
+            text: 8 << 20,
         }
     }
 }
 
 /// A sheet of a workbook, or a CSV file: a line of heads and the lines below it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// What the sheet is called; empty for CSV.
     pub name: String,
@@ -87,7 +92,7 @@ pub struct Table {
 }
 
 /// A line of a table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Its number as Excel counts (from 1).
     pub number: u32,
@@ -103,7 +108,7 @@ impl Line {
 }
 
 /// What stands in a cell.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum Cell {
     /// Nothing, or only blanks.
     #[default]

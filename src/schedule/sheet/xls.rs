@@ -96,6 +96,9 @@ impl Book<'_> {
                         parts.push(more);
                     }
                     self.strings = lengths(&parts);
+                    if self.strings.len() > self.limits.cells {
+                        return Err(too_large());
+                    }
                 }
                 SHEET if data.len() >= 8 => {
                     let at = long(data, 0) as usize;
@@ -177,6 +180,9 @@ impl Book<'_> {
             self.spread = before.saturating_add(area.size());
             if self.cells > self.limits.cells || self.spread > self.limits.cells || self.text > self.limits.text {
                 return Err(too_large());
+            }
+            if usize::from(area.columns.1) >= self.limits.columns {
+                return Err(Error::TooLarge(Message::new("sheet-file-columns").with("most", self.limits.columns)));
             }
         }
         self.keep(END, &[]);

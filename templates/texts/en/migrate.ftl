@@ -75,5 +75,6 @@ migrate-file-foreign = the file { $file } lies in somebody else’s folder
 migrate-users-of-person = it stands in the folder of { $person }; only the users.json of the whole home makes users
 migrate-user-admin = { $name } becomes an admin: they run this box. Make sure that this is meant.
 migrate-gone-here = the old file stays: what it became was deleted here since
+migrate-changed-here = the old file stays: what it became was changed here since, or cannot be read whole
 migrate-other-bytes = the old file stays: it is another one now than the one that came
 migrate-came-meanwhile = an earlier run that was stopped brought it at the last moment

@@ -75,5 +75,6 @@ migrate-file-foreign = berkas { $file } ada di folder orang lain
 migrate-users-of-person = ini ada di folder { $person }; hanya users.json milik seluruh folder yang membuat pengguna
 migrate-user-admin = { $name } menjadi admin: ia akan mengelola server ini. Pastikan memang itu maksudnya.
 migrate-gone-here = berkas lamanya tetap ada: hasilnya di sini sudah dihapus
+migrate-changed-here = berkas lamanya tetap ada: hasilnya di sini sudah diubah, atau tidak terbaca utuh
 migrate-other-bytes = berkas lamanya tetap ada: isinya sekarang lain dari yang dulu diambil
 migrate-came-meanwhile = ini dibawa pada saat terakhir oleh pekerjaan sebelumnya yang dihentikan

@@ -184,6 +184,21 @@ async fn an_old_file_goes_only_while_what_it_became_is_here_and_holds_its_bytes(
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&path, &bytes).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+    // The library's own bytes are not what came any more.
+    let whole = std::fs::read(old.path().join("videos/two.mp4")).unwrap();
+    let files = walkdir::WalkDir::new(server.home().join("videos/admin")).into_iter().map(Result::unwrap);
+    let here = files
+        .filter(|entry| entry.file_type().is_file())
+        .find(|entry| std::fs::read(entry.path()).unwrap() == whole)
+        .unwrap()
+        .into_path();
+    std::fs::write(&here, &whole[..whole.len() - 1]).unwrap();
+    let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--move", "--json"]).await.json();
+    assert_eq!(of_file(&report, "videos/two.mp4"), [("video", "present", "migrate-changed-here")]);
+    std::fs::remove_file(&here).unwrap();
+    let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--move", "--json"]).await.json();
+    assert_eq!(of_file(&report, "videos/two.mp4"), [("video", "present", "migrate-changed-here")]);
+    std::fs::write(&here, &whole).unwrap();
     let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--move", "--json"]).await.json();
     let of = |file: &str| of_file(&report, file);
     assert_eq!(of("videos/live-loop.mp4"), [("video", "present", "migrate-gone-here")]);
