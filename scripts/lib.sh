@@ -128,6 +128,22 @@ need_test_python() {
   cp "$wanted" "$place/.jadwalstream-requirements"
 }
 
+# The OAuth server of the tests, in a folder of its own.
+need_test_oauth() {
+  local wanted=$root/tests/it/other_programs/oauth place=$target/test-oauth
+  cmp -s "$wanted/package-lock.json" "$place/.jadwalstream-lock" && return 0
+  have node || need_apt nodejs
+  have npm || need_apt npm
+  version_at_least "$(node --version | tr -d v)" 18.12 ||
+    die "node $(node --version) is too old for the OAuth server of the tests: version 18.12 or newer is needed"
+  say "installing the OAuth server of the tests"
+  rm -rf "$place"
+  mkdir -p "$place"
+  cp "$wanted/package.json" "$wanted/package-lock.json" "$place"
+  (cd "$place" && npm ci --no-audit --no-fund >&2)
+  cp "$wanted/package-lock.json" "$place/.jadwalstream-lock"
+}
+
 # nginx with its RTMP module. The package starts a server on port 80; nobody asked for that one.
 need_nginx() {
   local fresh=no

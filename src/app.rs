@@ -32,11 +32,14 @@ use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::host::Host;
 use crate::jobs::Queue;
+use crate::keys::Keys;
 use crate::legacy::MovingIn;
 use crate::library::{self, Editor};
 use crate::live::Engine;
 use crate::notify::Notices;
+use crate::oauth::Grants;
 use crate::objects::Objects;
+use crate::outbound::Outbound;
 use crate::schedule::planner::Planner;
 use crate::store::Store;
 use crate::supervise::Tasks;
@@ -116,7 +119,7 @@ struct SigningSecret {
 /// The secret that signs access tokens: made once a home, sealed.
 async fn signing_secret(store: &Store, vault: &Vault) -> Result<[u8; 32]> {
     let fresh = SecretString::from(random_token()?);
-    let vault = vault.clone();
+    let (vault, sealing) = (vault.clone(), vault.sealing());
     #[allow(clippy::disallowed_methods, reason = "the secret belongs to no tenant")]
     let platform = store.platform();
     let text = platform
@@ -124,7 +127,7 @@ async fn signing_secret(store: &Store, vault: &Vault) -> Result<[u8; 32]> {
             Some(kept) => vault.open_sealed(None, Purpose::TokenSigning, kept.id, &kept.sealed),
             None => {
                 let id = Uuid::now_v7();
-                let sealed = vault.seal(None, Purpose::TokenSigning, id, &fresh)?;
+                let sealed = sealing.seal(None, Purpose::TokenSigning, id, &fresh)?;
                 rows.put_value("signing-secret", &SigningSecret { id, sealed })?;
                 Ok(fresh.clone())
             }
@@ -170,9 +173,11 @@ impl App {
         let engine = Engine::new(&foundation, licence.clone(), &tasks);
         let planner = Planner::new(&foundation, licence.clone(), &engine);
         let jobs = Queue::new(&foundation, licence.clone(), &tasks);
-        let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone() };
+        let outbound = Outbound::new()?;
+        let grants = Grants::new(&foundation, licence.clone(), &tasks, outbound.clone());
+        let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone(), grants: grants.clone() };
         let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(at_work));
-        let notices = Notices::new(&foundation, licence.clone(), &accounts, planner.agenda())?;
+        let notices = Notices::new(&foundation, licence.clone(), &accounts, planner.agenda(), outbound);
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
         tasks.spawn("tenancy", move |_| async move {
             if let Err(cause) = unfinished.reconcile(&permission).await {
@@ -181,6 +186,7 @@ impl App {
         });
         let first_password = first_users(&foundation, &accounts, &tenancy, &licence, &start).await?;
         let moving_in = MovingIn::new(&foundation, &accounts, &tenancy);
+        let keys = Keys::new(&foundation, licence.clone(), &tasks);
         let server = web::Data::new(Server {
             foundation: foundation.clone(),
             accounts,
@@ -197,6 +203,8 @@ impl App {
             engine: engine.clone(),
             agenda: planner.agenda().clone(),
             notices: notices.clone(),
+            grants: grants.clone(),
+            keys: keys.clone(),
             moving_in,
             console: licence.console(),
         });
@@ -224,6 +232,7 @@ impl App {
         });
         if start.pages {
             engine.book_what_is_on().await;
+            tasks.spawn("keys", move |end| keys.resume(end));
             // A command beside no server looks and ends, but starts nothing.
             let (engine, checking) = (engine.clone(), planner.clone());
             tasks.spawn("engine", move |end| engine.work(end));
@@ -235,6 +244,7 @@ impl App {
             let watching = notices.clone();
             tasks.spawn("notice-watch", move |end| watching.watch(end));
             tasks.spawn("notices", move |end| notices.deliver(end));
+            tasks.spawn("connections", move |end| grants.keep(end));
         } else {
             planner.load().await?;
         }
@@ -383,14 +393,16 @@ async fn first_users(
 struct AtWork {
     planner: Planner,
     jobs: Queue,
+    grants: Grants,
 }
 
 impl TenantStreams for AtWork {
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
-        let (planner, jobs) = (self.planner.clone(), self.jobs.clone());
+        let (planner, jobs, grants) = (self.planner.clone(), self.jobs.clone(), self.grants.clone());
         Box::pin(async move {
             planner.end_tenant(&tenant).await?;
-            jobs.end_tenant(&tenant).await
+            jobs.end_tenant(&tenant).await?;
+            grants.end_tenant(&tenant).await
         })
     }
 

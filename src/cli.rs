@@ -2,6 +2,7 @@
 //! over the home's own socket or, where none runs, to one that lives as long as the command.
 
 mod console;
+mod keys;
 mod migrate;
 mod schedule;
 mod status;
@@ -54,6 +55,9 @@ enum Command {
     Stop(status::Stop),
     /// Move in: what the folder of the old program holds becomes libraries here. Without --apply it is only told.
     Migrate(migrate::Migrate),
+    /// The keys that seal secrets.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Hold rows against bytes, ledgers against the disk, audit records against their chains.
     Verify {
         /// Read every byte and compare its hash.
@@ -131,6 +135,9 @@ impl Cli {
             Command::Status => with_console(&home, false, async move |console| status::status(&console, json).await),
             Command::Verify { deep } => {
                 with_console(&home, false, async move |console| status::verify(&console, deep, json).await)
+            }
+            Command::Keys(command) => {
+                with_console(&home, false, async move |console| command.run(&console, json).await)
             }
             Command::Migrate(migrate) => migrate.run(&home, json),
             Command::Stop(stop) => with_console(&home, false, async move |console| stop.run(&console, json).await),

@@ -33,6 +33,8 @@ pub struct Config {
     pub live: Live,
     /// Notices to people.
     pub notices: Notices,
+    /// Accounts elsewhere.
+    pub oauth: Oauth,
     /// Moving in.
     pub migrate: Migrate,
     /// Limits for tenants and requests.
@@ -87,6 +89,65 @@ pub struct Notices {
     pub disk_low_mib: u64,
 }
 
+/// Settings of accounts elsewhere that people connect.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Oauth {
+    /// Google: YouTube channels.
+    pub google: OauthProvider,
+}
+
+/// Settings of one provider of accounts. Its addresses are the provider's own where they are absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OauthProvider {
+    /// The client of this box, for everybody who has none of their own.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<SecretString>,
+    /// Where people grant.
+    pub authorize_url: Option<Url>,
+    /// Where tokens come from.
+    pub token_url: Option<Url>,
+    /// Where grants are given back.
+    pub revoke_url: Option<Url>,
+    /// Where the provider's services are.
+    pub api_url: Option<Url>,
+}
+
+impl OauthProvider {
+    fn check(&self, name: &str) -> Result<(), String> {
+        if self.client_id.is_some() != self.client_secret.is_some() {
+            return Err(format!("oauth.{name}: client_id and client_secret are expected together"));
+        }
+        let ends = [
+            ("authorize_url", &self.authorize_url),
+            ("token_url", &self.token_url),
+            ("revoke_url", &self.revoke_url),
+            ("api_url", &self.api_url),
+        ];
+        for (end, url) in ends {
+            let Some(url) = url else { continue };
+            let is_here = match url.host() {
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                Some(url::Host::Domain(name)) => name == "localhost",
+                None => false,
+            };
+            // Tokens and secrets travel there.
+            if !(url.scheme() == "https" || url.scheme() == "http" && is_here) || url.host().is_none() {
+                return Err(format!(
+                    "oauth.{name}.{end}: https://host[:port]/path is expected (http only on this machine)"
+                ));
+            }
+            if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+                return Err(format!("oauth.{name}.{end}: an address without a user, a password and a # is expected"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Settings of moving in.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,6 +197,7 @@ impl Default for Config {
             registration: Registration::Off,
             live: Live::default(),
             notices: Notices::default(),
+            oauth: Oauth::default(),
             migrate: Migrate::default(),
             limits: Limits::default(),
             metrics_token: None,
@@ -203,6 +265,12 @@ const SETTINGS: &[&str] = &[
     "notices.telegram_url",
     "notices.allow_private_targets",
     "notices.disk_low_mib",
+    "oauth.google.client_id",
+    "oauth.google.client_secret",
+    "oauth.google.authorize_url",
+    "oauth.google.token_url",
+    "oauth.google.revoke_url",
+    "oauth.google.api_url",
     "migrate.from",
     "limits.storage_mib",
     "limits.files",
@@ -284,6 +352,9 @@ impl Config {
         {
             return complain("notices.telegram_url: http(s)://host[:port] is expected".into());
         }
+        if let Err(wrong) = self.oauth.google.check("google") {
+            return complain(wrong);
+        }
         if self.migrate.from.as_ref().is_some_and(|from| !from.is_absolute()) {
             return complain("migrate.from: an absolute path is expected".into());
         }
@@ -347,6 +418,9 @@ mod tests {
             ("registration = \"open\"", "registration"),
             ("listen = \"here\"", "listen"),
             ("metrics_token = \"short\"", "metrics_token"),
+            ("[oauth.google]\nclient_id = \"1-a.apps.googleusercontent.com\"", "client_secret"),
+            ("[oauth.google]\ntoken_url = \"http://example.com/token\"", "token_url"),
+            ("[oauth.google]\nrevoke_url = \"https://al:secret@example.com/\"", "revoke_url"),
         ] {
             let refused = load(file, &[]).unwrap_err().message().to_string();
             assert!(refused.contains(word), "{refused}");

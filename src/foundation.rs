@@ -14,6 +14,7 @@ use crate::media::{Launcher, Tools};
 use crate::objects::intake::Intake;
 use crate::objects::{Bucket, Objects};
 use crate::schedule::import::drafts::Drafts;
+use crate::store::turn::Turns as KeyedTurns;
 use crate::store::{SpaceStore, Store};
 use crate::tenancy::Ledger;
 use crate::vault::Vault;
@@ -38,6 +39,7 @@ struct Shared {
     jobs: jobs::Board,
     looks: Turns,
     drafts: Drafts,
+    connection_turns: Arc<KeyedTurns<Uuid>>,
     /// Names this start of the server.
     boot: Uuid,
 }
@@ -48,9 +50,10 @@ impl Foundation {
         let tools = Tools::new(&config.ffmpeg, &config.ffprobe, Launcher::Own);
         let (board, intake, jobs) = (Board::default(), Intake::default(), jobs::Board::default());
         let (looks, drafts) = (Turns::new(LOOKS), Drafts::default());
-        Foundation {
-            shared: Arc::new(Shared { config, store, objects, vault, tools, board, intake, jobs, looks, drafts, boot }),
-        }
+        let connection_turns = Arc::default();
+        let shared =
+            Shared { config, store, objects, vault, tools, board, intake, jobs, looks, drafts, connection_turns, boot };
+        Foundation { shared: Arc::new(shared) }
     }
 
     /// The settings.
@@ -116,6 +119,11 @@ impl Foundation {
     /// Files of schedules that wait for answers.
     pub(crate) fn drafts(&self) -> &Drafts {
         &self.shared.drafts
+    }
+
+    /// Who writes the secrets of a connection, one at a time.
+    pub(crate) fn connection_turns(&self) -> &Arc<KeyedTurns<Uuid>> {
+        &self.shared.connection_turns
     }
 
     /// The gate for bytes from outside.

@@ -23,6 +23,7 @@ pub use scope::{Actor, FreshOperatorScope, OperatorScope, Role, Scope, SystemLic
 pub use session::{Caller, Confirmed, SessionInfo, TokenPair};
 pub use throttle::{Throttle, network};
 pub use token::random_token;
+pub(crate) use token::token_hash;
 pub use user::{Theme, User};
 
 use crate::audit;

@@ -18,10 +18,10 @@ use super::workbook::KnownKey;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::Result;
-use crate::library::channels::Channel;
 use crate::library::names;
 use crate::live::kept_key::NewKey;
 use crate::live::target::{Platform, StreamKey, TargetUrl};
+use crate::oauth::Connection;
 use crate::store::blocking;
 use crate::text::Message;
 
@@ -196,7 +196,8 @@ impl Ground {
             })
             .await?;
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let channel = Channel { title: title_of(path), original_name: names::file_name(&file_name) };
+        let original_name = names::file_name(&file_name);
+        let channel = Connection { title: title_of(path), original_name, ..Connection::default() };
         let (home, from) = (self.home.clone(), shown(path));
         let file = OldBytes::new(path, stamp, blake3::hash(&bytes));
         let taken = editor.take_grant(id, channel, SecretString::from(grant), move |rows| {

@@ -17,10 +17,10 @@ use super::workbook::KnownVideo;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
-use crate::library::channels::Channel;
 use crate::library::stored::StoredObject;
 use crate::library::{OldFile, Thumbnail, Video, VideoState};
 use crate::media;
+use crate::oauth::Connection;
 use crate::store::blocking;
 use crate::store::rows::Writer;
 use crate::text::Message;
@@ -388,7 +388,7 @@ impl Ground {
                 What::Photo | What::Generated => {
                     rows.get::<StoredObject>(id)?.map(|row| Some((row.value.key(id), row.value.sha256.clone())))
                 }
-                What::Channel => rows.get::<Channel>(id)?.map(|_| None),
+                What::Channel => rows.get::<Connection>(id)?.map(|_| None),
                 _ => None,
             })
         });

@@ -15,12 +15,12 @@ use super::source::{Source, shown};
 use super::{MovingIn, failure};
 use crate::auth::{FreshOperatorScope, MovedIn, Role, Tenant, UserName};
 use crate::error::{Error, Result};
-use crate::library::channels::Channel;
 use crate::library::stored::{Collection, StoredObject};
 use crate::library::{Despite, Editor, Thumbnail, Video, used_by};
 use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Run};
 use crate::notify::Destination;
+use crate::oauth::Connection;
 use crate::schedule::Schedule;
 use crate::store::blocking;
 use crate::store::rows::{Reader, Record, Row};
@@ -233,7 +233,7 @@ impl Back {
             What::Stream => delete_stream(editor, mark).await,
             What::Run => delete::<Run>(editor, mark).await,
             What::StreamKey => delete::<KeptKey>(editor, mark).await,
-            What::Channel => match unchanged::<Channel>(editor, mark).await? {
+            What::Channel => match unchanged::<Connection>(editor, mark).await? {
                 Ok(_) => said(editor.forget_channel(mark.id, |_| Ok(())).await),
                 Err(reason) => Ok(Err(reason)),
             },
@@ -258,7 +258,7 @@ impl Back {
             What::Schedule => unchanged::<Schedule>(editor, mark).await?.err(),
             What::Run => unchanged::<Run>(editor, mark).await?.err(),
             What::StreamKey => unchanged::<KeptKey>(editor, mark).await?.err(),
-            What::Channel => unchanged::<Channel>(editor, mark).await?.err(),
+            What::Channel => unchanged::<Connection>(editor, mark).await?.err(),
             What::Collection => unchanged::<Collection>(editor, mark).await?.err(),
             What::Photo | What::Generated => unchanged::<StoredObject>(editor, mark).await?.err(),
             What::Notice => unchanged::<Destination>(editor, mark).await?.err(),

@@ -2,7 +2,6 @@
 //! tenant, so a foreign id is simply absent.
 
 mod arrivals;
-pub mod channels;
 mod from_old;
 pub mod listing;
 pub mod names;

@@ -35,6 +35,8 @@ pub enum Fault {
     Ledger,
     /// The audit was changed or cut.
     Audit,
+    /// A secret does not open.
+    Sealed,
     /// The rows cannot be read.
     Unreadable,
 }

@@ -337,7 +337,7 @@ impl Editor {
         let allow_private = self.foundation().config().live.allow_private_targets;
         let targets = check_targets(&new.targets, &[], allow_private, &mut errors).await;
         let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
-        let vault = self.foundation().vault().clone();
+        let sealing = self.foundation().vault().sealing();
         let id = Uuid::now_v7();
         self.rows()
             .write(move |rows| {
@@ -356,7 +356,7 @@ impl Editor {
                     order: new.order,
                     repeat: new.repeat,
                     overlay: overlay.clone(),
-                    targets: targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?,
+                    targets: targets.iter().map(|target| target.seal(&sealing, &tenant)).collect::<Result<_>>()?,
                 };
                 audit::record(rows, &actor, "stream.create", format!("{id} {title}"))?;
                 with(rows, id)?;
@@ -388,7 +388,7 @@ impl Editor {
             None => None,
         };
         let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
-        let vault = self.foundation().vault().clone();
+        let sealing = self.foundation().vault().sealing();
         self.rows()
             .write(move |rows| {
                 let row = rows.need::<LiveStream>(id, expected)?;
@@ -411,7 +411,7 @@ impl Editor {
                         return Err(Error::Stale);
                     }
                     stream.targets =
-                        targets.iter().map(|target| target.seal(&vault, &tenant)).collect::<Result<_>>()?;
+                        targets.iter().map(|target| target.seal(&sealing, &tenant)).collect::<Result<_>>()?;
                 }
                 stream.title = title.clone().unwrap_or(stream.title);
                 stream.order = change.order.unwrap_or(stream.order);

@@ -11,7 +11,7 @@ use crate::audit;
 use crate::error::Result;
 use crate::library::{Editor, Library};
 use crate::store::rows::{Header, Index, Record, Row, Writer};
-use crate::vault::{Purpose, Sealed};
+use crate::vault::{Purpose, Sealed, Secretive};
 
 /// A key that is kept by itself, not within a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,12 @@ impl Record for KeptKey {
     const KIND: &'static str = "stream_key";
     fn indexes(&self, _: &Header) -> Vec<Index> {
         vec![Index::text("title", &self.title)]
+    }
+}
+
+impl Secretive for KeptKey {
+    fn secrets(&self, id: Uuid) -> Vec<(Purpose, Uuid, &Sealed)> {
+        vec![(Purpose::StreamKey, id, &self.key)]
     }
 }
 
@@ -76,13 +82,13 @@ impl Editor {
         new: NewKey,
         mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<Uuid> {
-        let id = Uuid::now_v7();
+        let (id, sealing) = (Uuid::now_v7(), self.foundation().vault().sealing());
         let secret = SecretString::from(new.key.expose());
         let kept = KeptKey {
             title: new.title,
             platform: Platform::Youtube,
             url: new.url,
-            key: self.foundation().vault().seal(Some(self.tenant()), Purpose::StreamKey, id, &secret)?,
+            key: sealing.seal(Some(self.tenant()), Purpose::StreamKey, id, &secret)?,
             key_masked: new.key.masked(),
             channel_id: new.channel_id,
             platform_id: new.platform_id,
@@ -95,6 +101,7 @@ impl Editor {
                 rows.insert_with_id(id, &tenant, &actor, kept.clone()).map(drop)
             })
             .await?;
+        drop(sealing);
         Ok(id)
     }
 }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::store::Range;
 use crate::store::rows::{Cursor, Header, Index, Reader, Record, Row, index_prefix};
 use crate::text::Message;
-use crate::vault::Sealed;
+use crate::vault::{Purpose, Sealed, Secretive};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,6 +148,13 @@ pub struct RunTarget {
     pub keeper: Option<KeeperNote>,
     /// How it ended.
     pub end: Option<TargetEnd>,
+}
+
+impl Secretive for Run {
+    fn secrets(&self, _: Uuid) -> Vec<(Purpose, Uuid, &Sealed)> {
+        let sealed = self.targets.iter().filter_map(|target| Some((target.id, target.key.as_ref()?)));
+        sealed.map(|(id, key)| (Purpose::StreamKey, id, key)).collect()
+    }
 }
 
 /// A process, for the record; the keeper's own file is what counts.

@@ -55,7 +55,8 @@ impl Editor {
         if videos.is_empty() {
             return Ok(());
         }
-        let (tenant, actor, vault) = (self.tenant().clone(), self.actor().clone(), self.foundation().vault().clone());
+        let (tenant, actor, sealing) =
+            (self.tenant().clone(), self.actor().clone(), self.foundation().vault().sealing());
         let zone_name = self.foundation().config().time_zone.clone();
         self.rows()
             .write(move |rows| {
@@ -70,7 +71,7 @@ impl Editor {
                         let id = Uuid::now_v7();
                         let key = StreamKey::parse("this-is-no-real-key")?;
                         let secret = SecretString::from(key.expose());
-                        let sealed = vault.seal(Some(&tenant), Purpose::StreamKey, id, &secret)?;
+                        let sealed = sealing.seal(Some(&tenant), Purpose::StreamKey, id, &secret)?;
                         let masked = Some(key.masked());
                         Ok(Target { id, platform: *platform, url: None, key: Some(sealed), key_masked: masked })
                     };

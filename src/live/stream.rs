@@ -14,7 +14,7 @@ use crate::error::{Error, FieldError, Result};
 use crate::library::names::is_hidden;
 use crate::store::rows::{Header, Index, Record};
 use crate::text::Message;
-use crate::vault::{Purpose, Sealed, Vault};
+use crate::vault::{Purpose, Sealed, Sealing, Secretive, Vault};
 
 pub use super::keeper::plan::Order as PlayOrder;
 
@@ -95,12 +95,12 @@ impl Target {
     }
 
     /// The same place for another stream: its key is sealed anew, as a seal is bound to one target.
-    pub(crate) fn for_another(&self, vault: &Vault, tenant: &Tenant) -> Result<Target> {
+    pub(crate) fn for_another(&self, vault: &Vault, sealing: &Sealing, tenant: &Tenant) -> Result<Target> {
         let id = Uuid::now_v7();
         let key = match self.open_key(vault, tenant)? {
             Some(key) => {
                 let secret = secrecy::SecretString::from(key.expose());
-                Some(vault.seal(Some(tenant), Purpose::StreamKey, id, &secret)?)
+                Some(sealing.seal(Some(tenant), Purpose::StreamKey, id, &secret)?)
             }
             None => None,
         };
@@ -110,6 +110,13 @@ impl Target {
     /// Names the stream key (and so the place on the platform) without giving it away: equal for equal places.
     pub(crate) fn key_name(&self, vault: &Vault, tenant: &Tenant) -> Result<String> {
         Ok(super::target::lock_name(&self.address()?, self.open_key(vault, tenant)?.as_ref()))
+    }
+}
+
+impl Secretive for LiveStream {
+    fn secrets(&self, _: Uuid) -> Vec<(Purpose, Uuid, &Sealed)> {
+        let sealed = self.targets.iter().filter_map(|target| Some((target.id, target.key.as_ref()?)));
+        sealed.map(|(id, key)| (Purpose::StreamKey, id, key)).collect()
     }
 }
 
@@ -274,12 +281,12 @@ pub(crate) struct CheckedTarget {
 
 impl CheckedTarget {
     /// The target as it is stored, its key sealed.
-    pub(crate) fn seal(&self, vault: &Vault, tenant: &Tenant) -> Result<Target> {
+    pub(crate) fn seal(&self, sealing: &Sealing, tenant: &Tenant) -> Result<Target> {
         let id = self.kept.as_ref().map_or_else(Uuid::now_v7, |kept| kept.id);
         let (key, key_masked) = match (&self.key, &self.kept) {
             (Some(key), _) => {
                 let secret = secrecy::SecretString::from(key.expose());
-                (Some(vault.seal(Some(tenant), Purpose::StreamKey, id, &secret)?), Some(key.masked()))
+                (Some(sealing.seal(Some(tenant), Purpose::StreamKey, id, &secret)?), Some(key.masked()))
             }
             (None, Some(kept)) => (kept.key.clone(), kept.key_masked.clone()),
             (None, None) => (None, None),

@@ -63,13 +63,15 @@ impl Tools {
     /// # Errors
     /// As [`Tools::fitted_picture`].
     pub(super) async fn picture(&self, tenant: &Tenant, bytes: Vec<u8>) -> Result<Picture> {
-        let file = blocking(move || {
-            let mut file = File::from(memfd_create("picture", MFdFlags::MFD_CLOEXEC).map_err(std::io::Error::from)?);
-            file.write_all(&bytes)?;
-            file.rewind()?;
-            Ok(file)
-        });
-        self.remade(tenant, file.await?, None).await
+        self.remade(tenant, in_memory(bytes).await?, None).await
+    }
+
+    /// Takes in a picture that a service sent, as [`Tools::fitted_picture`] does a file.
+    ///
+    /// # Errors
+    /// As [`Tools::fitted_picture`].
+    pub async fn received_picture(&self, tenant: &Tenant, bytes: Vec<u8>, longest: u32) -> Result<Picture> {
+        self.remade(tenant, in_memory(bytes).await?, Some(longest)).await
     }
 
     async fn remade(&self, tenant: &Tenant, file: File, longest: Option<u32>) -> Result<Picture> {
@@ -96,6 +98,17 @@ impl Tools {
         })?;
         read(output.stdout)
     }
+}
+
+/// A file that has no place on disk.
+async fn in_memory(bytes: Vec<u8>) -> Result<File> {
+    blocking(move || {
+        let mut file = File::from(memfd_create("picture", MFdFlags::MFD_CLOEXEC).map_err(std::io::Error::from)?);
+        file.write_all(&bytes)?;
+        file.rewind()?;
+        Ok(file)
+    })
+    .await
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {

@@ -303,7 +303,7 @@ impl DeskEditor {
         mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<Made> {
         let (tenant, id) = (self.editor.tenant().clone(), Uuid::now_v7());
-        let vault = self.editor.foundation().vault();
+        let sealing = self.editor.foundation().vault().sealing();
         let typed = Some(new.name.trim().to_owned()).filter(|name| !name.is_empty());
         let fallback = Message::new(match new.way {
             NewWay::Telegram { .. } => "notice-via-telegram",
@@ -324,14 +324,14 @@ impl DeskEditor {
                 let chat = complaints.keep(telegram::parse_chat(&chat));
                 complaints.over()?;
                 let (bot, token) = token.ok_or(Error::NotFound)?;
-                let token = telegram::seal(vault, &tenant, id, &token)?;
+                let token = telegram::seal(&sealing, &tenant, id, &token)?;
                 (Way::Telegram { token, bot, chat: chat.unwrap_or_default() }, None)
             }
             NewWay::Webhook { url } => {
                 let url = complaints.keep(parse_address(&url));
                 complaints.over()?;
                 let secret = webhook::new_secret()?;
-                let sealed = webhook::seal(vault, &tenant, id, &secret)?;
+                let sealed = webhook::seal(&sealing, &tenant, id, &secret)?;
                 let url = url.map(String::from).unwrap_or_default();
                 (Way::Webhook { url, secret: sealed, previous: None }, Some(secret))
             }
@@ -361,6 +361,7 @@ impl DeskEditor {
                 rows.insert_with_id(id, &tenant, &actor, destination.clone()).map(drop)
             })
             .await?;
+        drop(sealing);
         Ok(Made { view: self.destination(id).await?, secret })
     }
 
@@ -384,7 +385,7 @@ impl DeskEditor {
     /// As [`DeskEditor::create`]; [`Error::Stale`] where `expected` is not its version.
     pub async fn change(&self, id: Uuid, expected: Option<u64>, change: Change) -> Result<View> {
         let before = self.destination(id).await?.row.value;
-        let (tenant, vault) = (self.editor.tenant().clone(), self.editor.foundation().vault().clone());
+        let (tenant, sealing) = (self.editor.tenant().clone(), self.editor.foundation().vault().sealing());
         let mut complaints = Complaints::default();
         let name = self.check_common(&change, &mut complaints);
         let (mut token, mut chat, mut url) = (None, None, None);
@@ -420,7 +421,7 @@ impl DeskEditor {
                 match &mut changed.way {
                     Way::Telegram { token: sealed, bot, chat: place } => {
                         if let Some((number, token)) = &token {
-                            *sealed = telegram::seal(&vault, &tenant, id, token)?;
+                            *sealed = telegram::seal(&sealing, &tenant, id, token)?;
                             bot.clone_from(number);
                         }
                         if let Some(chat) = &chat {
@@ -449,9 +450,9 @@ impl DeskEditor {
     /// # Errors
     /// [`Error::Conflict`] for a destination that is no webhook.
     pub async fn rotate(&self, id: Uuid) -> Result<Made> {
-        let (tenant, vault) = (self.editor.tenant().clone(), self.editor.foundation().vault());
+        let (tenant, sealing) = (self.editor.tenant().clone(), self.editor.foundation().vault().sealing());
         let secret = webhook::new_secret()?;
-        let sealed = webhook::seal(vault, &tenant, id, &secret)?;
+        let sealed = webhook::seal(&sealing, &tenant, id, &secret)?;
         let (actor, drawer) = (self.editor.actor().clone(), self.drawer);
         self.editor
             .rows()
@@ -466,6 +467,7 @@ impl DeskEditor {
                 rows.update(&row, changed).map(drop)
             })
             .await?;
+        drop(sealing);
         Ok(Made { view: self.destination(id).await?, secret: Some(secret) })
     }
 

@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use desk::{Change, Desk, DeskEditor, Made, NewDestination, NewWay, View};
-pub(crate) use outbox::{run_ended, run_missed};
+pub(crate) use outbox::{connection_lost, run_ended, run_missed};
 pub use rows::{Delivery, Destination, Fault, Kind, Via, Way};
 
 use crate::auth::{Accounts, SystemLicence, Tenant, Throttle};
-use crate::error::Result;
 use crate::foundation::Foundation;
 use crate::library::Editor;
+use crate::outbound::Outbound;
 use crate::schedule::agenda::Agenda;
 use crate::store::SpaceStore;
 
@@ -53,19 +53,17 @@ pub struct Notices {
 
 impl Notices {
     /// Notices of one home; nothing is watched and nothing sent until [`Notices::watch`] and [`Notices::deliver`].
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Internal`] where TLS cannot be set up.
     pub fn new(
         foundation: &Foundation,
         licence: Arc<SystemLicence>,
         accounts: &Accounts,
         agenda: &Agenda,
-    ) -> Result<Notices> {
+        outbound: Outbound,
+    ) -> Notices {
         let tests = Throttle::new(NonZeroU32::new(FREE_TESTS).unwrap_or(NonZeroU32::MIN), TEST_PERIOD);
-        let http = http::Http::new(foundation.config().notices.allow_private_targets)?;
+        let http = http::Http::new(outbound, foundation.config().notices.allow_private_targets);
         let (foundation, accounts, agenda) = (foundation.clone(), accounts.clone(), agenda.clone());
-        Ok(Notices { shared: Arc::new(Shared { foundation, licence, accounts, agenda, http, tests }) })
+        Notices { shared: Arc::new(Shared { foundation, licence, accounts, agenda, http, tests }) }
     }
 
     /// Forgets whose tests are free again.

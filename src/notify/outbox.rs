@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::rows::{Destination, Facts, Kind, NOTICES, Notice, StreamFacts};
 use crate::error::Result;
 use crate::live::{Run, RunOutcome};
+use crate::oauth::Connection;
 use crate::store::Range;
 use crate::store::rows::{Reader, Writer};
 
@@ -27,7 +28,7 @@ impl Kind {
         match self {
             Kind::StartsSoon | Kind::Started | Kind::Retrying | Kind::Back => MOMENT,
             Kind::Digest | Kind::DiskLow => HALF_DAY,
-            Kind::Ended | Kind::Failed | Kind::Missed => GIVE_UP,
+            Kind::Ended | Kind::Failed | Kind::Missed | Kind::Reconnect => GIVE_UP,
         }
     }
 }
@@ -68,6 +69,15 @@ pub(crate) fn run_missed(rows: &mut Writer<'_>, id: Uuid, run: &Run) -> Result<(
         }
         let notice = put(rows, destination, Kind::Missed, Facts::Stream(Box::new(facts)))?;
         rows.put_value(&pointer, &notice)?;
+    }
+    Ok(())
+}
+
+/// A connection has to be made again: whoever wants to know is told, in the batch that says so.
+pub(crate) fn connection_lost(rows: &mut Writer<'_>, id: Uuid, connection: &Connection) -> Result<()> {
+    for destination in wanting(rows.view(), Kind::Reconnect)? {
+        let facts = Facts::Channel { id, title: connection.title.clone(), reason: connection.fault.clone() };
+        put(rows, destination, Kind::Reconnect, facts)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::auth::UserName;
 use crate::store::rows::{Header, Index, Record};
 use crate::text::{Locale, Message};
-use crate::vault::Sealed;
+use crate::vault::{Purpose, Sealed, Secretive};
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -30,6 +30,8 @@ pub enum Kind {
     Failed,
     /// An occurrence was not even tried.
     Missed,
+    /// A channel has to be connected again.
+    Reconnect,
     /// The box's disk is almost full; for operators.
     DiskLow,
     /// What was and what comes, once a day.
@@ -38,7 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the form.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::StartsSoon,
         Kind::Started,
         Kind::Retrying,
@@ -46,6 +48,7 @@ impl Kind {
         Kind::Ended,
         Kind::Failed,
         Kind::Missed,
+        Kind::Reconnect,
         Kind::Digest,
         Kind::DiskLow,
     ];
@@ -60,6 +63,7 @@ impl Kind {
             Kind::Ended => "ended",
             Kind::Failed => "failed",
             Kind::Missed => "missed",
+            Kind::Reconnect => "reconnect",
             Kind::DiskLow => "disk_low",
             Kind::Digest => "digest",
         }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Ended => "stream.ended",
             Kind::Failed => "stream.failed",
             Kind::Missed => "stream.missed",
+            Kind::Reconnect => "channel.reconnect",
             Kind::DiskLow => "disk.low",
             Kind::Digest => "digest.daily",
         }
@@ -100,6 +105,7 @@ impl Kind {
             Kind::Ended => "wants-ended",
             Kind::Failed => "wants-failed",
             Kind::Missed => "wants-missed",
+            Kind::Reconnect => "wants-reconnect",
             Kind::DiskLow => "wants-disk-low",
             Kind::Digest => "wants-digest",
         }
@@ -192,6 +198,18 @@ impl Way {
     }
 }
 
+impl Secretive for Destination {
+    fn secrets(&self, id: Uuid) -> Vec<(Purpose, Uuid, &Sealed)> {
+        match &self.way {
+            Way::Telegram { token, .. } => vec![(Purpose::TelegramToken, id, token)],
+            Way::Webhook { secret, previous, .. } => {
+                let all = std::iter::once(secret).chain(previous.iter().map(|(secret, _)| secret));
+                all.map(|secret| (Purpose::WebhookSecret, id, secret)).collect()
+            }
+        }
+    }
+}
+
 /// Without the address: its path may be a secret of the service behind it.
 impl std::fmt::Debug for Way {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -239,6 +257,7 @@ impl Notice {
 #[serde(tag = "of", rename_all = "snake_case")]
 pub(super) enum Facts {
     Stream(Box<StreamFacts>),
+    Channel { id: Uuid, title: String, reason: Option<Message> },
     Disk { free: u64, total: u64, floor: u64 },
     Digest(Box<DigestFacts>),
 }

@@ -15,7 +15,7 @@ use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::live::redact::redact;
 use crate::text::Message;
-use crate::vault::{Purpose, Sealed, Vault};
+use crate::vault::{Purpose, Sealed, Sealing, Vault};
 
 /// An answer of the Bot API is small.
 const MOST_ANSWER: usize = 64 << 10;
@@ -65,8 +65,8 @@ pub(super) fn parse_chat(text: &str) -> Result<String> {
 }
 
 /// Seals a token for its destination.
-pub(super) fn seal(vault: &Vault, tenant: &Tenant, destination: Uuid, token: &SecretString) -> Result<Sealed> {
-    vault.seal(Some(tenant), Purpose::TelegramToken, destination, token)
+pub(super) fn seal(sealing: &Sealing, tenant: &Tenant, destination: Uuid, token: &SecretString) -> Result<Sealed> {
+    sealing.seal(Some(tenant), Purpose::TelegramToken, destination, token)
 }
 
 /// Opens what [`seal`] sealed.

@@ -18,7 +18,7 @@ use super::ways::{FOR_A_PERSON, Letter, Sent, Then};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::text::Message;
-use crate::vault::{Purpose, Sealed, Vault};
+use crate::vault::{Purpose, Sealed, Sealing, Vault};
 
 const PREFIX: &str = "whsec_";
 /// Longest wait that an answer may ask for.
@@ -33,8 +33,8 @@ pub(super) fn new_secret() -> Result<SecretString> {
 }
 
 /// Seals a secret for its destination.
-pub(super) fn seal(vault: &Vault, tenant: &Tenant, destination: Uuid, secret: &SecretString) -> Result<Sealed> {
-    vault.seal(Some(tenant), Purpose::WebhookSecret, destination, secret)
+pub(super) fn seal(sealing: &Sealing, tenant: &Tenant, destination: Uuid, secret: &SecretString) -> Result<Sealed> {
+    sealing.seal(Some(tenant), Purpose::WebhookSecret, destination, secret)
 }
 
 /// Opens what [`seal`] sealed.

@@ -46,6 +46,11 @@ pub(super) fn text(notice: &Notice, reader: &Reader) -> String {
                 _ => format!("/streams/{}", facts.stream_id),
             }
         }
+        Facts::Channel { id, title, reason } => {
+            lines.push(Message::new("notice-reconnect").with("title", title.as_str()).in_locale(reader.locale));
+            lines.extend(reason.as_ref().map(|reason| reason.in_locale(reader.locale)));
+            format!("/channels/{id}")
+        }
         Facts::Disk { free, total, floor } => {
             let size = |number: u64| bytes(reader.locale, number as f64);
             let line = Message::new("notice-disk-low").with("free", size(*free)).with("total", size(*total));
@@ -93,7 +98,9 @@ fn stream(kind: Kind, facts: &StreamFacts, at: Timestamp, reader: &Reader) -> Ve
         Kind::Missed if facts.count > 1 => {
             titled("notice-missed-several").with("count", facts.count).with("when", reader.moment(due))
         }
-        Kind::Missed | Kind::DiskLow | Kind::Digest => titled("notice-missed").with("when", reader.moment(due)),
+        Kind::Missed | Kind::Reconnect | Kind::DiskLow | Kind::Digest => {
+            titled("notice-missed").with("when", reader.moment(due))
+        }
     }];
     lines.extend(facts.reason.clone());
     match (kind, facts.stop_at) {
@@ -170,6 +177,11 @@ pub(super) fn body(notice: &Notice, reader: &Reader) -> Value {
             if notice.kind == Kind::Missed {
                 add("count", json!(facts.count));
             }
+        }
+        Facts::Channel { id, title, reason } => {
+            add("channel_id", json!(id));
+            add("channel_title", json!(title));
+            add("reason", json!(reason.as_ref().map(|reason| reason.in_locale(reader.locale))));
         }
         Facts::Disk { free, total, .. } => {
             add("free_bytes", json!(free));

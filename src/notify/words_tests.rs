@@ -206,6 +206,7 @@ fn a_webhook_s_names_do_not_change() {
             "stream.ended",
             "stream.failed",
             "stream.missed",
+            "channel.reconnect",
             "digest.daily",
             "disk.low"
         ]

@@ -36,7 +36,7 @@ fn user(role: Role) -> User {
 async fn destination(editor: &Editor) -> Uuid {
     let (tenant, actor, id) = (editor.tenant().clone(), editor.actor().clone(), Uuid::now_v7());
     let secret = SecretString::from("whsec_AAAA");
-    let secret = webhook::seal(editor.foundation().vault(), &tenant, id, &secret).unwrap();
+    let secret = webhook::seal(&editor.foundation().vault().sealing(), &tenant, id, &secret).unwrap();
     let destination = Destination {
         user: UserName::parse("al").unwrap(),
         user_id: Uuid::from_u128(1),

@@ -89,6 +89,12 @@ impl Folder {
         Ok(renameat2(&self.folder, name, &to.folder, new, flags).map_err(io::Error::from)?)
     }
 
+    /// Gives a file of it another name, in place of what has that name: whoever looks finds the one or the other.
+    pub fn replace(&self, name: &str, new: &str) -> Result<()> {
+        let flags = RenameFlags::empty();
+        Ok(renameat2(&self.folder, name, &self.folder, new, flags).map_err(io::Error::from)?)
+    }
+
     /// Removes a file, or a link in its place; whether it was there.
     pub fn remove(&self, name: &str) -> Result<bool> {
         match unlinkat(&self.folder, name, UnlinkatFlags::NoRemoveDir) {

@@ -31,8 +31,7 @@ impl Bucket {
         let mut file = folder.create(&part)?;
         file.write_all(sealed)?;
         file.sync_all()?;
-        folder.remove(&file_name(id))?;
-        folder.rename(&part, &folder, &file_name(id))?;
+        folder.replace(&part, &file_name(id))?;
         folder.sync()
     }
 

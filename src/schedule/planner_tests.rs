@@ -94,7 +94,7 @@ async fn add_stream(editor: &Editor, title: &'static str, key: &'static str) -> 
         .write(move |rows| {
             let video = rows.insert(&tenant, &actor, Video { state: VideoState::Ready, ..video() })?;
             let id = Uuid::now_v7();
-            let key = vault.seal(Some(&tenant), Purpose::StreamKey, id, &SecretString::from(key))?;
+            let key = vault.sealing().seal(Some(&tenant), Purpose::StreamKey, id, &SecretString::from(key))?;
             let target =
                 Target { id, platform: crate::live::Platform::Youtube, url: None, key: Some(key), key_masked: None };
             let stream = LiveStream {

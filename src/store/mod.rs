@@ -202,7 +202,7 @@ const CONFLICT_RETRIES: usize = 64;
 #[derive(Clone)]
 pub struct Store {
     port: Arc<dyn Port>,
-    turns: Arc<turn::Turns>,
+    turns: Arc<turn::Turns<Space>>,
     clock: Clock,
 }
 
@@ -341,43 +341,47 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
         .map_err(|cause| Error::Internal(anyhow::Error::new(cause).context("blocking work")))?
 }
 
-mod turn {
-    //! One writer at a time for each space, and none that waits for another space.
+pub(crate) mod turn {
+    //! One at a time for each thing, and none that waits for another thing.
 
     use std::collections::HashMap;
+    use std::hash::Hash;
     use std::sync::Arc;
 
     use parking_lot::Mutex;
     use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-    use super::Space;
-
-    #[derive(Default)]
-    pub struct Turns {
-        waiting: Mutex<HashMap<Space, Arc<AsyncMutex<()>>>>,
+    pub(crate) struct Turns<K> {
+        waiting: Mutex<HashMap<K, Arc<AsyncMutex<()>>>>,
     }
 
-    pub struct Turn {
-        turns: Arc<Turns>,
-        space: Space,
-        guard: Option<OwnedMutexGuard<()>>,
-    }
-
-    impl Turns {
-        pub async fn wait(self: &Arc<Self>, space: &Space) -> Turn {
-            let lock = self.waiting.lock().entry(space.clone()).or_default().clone();
-            let guard = lock.lock_owned().await;
-            Turn { turns: self.clone(), space: space.clone(), guard: Some(guard) }
+    impl<K> Default for Turns<K> {
+        fn default() -> Self {
+            Turns { waiting: Mutex::default() }
         }
     }
 
-    impl Drop for Turn {
+    pub(crate) struct Turn<K: Eq + Hash> {
+        turns: Arc<Turns<K>>,
+        key: K,
+        guard: Option<OwnedMutexGuard<()>>,
+    }
+
+    impl<K: Clone + Eq + Hash> Turns<K> {
+        pub(crate) async fn wait(self: &Arc<Self>, key: &K) -> Turn<K> {
+            let lock = self.waiting.lock().entry(key.clone()).or_default().clone();
+            let guard = lock.lock_owned().await;
+            Turn { turns: self.clone(), key: key.clone(), guard: Some(guard) }
+        }
+    }
+
+    impl<K: Eq + Hash> Drop for Turn<K> {
         fn drop(&mut self) {
             let mut waiting = self.turns.waiting.lock();
             self.guard = None;
             // The map's own handle is the last one: nobody waits, so the entry can go.
-            if waiting.get(&self.space).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-                waiting.remove(&self.space);
+            if waiting.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+                waiting.remove(&self.key);
             }
         }
     }

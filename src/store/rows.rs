@@ -473,6 +473,21 @@ impl<'s> Writer<'s> {
         Ok(Row { header, version: 0, value })
     }
 
+    /// Writes a record that the program itself keeps up, such as a state that it saw: nobody changed it.
+    pub fn rewrite<T: Record>(&mut self, old: &Row<T>, value: T) -> Result<Row<T>> {
+        let now = std::mem::replace(&mut self.now, old.header.updated_at);
+        let written = self.update(old, value);
+        self.now = now;
+        written
+    }
+
+    /// Changes the bytes under a key in place, to what `to` says, if anything; index rows stay as they are.
+    pub(crate) fn change_bytes(&mut self, key: &[u8], to: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>>) -> Result<()> {
+        let Some((_, old)) = self.read_key(key)? else { return Ok(()) };
+        self.changes.extend(to(&old)?.map(|new| (key.to_vec(), Some(new))));
+        Ok(())
+    }
+
     /// Removes a row with its index rows.
     pub fn delete<T: Record>(&mut self, old: &Row<T>) {
         for (key, _) in index_rows(&old.header, &old.value) {

@@ -4,6 +4,7 @@ use super::Tenancy;
 use crate::audit;
 use crate::auth::{OperatorScope, Tenant};
 use crate::error::{Error, Result};
+use crate::keys;
 use crate::library::Library;
 use crate::library::verify::{Fault, Finding};
 use crate::store::blocking;
@@ -22,13 +23,18 @@ fn unreadable(object: &str, cause: &Error) -> Finding {
 }
 
 impl Tenancy {
-    /// Holds every library against its bytes, every record against its chain, and the folders against the tenants;
-    /// `deep` reads every byte. Goes on over what is broken.
+    /// Holds every library against its bytes, every record against its chain, and the folders against the tenants, and
+    /// opens every secret; `deep` reads every byte. Goes on over what is broken.
     pub async fn verify(&self, operator: &OperatorScope, deep: bool) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         for tenant in self.all().await? {
             let library = Library::open(&self.foundation, &operator.look_at(&tenant));
-            let findings = match library.verify(deep).await {
+            let whole = async {
+                let mut findings = library.verify(deep).await?;
+                findings.extend(keys::check(&library).await?);
+                Ok(findings)
+            };
+            let findings = match whole.await {
                 Ok(findings) => findings,
                 // Removed meanwhile.
                 Err(Error::NotFound) if self.state(&tenant).await?.is_none() => Vec::new(),

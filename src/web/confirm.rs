@@ -91,7 +91,7 @@ struct Waiting(web::Bytes);
 fn seal(vault: &Vault, me: &Identity, path: &str, form: &[u8]) -> Result<Sealed> {
     let form = std::str::from_utf8(form).map_err(|cause| malformed(cause.to_string()))?;
     let held = SecretString::from(format!("{path}\n{form}"));
-    vault.seal(Some(&me.user.tenant), Purpose::HeldForm, me.session, &held)
+    vault.sealing().seal(Some(&me.user.tenant), Purpose::HeldForm, me.session, &held)
 }
 
 fn open(vault: &Vault, me: &Identity, path: &str, sealed: String) -> Result<web::Bytes> {

@@ -21,6 +21,11 @@ use crate::text::{Locale, Message};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self'; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// The same for a page whose forms lead on to another site: browsers hold redirects of a form against it too.
+pub(super) fn policy_leading_to(origin: &str) -> String {
+    CONTENT_SECURITY_POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}"))
+}
+
 /// Type of the one problem whose status does not say it all: the password has to be proved again.
 pub(super) const PROOF_REQUIRED: &str = "urn:jadwalstream:proof-required";
 

@@ -6,6 +6,7 @@ mod admit;
 pub mod api;
 pub mod assets;
 mod audit_page;
+mod channel;
 mod confirm;
 mod connections;
 mod dashboard;
@@ -50,9 +51,11 @@ use crate::audit::Refusals;
 use crate::auth::{Accounts, FreshOperatorScope, Throttle};
 use crate::foundation::Foundation;
 use crate::host::Host;
+use crate::keys::Keys;
 use crate::legacy::MovingIn;
 use crate::live::Engine;
 use crate::notify::Notices;
+use crate::oauth::Grants;
 use crate::schedule::agenda::Agenda;
 use crate::tenancy::Tenancy;
 
@@ -96,6 +99,7 @@ pub const ROUTES: &[&[Route]] = &[
     confirm::ROUTES,
     settings::ROUTES,
     notices::ROUTES,
+    channel::ROUTES,
     admin::ROUTES,
     moving::ROUTES,
     health::ROUTES,
@@ -122,6 +126,8 @@ pub const ROUTES: &[&[Route]] = &[
     api::jobs::ROUTES,
     api::migrations::ROUTES,
     api::notices::ROUTES,
+    api::channels::ROUTES,
+    api::keys::ROUTES,
     api::status::ROUTES,
     video::ROUTES,
     jobs::ROUTES,
@@ -162,6 +168,10 @@ pub struct Server {
     pub agenda: Agenda,
     /// Where people want to be told.
     pub notices: Notices,
+    /// Accounts elsewhere.
+    pub grants: Grants,
+    /// The master key.
+    pub keys: Keys,
     /// Brings old homes in.
     pub moving_in: MovingIn,
     /// The proof of whoever comes by the home's own socket.

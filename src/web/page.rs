@@ -459,7 +459,7 @@ fn typed_map(typed: &[(String, String)]) -> serde_json::Value {
     let mut map = serde_json::Map::new();
     for (name, value) in typed {
         // What must not be sent back to a screen.
-        if name.contains("password") || name.contains("key") {
+        if name.contains("password") || name.contains("key") || name.contains("secret") {
             continue;
         }
         match map.get_mut(name) {

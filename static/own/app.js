@@ -174,6 +174,10 @@
     button.querySelector('span').textContent = button.dataset.copied;
   });
 
+  // Whoever comes back from another site has nothing left to decide; once only, so that going back does not send again.
+  const onward = document.querySelector('form[data-send-now]');
+  if (onward && performance.getEntriesByType('navigation')[0]?.type === 'navigate') onward.requestSubmit();
+
   // Fields that belong to a choice show only with it.
   const choices = () => {
     for (const part of document.querySelectorAll('[data-show-unless]')) {

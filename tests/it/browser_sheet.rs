@@ -22,7 +22,7 @@ const FILE: &str = "Nama acara;Tayangan;Mulai;Kunci;Durasi;catatan panitia\n\
     Sudah lewat;Rain;2020-01-06 10:00;Utama;1:00:00;\n";
 
 /// Pictures of the page as it stands in light and dark, wide and narrow, and what is wider than the screen.
-async fn look(browser: &Browser, name: &str) -> Vec<String> {
+pub async fn look(browser: &Browser, name: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (width, height) in [(1280, 800), (390, 844)] {
         browser.resize(width, height).await;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::streams::{stream, video};
 use crate::support::clip::clip;
+use crate::support::provider::Provider;
 use crate::support::server::{ADMIN, Answer, Client, PASSWORD, Server};
 
 /// What stands for `{…}` in a path.
@@ -31,6 +32,9 @@ enum Of {
     Asset,
     Import,
     Feed,
+    Channel,
+    /// A provider of accounts, which is nobody's.
+    Google,
 }
 use Of::*;
 
@@ -65,6 +69,9 @@ macro_rules! notice_fields {
 }
 const NOTICE_JSON: &str = r#"{"via":"webhook","url":"https://127.0.0.1/hook","kinds":["failed"]}"#;
 const LATER_JSON: &str = r#"{"stream_id":"STREAM","starts_at":"2031-03-01T19:00:00","duration":60}"#;
+const CLIENT: &str = "client_id=2222-own.apps.googleusercontent.com&client_secret=GOCSPX-SENTINEL-own-secret";
+const CLIENT_JSON: &str =
+    r#"{"client_id":"2222-own.apps.googleusercontent.com","client_secret":"GOCSPX-SENTINEL-own-secret"}"#;
 /// A file of schedules; its row names no video that is there.
 const TABLE: &str = "title,start,video\nNew,2031-01-01 10:00,none\n";
 const USER_FIELDS: &str = "username=new&password=a+few+words&role=user&plan=free&quota=";
@@ -97,6 +104,18 @@ const CASES: &[Case] = &[
     ("POST", "/settings/notices/{id}/test", Destination, Nothing),
     ("POST", "/settings/notices/{id}/rotate", Destination, Nothing),
     ("POST", "/settings/notices/{id}/delete", Destination, Nothing),
+    ("GET", "/channels", None, Nothing),
+    ("POST", "/channels", None, Nothing),
+    ("GET", "/channels/new", None, Nothing),
+    ("POST", "/channels/client", None, Fields(CLIENT)),
+    ("POST", "/channels/client/delete", None, Nothing),
+    ("GET", "/channels/{id}", Channel, Nothing),
+    ("GET", "/channels/{id}/picture", Channel, Nothing),
+    ("POST", "/channels/{id}/reconnect", Channel, Nothing),
+    ("POST", "/channels/{id}/check", Channel, Nothing),
+    ("POST", "/channels/{id}/delete", Channel, Nothing),
+    ("GET", "/oauth/{provider}/callback", Google, Nothing),
+    ("POST", "/oauth/{provider}/finish", Google, Fields("state=x&code=y")),
     ("GET", "/settings/audit", None, Nothing),
     ("GET", "/settings/audit/export", None, Nothing),
     ("GET", "/admin/users", None, Nothing),
@@ -272,6 +291,18 @@ const CASES: &[Case] = &[
     ("DELETE", "/api/v1/notices/destinations/{id}", Destination, Nothing),
     ("POST", "/api/v1/notices/destinations/{id}/test", Destination, Json("{}")),
     ("POST", "/api/v1/notices/destinations/{id}/rotate-secret", Destination, Json("{}")),
+    ("GET", "/api/v1/channels", None, Nothing),
+    ("POST", "/api/v1/channels/connect", None, Json("{}")),
+    ("GET", "/api/v1/channels/client", None, Nothing),
+    ("PUT", "/api/v1/channels/client", None, Json(CLIENT_JSON)),
+    ("DELETE", "/api/v1/channels/client", None, Nothing),
+    ("GET", "/api/v1/channels/{id}", Channel, Nothing),
+    ("DELETE", "/api/v1/channels/{id}", Channel, Nothing),
+    ("GET", "/api/v1/channels/{id}/picture", Channel, Nothing),
+    ("POST", "/api/v1/channels/{id}/reconnect", Channel, Json("{}")),
+    ("POST", "/api/v1/channels/{id}/check", Channel, Json("{}")),
+    ("POST", "/api/v1/oauth/{provider}/finish", Google, Json(r#"{"state":"x","code":"y"}"#)),
+    ("POST", "/api/v1/keys/rotate", None, Json("{}")),
 ];
 
 /// Reads that have nothing to show for somebody who may read: what is not on air has no picture; strangers share the
@@ -299,6 +330,8 @@ fn answer_to_an_operator(path: &str) -> u16 {
 
 struct World {
     server: Server,
+    /// Where its channel was connected.
+    _provider: Provider,
     /// Everything of `al`, by kind.
     ids: BTreeMap<&'static str, String>,
     routes: Vec<(String, String, String)>,
@@ -306,7 +339,11 @@ struct World {
 
 /// A stream that was on air once, planned for later, of an uploaded video: a library with a row of each kind.
 async fn world() -> World {
+    let provider = Provider::start();
+    let at_provider = provider.settings();
     let settings = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"), ("JADWAL_TRUSTED_PROXIES", "127.0.0.1")];
+    let at_provider = at_provider.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let settings: Vec<_> = settings.into_iter().chain(at_provider).collect();
     let server = Server::start_with(&settings, &["--no-demo"]).await;
     server.user("al").await;
     server.user("bo").await;
@@ -348,7 +385,11 @@ async fn world() -> World {
     let import = id(al.send(table).await);
     let feed = al.post("/api/v1/feed", &json!({})).await.expect(201).json();
     let feed = feed["url"].as_str().unwrap().rsplit_once('/').unwrap().1.trim_end_matches(".ics").to_owned();
+    let asked = al.post("/api/v1/channels/connect", &json!({})).await.expect(200).json();
+    let back = provider.allow(asked["authorize_url"].as_str().unwrap()).await;
+    let channel = id(al.post("/api/v1/oauth/google/finish", &back).await);
     let ids = BTreeMap::from([
+        ("CHANNEL", channel),
         ("IMPORT", import),
         ("FEED", feed),
         ("VIDEO", video),
@@ -364,7 +405,7 @@ async fn world() -> World {
     let listed = server.cli(&["routes", "--json"]).await.json();
     let routes = listed.as_array().unwrap().iter();
     let routes = routes.map(|route| (text(route, "method"), text(route, "path"), text(route, "access"))).collect();
-    World { server, ids, routes }
+    World { server, _provider: provider, ids, routes }
 }
 
 /// Sends a file that is taken: a small picture or a short video.
@@ -410,6 +451,8 @@ impl World {
             Job => ("{id}", id("JOB")),
             Session => ("{id}", id("SESSION")),
             Destination => ("{id}", id("DESTINATION")),
+            Channel => ("{id}", id("CHANNEL")),
+            Google => ("{provider}", "google".to_owned()),
             User => ("{name}", if made_up { "nobody" } else { "al" }.to_owned()),
             Tenant => ("{tenant}", if made_up { "nobody" } else { "al" }.to_owned()),
         };
@@ -476,9 +519,19 @@ impl World {
     /// All that `al` has, as the API tells it.
     async fn data(&self, al: &Client) -> Value {
         let mut data = serde_json::Map::new();
-        for list in
-            ["videos", "thumbnails", "streams", "schedules", "runs", "jobs", "usage", "auth/me", "notices/destinations"]
-        {
+        for list in [
+            "videos",
+            "thumbnails",
+            "streams",
+            "schedules",
+            "runs",
+            "jobs",
+            "usage",
+            "auth/me",
+            "notices/destinations",
+            "channels",
+            "channels/client",
+        ] {
             data.insert(list.to_owned(), al.get(&format!("/api/v1/{list}")).await.expect(200).json());
         }
         data.into()
@@ -591,7 +644,7 @@ async fn what_is_another_s_is_not_there_and_looks_like_what_never_was() {
     let before = (world.data(&al).await, world.acts(&al).await);
     for (method, path, access) in &world.routes {
         let case = world.case(method, path);
-        if matches!(case.2, None | Asset | Feed) || access == "operator" {
+        if matches!(case.2, None | Asset | Feed | Google) || access == "operator" {
             continue;
         }
         for client in [&bo, &by_token] {
@@ -648,6 +701,8 @@ async fn what_is_refused_to_others_is_done_for_its_owner() {
         let clashes = clashes || path.contains("optimise") || path.contains("cancel");
         // What the page has just taken off air has no end that its twin could change.
         let clashes = clashes || path == "/api/v1/streams/{id}/end";
+        // Nobody has just come back from the provider.
+        let clashes = clashes || path.ends_with("/finish");
         match answer.status {
             200..=204 | 303 => {}
             // Deleted by the page before its twin of the API, or the other way round.

@@ -29,6 +29,7 @@ use crate::live::stream::{CheckedTarget, check_targets};
 use crate::live::{Platform, TargetInput};
 use crate::store::rows::{Reader, Writer};
 use crate::text::Message;
+use crate::vault::Sealing;
 use ground::Ground;
 use judge::{Judge, StreamWrite, Write};
 
@@ -235,6 +236,7 @@ struct Prepared {
     keys: HashMap<u32, Result<CheckedTarget, Vec<crate::error::FieldError>>>,
     choices: ImportChoices,
     names: Vec<String>,
+    sealing: Sealing,
 }
 
 impl Library {
@@ -294,6 +296,7 @@ impl Library {
             keys,
             choices: choices.clone(),
             names: vec![user.to_lowercase(), self.tenant().to_string().to_lowercase()],
+            sealing: self.foundation().vault().sealing(),
         })
     }
 

@@ -21,7 +21,7 @@ impl Judge<'_> {
         let (vault, tenant) = (self.library.foundation().vault().clone(), self.library.tenant());
         match self.prepared.keys.get(&row.number) {
             Some(Ok(checked)) => {
-                let target = checked.seal(&vault, tenant)?;
+                let target = checked.seal(&self.prepared.sealing, tenant)?;
                 let lock = target.key_name(&vault, tenant)?;
                 return Ok(Some((vec![target], vec![lock])));
             }
@@ -68,7 +68,8 @@ impl Judge<'_> {
         let (vault, tenant) = (self.library.foundation().vault(), self.library.tenant());
         let keys = places.iter().filter_map(|place| self.ground.keys.get(*place));
         let locks = keys.clone().map(|key| key.lock.clone()).collect();
-        let targets = keys.map(|key| key.target.for_another(vault, tenant)).collect::<Result<_>>()?;
+        let another = keys.map(|key| key.target.for_another(vault, &self.prepared.sealing, tenant));
+        let targets = another.collect::<Result<_>>()?;
         Ok((targets, locks))
     }
 

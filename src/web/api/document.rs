@@ -37,6 +37,8 @@ pub const DOCUMENTS: &[fn() -> OpenApi] = &[
     super::imports::Document::openapi,
     super::feed::Document::openapi,
     super::calendar::Document::openapi,
+    super::channels::Document::openapi,
+    super::keys::Document::openapi,
     super::runs::Document::openapi,
     super::jobs::Document::openapi,
     super::migrations::Document::openapi,

@@ -4,10 +4,12 @@
 pub mod audit;
 pub mod auth;
 pub mod calendar;
+pub mod channels;
 mod document;
 pub mod feed;
 pub mod imports;
 pub mod jobs;
+pub mod keys;
 pub mod migrations;
 pub mod notices;
 pub mod overlay;

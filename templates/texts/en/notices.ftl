@@ -44,6 +44,7 @@ notice-kind-back = Back
 notice-kind-ended = Ended
 notice-kind-failed = Failed
 notice-kind-missed = Missed
+notice-kind-reconnect = Channel to connect again
 notice-kind-digest = Daily digest
 notice-kind-disk_low = Disk almost full
 notice-about-starts_soon = Some minutes before a planned stream.
@@ -53,6 +54,7 @@ notice-about-back = When it is getting it again.
 notice-about-ended = When a stream is over, as planned or because somebody stopped it.
 notice-about-failed = When a stream could not be kept on air.
 notice-about-missed = When a planned stream did not go on air.
+notice-about-reconnect = When a channel’s permission has ended, so that somebody has to connect it again.
 notice-about-digest = What was and what comes, once a day.
 notice-about-disk_low = When little is free on the server's disk, once a day while it is so.
 notice-lead = Minutes before the start
@@ -125,6 +127,7 @@ notice-restarts = { $count ->
    *[other] It had to be started again { $count } times.
   }
 notice-disk-low = The server's disk is almost full: { $free } of { $total } are free. Delete what is no longer needed. Below { $floor } nothing more can be uploaded.
+notice-reconnect = { $title } has to be connected again: YouTube does not accept its permission any more. Planned broadcasts cannot be made until then.
 digest-title = Your streams, { $when }
 digest-quiet = In the last 24 hours nothing was on air.
 digest-runs = In the last 24 hours: { $time } on air. { $good ->

@@ -8,6 +8,7 @@ pub mod listener;
 pub mod network;
 pub mod nginx;
 pub mod old_home;
+pub mod provider;
 pub mod server;
 
 use std::net::TcpListener;
