@@ -81,6 +81,8 @@ struct Queue {
     due: BTreeMap<Place, (Timestamp, State)>,
     busy: HashSet<Place>,
     look_at: BTreeSet<Tenant>,
+    /// What our own fault stopped, whatever its row says.
+    held: BTreeMap<Place, Timestamp>,
 }
 
 impl Queue {
@@ -117,7 +119,7 @@ impl Grants {
     /// Keeps tokens good until the end.
     pub async fn keep(self, end: CancellationToken) {
         let foundation = self.shared.foundation.clone();
-        let (mut changes, begin) = (foundation.store().watch(), foundation.clock().now());
+        let mut changes = foundation.store().watch();
         let mut tidied: HashSet<Tenant> = HashSet::new();
         let mut queue = Queue { look_at: self.marked().await, ..Queue::default() };
         let mut under_way: FuturesUnordered<BoxFuture<'static, (Place, bool)>> = FuturesUnordered::new();
@@ -142,16 +144,16 @@ impl Grants {
                 },
                 Some((place, done)) = under_way.next() => {
                     queue.busy.remove(&place);
-                    if done {
-                        queue.look_at.insert(place.0);
-                    } else {
-                        queue.due.insert(place, (after(now, TROUBLE), State::Active));
+                    queue.held.retain(|_, until| *until > now);
+                    if !done {
+                        queue.held.insert(place.clone(), after(now, TROUBLE));
                     }
+                    queue.look_at.insert(place.0);
                 }
                 () = std::future::ready(()), if !queue.look_at.is_empty() => {
                     if let Some(tenant) = queue.look_at.pop_first() {
                         if tidied.insert(tenant.clone()) {
-                            self.tidy(&tenant, begin).await;
+                            self.tidy(&tenant).await;
                         }
                         self.look(&tenant, &mut queue).await;
                     }
@@ -184,8 +186,11 @@ impl Grants {
         queue.due.retain(|(whose, _), _| whose != tenant);
         match self.editor(tenant).rows().read(all).await {
             Ok(found) => {
-                let due = found.into_iter().filter_map(|row| Some((row.id(), row.value.due()?, row.value.state)));
-                queue.due.extend(due.map(|(id, at, state)| ((tenant.clone(), id), (at, state))));
+                for row in found {
+                    let (place, Some(at)) = ((tenant.clone(), row.id()), row.value.due()) else { continue };
+                    let held = queue.held.get(&place).copied().unwrap_or(Timestamp::MIN);
+                    queue.due.insert(place, (at.max(held), row.value.state));
+                }
             }
             // The tenant was deleted.
             Err(Error::NotFound) => self.unmark(tenant).await,
@@ -194,13 +199,14 @@ impl Grants {
     }
 
     /// Takes away what a crash left of connections that came to nothing.
-    async fn tidy(&self, tenant: &Tenant, begin: Timestamp) {
-        let editor = self.editor(tenant);
+    async fn tidy(&self, tenant: &Tenant) {
+        let (editor, boot) = (self.editor(tenant), self.shared.foundation.boot());
         let read = move |rows: &Reader<'_>| {
             let mut left = Vec::new();
-            rows.values::<Timestamp>(ARRIVING, |key, at| {
+            rows.values::<Timestamp>(ARRIVING, |key, _| {
                 let id = key.strip_prefix(ARRIVING).and_then(|id| Uuid::parse_str(id).ok());
-                left.extend(id.filter(|_| at < begin));
+                // What this start makes is younger than it.
+                left.extend(id.filter(|id| *id < boot));
                 ControlFlow::Continue(())
             })?;
             Ok(left)

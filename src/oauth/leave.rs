@@ -103,8 +103,11 @@ impl Grants {
     /// Tells the provider.
     async fn revoke(&self, editor: &Editor, row: &Row<Connection>) -> Result<(), Message> {
         let provider = row.value.service.provider();
-        // What cannot be opened, or is gone, cannot be given back either.
-        let Ok(secrets) = self.secrets(editor, row.id()).await else { return Ok(()) };
+        let secrets = match self.secrets(editor, row.id()).await {
+            // What is gone cannot be given back.
+            Err(Error::NotFound) => return Ok(()),
+            secrets => secrets.map_err(|cause| cause.message())?,
+        };
         let Some(token) = secrets.refresh.or(secrets.access.map(|access| access.token)) else { return Ok(()) };
         let broken = |error: Error| error.message();
         match self.exchange(provider).map_err(broken)?.revoke(&token).await {

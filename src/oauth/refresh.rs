@@ -74,6 +74,11 @@ impl Need {
     }
 }
 
+/// Whether the row knows of the token that lies sealed. After a crash between the two it does not.
+fn is_told(secrets: &Secrets, connection: &Connection) -> bool {
+    secrets.access.as_ref().map(|access| access.expires_at) == connection.expires_at
+}
+
 /// Whether the state of a connection lets a renewal be tried.
 fn may_try(connection: &Connection, need: &Need, now: Timestamp) -> Result<(), TokenFault> {
     let why = || connection.fault.clone().unwrap_or_else(|| Message::new("oauth-state-refresh_failed"));
@@ -129,7 +134,8 @@ impl Grants {
         let now = self.shared.foundation.clock().now();
         let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
         // Most of the time nobody has to wait for anybody.
-        if let Ok(secrets) = self.secrets(editor, id).await
+        if let Ok(secrets) = sealed::open(editor, id).await
+            && is_told(&secrets, &row.value)
             && let Some(token) = need.met_by(&secrets, &row.value, now)
         {
             return Ok(token);
@@ -154,8 +160,11 @@ impl Grants {
         // Looked at again: somebody else had the turn before.
         let now = foundation.clock().now();
         let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
-        self.write_down(editor, id).await?;
-        let secrets = match self.secrets(editor, id).await {
+        may_try(&row.value, &need, now)?;
+        if let Err(cause) = self.write_down(editor, id).await {
+            return Err(self.unwritten(editor, &row, cause).await?);
+        }
+        let secrets = match sealed::open(editor, id).await {
             // The row is there and its file is not: nothing can be done but to grant again.
             Err(Error::NotFound) => {
                 let why = Message::new("oauth-fault-lost");
@@ -163,10 +172,10 @@ impl Grants {
             }
             secrets => secrets?,
         };
+        let row = if is_told(&secrets, &row.value) { row } else { self.tell(editor, id, &secrets).await? };
         if let Some(token) = need.met_by(&secrets, &row.value, now) {
             return Ok(token);
         }
-        may_try(&row.value, &need, now)?;
         let provider = row.value.service.provider();
         let Some(refresh) = secrets.refresh.clone() else {
             let why = Message::new("oauth-fault-no-refresh").with("provider", provider.name());
@@ -206,33 +215,46 @@ impl Grants {
     ) -> Result<AccessToken, TokenFault> {
         let id = row.id();
         let token = AccessToken { secret: given.access.token.clone(), client_id: client.id.clone() };
-        let expires_at = given.access.expires_at;
         let refresh = given.refresh.or(before.refresh);
         let secrets = Secrets { client: Some(client), access: Some(given.access), refresh };
-        self.shared.unwritten.lock().insert(id, secrets);
-        self.write_down(editor, id).await?;
-        let now = self.shared.foundation.clock().now();
-        let client_id = token.client_id.clone();
-        let row = self
-            .note(editor, id, move |connection| {
-                connection.state = State::Active;
-                connection.client_id = Some(client_id.clone());
-                (connection.refreshed_at, connection.expires_at) = (Some(now), Some(expires_at));
-                (connection.fault, connection.next_try, connection.refreshing) = (None, None, None);
-                connection.failures = 0;
-            })
-            .await?;
+        self.shared.unwritten.lock().insert(id, secrets.clone());
+        if let Err(cause) = self.write_down(editor, id).await {
+            return Err(self.unwritten(editor, row, cause).await?);
+        }
+        let row = self.tell(editor, id, &secrets).await?;
         if row.value.account.is_none() {
             self.learn_account(editor, id, &token).await;
         }
         Ok(token)
     }
 
+    /// Says in its row what lies sealed of a connection: that it works, and until when.
+    async fn tell(&self, editor: &Editor, id: Uuid, secrets: &Secrets) -> Result<Row<Connection>> {
+        let now = self.shared.foundation.clock().now();
+        let client_id = secrets.client.as_ref().map(|client| client.id.clone());
+        let expires_at = secrets.access.as_ref().map(|access| access.expires_at);
+        self.note(editor, id, move |connection| {
+            connection.state = State::Active;
+            connection.client_id.clone_from(&client_id);
+            connection.expires_at = expires_at;
+            connection.refreshed_at = Some(now).filter(|now| expires_at > Some(*now));
+            (connection.fault, connection.next_try, connection.refreshing) = (None, None, None);
+            connection.failures = 0;
+        })
+        .await
+    }
+
+    /// A new token did not get to the disk. Nobody gets it: where it is lost, the one before is shown again.
+    async fn unwritten(&self, editor: &Editor, row: &Row<Connection>, cause: Error) -> Result<TokenFault> {
+        tracing::error!(connection = %row.id(), %cause, "a new token could not be written down; it is tried again");
+        self.failed(editor, row, cause.message(), None, true).await
+    }
+
     /// Brings the tokens of a connection to the disk that it did not take before. Its turn is held.
     ///
     /// # Errors
     /// What the disk says; the tokens stay in memory.
-    pub(super) async fn write_down(&self, editor: &Editor, id: Uuid) -> Result<()> {
+    async fn write_down(&self, editor: &Editor, id: Uuid) -> Result<()> {
         let Some(secrets) = self.shared.unwritten.lock().get(&id).cloned() else { return Ok(()) };
         for left in (0..WRITES).rev() {
             match sealed::write(editor, id, &secrets).await {
@@ -240,10 +262,7 @@ impl Grants {
                     self.shared.unwritten.lock().remove(&id);
                     break;
                 }
-                Err(cause) if left == 0 => {
-                    tracing::error!(connection = %id, %cause, "a new token could not be written down; it is tried again");
-                    return Err(cause);
-                }
+                Err(cause) if left == 0 => return Err(cause),
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
         }
