@@ -28,6 +28,9 @@ use crate::error::{Error, Result};
 pub struct Sealed(String);
 
 impl Sealed {
+    /// Letters of nonce and tag in base64: no sealed text has fewer after its key's id.
+    pub(crate) const SHORTEST: usize = 54;
+
     /// The key that it was sealed with.
     pub fn key_id(&self) -> &str {
         self.0.split_once('.').map_or("", |(id, _)| id)
@@ -42,8 +45,8 @@ impl Sealed {
     pub(crate) fn looks(text: &str) -> Option<Sealed> {
         let (id, rest) = text.split_once('.')?;
         let is_id = id.strip_prefix('k').is_some_and(|number| number.parse::<u32>().is_ok());
-        let is_rest =
-            rest.len() >= 54 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+        let is_rest = rest.len() >= Sealed::SHORTEST
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
         (is_id && is_rest).then(|| Sealed(text.to_owned()))
     }
 }
@@ -54,52 +57,45 @@ impl std::fmt::Debug for Sealed {
     }
 }
 
-/// What a secret is for; part of what it is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The key of a target of a live stream.
-    StreamKey,
-    /// The secret that signs access tokens.
-    TokenSigning,
-    /// The token of a bot that brings notices.
-    TelegramToken,
-    /// The secret that signs the notices of a webhook.
-    WebhookSecret,
-    /// The grant of a channel.
-    ChannelGrant,
-    /// The secret of a client that a tenant brought.
-    ClientSecret,
-    /// What proves that whoever comes back from a provider is who went there.
-    GrantVerifier,
-    /// A form that waits for its sender's password.
-    HeldForm,
+/// The purposes with their codes: one list, so that none is missing where all are tried.
+macro_rules! purposes {
+    ($($(#[$doc:meta])* $purpose:ident => $code:literal,)*) => {
+        /// What a secret is for; part of what it is bound to.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Purpose {
+            $($(#[$doc])* $purpose,)*
+        }
+
+        impl Purpose {
+            /// All of them.
+            pub const ALL: &[Purpose] = &[$(Purpose::$purpose,)*];
+
+            fn code(self) -> &'static str {
+                match self {
+                    $(Purpose::$purpose => $code,)*
+                }
+            }
+        }
+    };
 }
 
-impl Purpose {
-    /// All of them.
-    pub const ALL: [Purpose; 8] = [
-        Purpose::StreamKey,
-        Purpose::TokenSigning,
-        Purpose::TelegramToken,
-        Purpose::WebhookSecret,
-        Purpose::ChannelGrant,
-        Purpose::ClientSecret,
-        Purpose::GrantVerifier,
-        Purpose::HeldForm,
-    ];
-
-    fn code(self) -> &'static str {
-        match self {
-            Purpose::StreamKey => "stream-key",
-            Purpose::TokenSigning => "token-signing",
-            Purpose::TelegramToken => "telegram-token",
-            Purpose::WebhookSecret => "webhook-secret",
-            Purpose::ChannelGrant => "channel-grant",
-            Purpose::ClientSecret => "client-secret",
-            Purpose::GrantVerifier => "grant-verifier",
-            Purpose::HeldForm => "held-form",
-        }
-    }
+purposes! {
+    /// The key of a target of a live stream.
+    StreamKey => "stream-key",
+    /// The secret that signs access tokens.
+    TokenSigning => "token-signing",
+    /// The token of a bot that brings notices.
+    TelegramToken => "telegram-token",
+    /// The secret that signs the notices of a webhook.
+    WebhookSecret => "webhook-secret",
+    /// The grant of a channel.
+    ChannelGrant => "channel-grant",
+    /// The secret of a client that a tenant brought.
+    ClientSecret => "client-secret",
+    /// What proves that whoever comes back from a provider is who went there.
+    GrantVerifier => "grant-verifier",
+    /// A form that waits for its sender's password.
+    HeldForm => "held-form",
 }
 
 /// Rows that hold secrets: what each is sealed for.

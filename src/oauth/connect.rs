@@ -304,10 +304,17 @@ impl Grants {
         let (id, expires_at, client_id) = (target.unwrap_or(fresh), given.access.expires_at, client.id.clone());
         let _turn = self.shared.foundation.connection_turns().wait(&id).await;
         mark(editor).await?;
-        // From here on the new tokens hold, whatever a provider gave before.
-        self.shared.unwritten.lock().remove(&id);
+        if let Some(id) = target {
+            // It may have gone while this waited: nothing is to lie where no row says so.
+            let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
+            if row.value.state == State::Leaving {
+                return Err(Error::NotFound);
+            }
+        }
         let secrets = Secrets { client: Some(client), access: Some(given.access), refresh: given.refresh };
         sealed::write(editor, id, &secrets).await?;
+        // From here on the new tokens hold, whatever a provider gave before.
+        self.shared.unwritten.lock().remove(&id);
         let (tenant, actor) = (editor.tenant().clone(), editor.actor().clone());
         editor
             .rows()

@@ -222,6 +222,9 @@ impl Grants {
             return Err(self.unwritten(editor, row, cause).await?);
         }
         let row = self.tell(editor, id, &secrets).await?;
+        if row.value.state == State::Leaving {
+            return Err(TokenFault::Gone);
+        }
         if row.value.account.is_none() {
             self.learn_account(editor, id, &token).await;
         }
@@ -234,6 +237,10 @@ impl Grants {
         let client_id = secrets.client.as_ref().map(|client| client.id.clone());
         let expires_at = secrets.access.as_ref().map(|access| access.expires_at);
         self.note(editor, id, move |connection| {
+            // What goes, goes: with what was given now.
+            if connection.state == State::Leaving {
+                return;
+            }
             connection.state = State::Active;
             connection.client_id.clone_from(&client_id);
             connection.expires_at = expires_at;
@@ -305,6 +312,9 @@ impl Grants {
         let told = why.clone();
         tracing::info!(connection = %row.id(), failures, %why, "a token could not be renewed");
         self.note(editor, row.id(), move |connection| {
+            if connection.state == State::Leaving {
+                return;
+            }
             connection.state = State::RefreshFailed;
             connection.fault = Some(told.clone());
             (connection.next_try, connection.failures) = (Some(at), failures);

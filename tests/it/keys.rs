@@ -58,6 +58,22 @@ fn ring(home: &Path) -> Vec<String> {
     text.lines().map(|line| line.split_once(':').unwrap().0.to_owned()).collect()
 }
 
+/// No file beside the database carries what a key that is gone sealed.
+fn no_file_carries(home: &Path, key: &str) {
+    let sealed = |text: &str| {
+        text.split(&format!("{key}.")).skip(1).any(|rest| {
+            rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).count() >= 54
+        })
+    };
+    for entry in walkdir::WalkDir::new(home).into_iter().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        if entry.path().extension().is_some_and(|extension| extension == "redb") {
+            continue;
+        }
+        let bytes = std::fs::read(entry.path()).unwrap();
+        assert!(!sealed(&String::from_utf8_lossy(&bytes)), "{}", entry.path().display());
+    }
+}
+
 /// That whatever was sealed still opens, by whoever needs it.
 async fn all_opens(server: &Server, provider: &Provider, users: &[Client]) {
     let ran = server.cli(&["verify", "--deep"]).await;
@@ -89,6 +105,7 @@ async fn a_rotation_beside_a_running_server_seals_everything_anew() {
     assert!(told["resealed"].as_u64().unwrap() > 2 * 7, "{told}");
     assert!(told["libraries"].as_u64().unwrap() >= 3, "{told}");
     assert_eq!(ring(server.home()), ["k2"]);
+    no_file_carries(server.home(), "k1");
     let after = users[0].get("/api/v1/streams").await.json();
     assert_eq!(before["items"][0]["updated_at"], after["items"][0]["updated_at"], "nobody changed a stream");
     all_opens(&server, &provider, &users).await;
@@ -209,4 +226,48 @@ async fn what_was_sealed_for_one_does_not_open_for_another() {
     assert_eq!(server.cli(&["keys", "rotate"]).await.code, 0);
     assert_eq!(ring(server.home()), ["k2"]);
     all_opens(&server, &provider, &users).await;
+}
+
+/// What people typed is not told from a secret that nothing known opens: both keep the old key.
+#[tokio::test]
+async fn the_old_key_stays_while_anything_carries_its_id_and_goes_when_told_so() {
+    let server = Server::start_with(&[], &["--no-demo"]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = video(&al, 2).await;
+    let made = stream(&al, "Rain", &video, "rtmp://127.0.0.1/live", "al-key-1234").await;
+    let typed = format!("k1.{}", "Ab3/".repeat(20));
+    let path = format!("/api/v1/streams/{made}");
+    let version = al.get(&path).await.header("etag").to_owned();
+    let change = json!({"title": typed});
+    let changed =
+        al.request(reqwest::Method::PATCH, &path).header("if-match", version).json(&change).send().await.unwrap();
+    assert_eq!(changed.status(), 200);
+    for _ in 0..2 {
+        let ran = server.cli(&["keys", "rotate", "--json"]).await;
+        assert_eq!(ran.code, 3, "{ran:?}");
+        let told = ran.json();
+        assert_eq!((&told["key"], &told["old_key_kept"]), (&json!("k2"), &json!(true)), "{told}");
+        // What was done is on record too, with the title.
+        let places = told["unopened"].as_array().unwrap();
+        assert!(places.contains(&json!(format!("al row/stream {made}"))) && told["left"] == json!([]), "{told}");
+        assert_eq!(ring(server.home()), ["k1", "k2"], "no third key is made while one is on its way");
+    }
+    let ran = server.cli(&["keys", "rotate"]).await;
+    let place = format!("looks sealed with the old key and does not open: al row/stream {made}");
+    assert!(ran.code == 3 && ran.out.contains(&place), "{ran:?}");
+    assert!(ran.out.contains("the old key stays, for ") && ran.out.contains("--discard-unopened"), "{ran:?}");
+    // Somebody looked: it is no secret.
+    let ran = server.cli(&["keys", "rotate", "--discard-unopened"]).await;
+    assert!(ran.code == 0 && ran.out.contains(&place) && ran.out.contains("the old key is gone"), "{ran:?}");
+    assert_eq!(ring(server.home()), ["k2"]);
+    assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0);
+    let admin = server.api("admin", ADMIN).await;
+    for (act, times) in [("keys.kept", 3), ("keys.discarded", 1)] {
+        let acts = admin.get(&format!("/api/v1/audit?tenant=platform&q={act}")).await.json();
+        assert_eq!(acts["total"], times, "{acts}");
+    }
+    // What carries the id of a key that is long gone keeps nothing.
+    assert_eq!(server.cli(&["keys", "rotate"]).await.code, 0);
+    assert_eq!(ring(server.home()), ["k3"]);
 }

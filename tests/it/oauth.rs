@@ -554,6 +554,36 @@ async fn disconnecting_gives_back_and_erases() {
 }
 
 #[tokio::test]
+async fn disconnecting_during_a_renewal_is_not_undone_by_it() {
+    let provider = Provider::start();
+    let server = world(&provider).await;
+    let al = server.api("al", PASSWORD).await;
+    for trouble in [Value::Null, json!({"status": 503, "body": {}})] {
+        let made = connect(&al, &provider).await;
+        let path = format!("/api/v1/channels/{}", made["id"].as_str().unwrap());
+        provider.control(json!({"rotation": "overlap", "hold": true, "token": trouble})).await;
+        let asked = check(&al, &made["id"]);
+        let leaving = async {
+            held(&provider).await;
+            let release = async {
+                until(&al, &made["id"], "leaving").await;
+                provider.control(json!({"release": true, "hold": false})).await;
+            };
+            let (left, ()) = tokio::join!(al.delete(&path), release);
+            left
+        };
+        let (asked, left) = tokio::join!(asked, leaving);
+        left.expect(204);
+        // Whatever was told to whom asked for a token: nothing is left.
+        assert!([200, 404, 502].contains(&asked.status), "{}", asked.text());
+        al.get(&path).await.expect(404);
+        assert_eq!(files(&server.home().join("tokens")), Vec::<std::path::PathBuf>::new());
+        assert_eq!(provider.control(json!({"token": null})).await["live"], 0, "{trouble}");
+    }
+    assert_eq!(server.cli(&["verify", "--deep"]).await.code, 0);
+}
+
+#[tokio::test]
 async fn a_user_who_is_deleted_leaves_no_grant_at_the_provider() {
     let provider = Provider::start();
     let server = world(&provider).await;

@@ -60,5 +60,7 @@ act-channel-erase = Erased a channel that was disconnected
 act-channel-erase-unrevoked = Erased a channel whose permission could not be given back
 act-channel-bring-client = Brought a client for channels
 act-channel-forget-client = Forgot the client for channels
+act-keys-discarded = Dropped the old master key though texts that look sealed do not open
+act-keys-kept = Kept the old master key: not everything could be sealed anew
 act-keys-rotate = Began to rotate the master key
 act-keys-rotated = Rotated the master key

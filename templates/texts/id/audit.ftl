@@ -60,5 +60,7 @@ act-channel-erase = Menghapus kanal yang diputus
 act-channel-erase-unrevoked = Menghapus kanal yang izinnya tidak bisa dikembalikan
 act-channel-bring-client = Memasang klien untuk kanal
 act-channel-forget-client = Melupakan klien untuk kanal
+act-keys-discarded = Membuang kunci utama lama meski masih ada teks tersegel yang tidak bisa dibuka
+act-keys-kept = Mempertahankan kunci utama lama: belum semuanya bisa disegel ulang
 act-keys-rotate = Mulai mengganti kunci utama
 act-keys-rotated = Mengganti kunci utama
