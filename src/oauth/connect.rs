@@ -395,6 +395,53 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_state_is_good_for_its_login_and_provider_for_ten_minutes() {
+        use crate::auth::{SystemLicence, Tenant};
+        use crate::vault::Vault;
+
+        let home = tempfile::tempdir().unwrap();
+        let clock = crate::clock::Clock::held_at("2030-01-01T10:00:00Z".parse().unwrap());
+        let config = crate::config::Config { home: home.path().to_owned(), ..Default::default() };
+        let objects = crate::objects::Objects::open(home.path()).unwrap();
+        let vault = Vault::open(&config.data().join("master.key"), true).unwrap();
+        let store = crate::store::Store::open_redb(config.data(), clock.clone()).unwrap();
+        let foundation = crate::foundation::Foundation::new(config, store, objects, vault, Uuid::now_v7());
+        let tenant = Tenant::parse("al").unwrap();
+        #[allow(clippy::disallowed_methods, reason = "a test is its own program")]
+        let scope = SystemLicence::new().scope(&tenant, "test");
+        let editor = Editor::open(&foundation, &scope);
+        editor.rows().create().await.unwrap();
+        let (user, session, id) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let secret = SecretString::from("verifier");
+        let verifier = foundation.vault().sealing().seal(Some(&tenant), Purpose::GrantVerifier, id, &secret).unwrap();
+        let waiting = Waiting {
+            id,
+            user,
+            session,
+            provider: Provider::Google,
+            service: Service::Youtube,
+            client_id: String::new(),
+            verifier,
+            connection: None,
+            expires_at: after(clock.now(), LASTS),
+        };
+        let asked = editor.rows().write(move |rows| {
+            rows.put_value(&key("in time"), &waiting)?;
+            rows.put_value(&key("late"), &waiting)
+        });
+        asked.await.unwrap();
+        let shown = async |state: &'static str, user, session| {
+            let taken = editor.rows().write(move |rows| take(rows, state, (user, session), Provider::Google));
+            taken.await.unwrap().is_some()
+        };
+        clock.advance(Duration::from_secs(599));
+        assert!(!shown("in time", Uuid::now_v7(), session).await && !shown("in time", user, Uuid::now_v7()).await);
+        assert!(shown("in time", user, session).await && !shown("in time", user, session).await);
+        clock.advance(Duration::from_secs(1));
+        assert!(!shown("late", user, session).await && !shown("made up", user, session).await);
+    }
+
     #[test]
     fn a_refusal_is_told_in_our_words_where_we_have_some() {
         let told = |error, words| refusal(Provider::Google, error, words).message();
