@@ -426,13 +426,14 @@ mod tests {
             connection: None,
             expires_at: after(clock.now(), LASTS),
         };
-        let asked = editor.rows().write(move |rows| {
+        let space = editor.rows();
+        let asked = space.write(move |rows| {
             rows.put_value(&key("in time"), &waiting)?;
             rows.put_value(&key("late"), &waiting)
         });
         asked.await.unwrap();
         let shown = async |state: &'static str, user, session| {
-            let taken = editor.rows().write(move |rows| take(rows, state, (user, session), Provider::Google));
+            let taken = space.write(move |rows| take(rows, state, (user, session), Provider::Google));
             taken.await.unwrap().is_some()
         };
         clock.advance(Duration::from_secs(599));

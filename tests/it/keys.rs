@@ -231,7 +231,7 @@ async fn what_was_sealed_for_one_does_not_open_for_another() {
 /// What people typed is not told from a secret that nothing known opens: both keep the old key.
 #[tokio::test]
 async fn the_old_key_stays_while_anything_carries_its_id_and_goes_when_told_so() {
-    let server = Server::start_with(&[], &["--no-demo"]).await;
+    let server = Server::start_with(&[("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true")], &["--no-demo"]).await;
     server.user("al").await;
     let al = server.api("al", PASSWORD).await;
     let video = video(&al, 2).await;
