@@ -48,6 +48,7 @@ use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Vault};
 use crate::web::metrics::Metrics;
 use crate::web::{Connections, Console, KEEP_ALIVE, LiveEvents, Pages, Server, configure, finish};
+use crate::youtube::Youtube;
 
 /// Holds a home: one home, one server.
 struct HomeLock {
@@ -175,6 +176,7 @@ impl App {
         let jobs = Queue::new(&foundation, licence.clone(), &tasks);
         let outbound = Outbound::new()?;
         let grants = Grants::new(&foundation, licence.clone(), &tasks, outbound.clone());
+        let youtube = Youtube::new(&foundation, licence.clone(), outbound.ours().clone(), grants.clone())?;
         let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone(), grants: grants.clone() };
         let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(at_work));
         let notices = Notices::new(&foundation, licence.clone(), &accounts, planner.agenda(), outbound);
@@ -204,6 +206,7 @@ impl App {
             agenda: planner.agenda().clone(),
             notices: notices.clone(),
             grants: grants.clone(),
+            youtube: youtube.clone(),
             keys: keys.clone(),
             moving_in,
             console: licence.console(),
@@ -245,6 +248,10 @@ impl App {
             tasks.spawn("notice-watch", move |end| watching.watch(end));
             tasks.spawn("notices", move |end| notices.deliver(end));
             tasks.spawn("connections", move |end| grants.keep(end));
+            let (looking, uploading) = (youtube.clone(), youtube.clone());
+            tasks.spawn("youtube-uploads", move |end| uploading.upload(end));
+            tasks.spawn("youtube", move |end| youtube.work(end));
+            tasks.spawn("youtube-check", move |end| looking.look_through(end));
         } else {
             planner.load().await?;
         }

@@ -35,6 +35,8 @@ pub struct Config {
     pub notices: Notices,
     /// Accounts elsewhere.
     pub oauth: Oauth,
+    /// Channels of YouTube.
+    pub youtube: Youtube,
     /// Moving in.
     pub migrate: Migrate,
     /// Limits for tenants and requests.
@@ -148,6 +150,40 @@ impl OauthProvider {
     }
 }
 
+/// Settings of YouTube's channels; where the API lies is `oauth.google.api_url`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Youtube {
+    /// Units of the API that a project has a day.
+    pub daily_units: u64,
+    /// Units of the box's own project that one library may use a day; projects that people bring are their own.
+    pub library_units: u64,
+    /// Hours ahead that broadcasts are made.
+    pub hours_ahead: u32,
+    /// Minutes after which a broadcast that is to roll over is followed by a new one.
+    pub roll_over_minutes: u32,
+    /// Seconds after which what the platform does not receive is sent over another connection.
+    pub silent_seconds: u32,
+    /// KiB of a video that are sent at once: a multiple of 256.
+    pub upload_part_kib: u32,
+    /// Prices of calls that are not Google's usual ones, such as `videos.insert=100`.
+    pub costs: Vec<String>,
+}
+
+impl Default for Youtube {
+    fn default() -> Self {
+        Youtube {
+            daily_units: 10_000,
+            library_units: 5_000,
+            hours_ahead: 24,
+            roll_over_minutes: 705,
+            silent_seconds: 120,
+            upload_part_kib: 8192,
+            costs: Vec::new(),
+        }
+    }
+}
+
 /// Settings of moving in.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -198,6 +234,7 @@ impl Default for Config {
             live: Live::default(),
             notices: Notices::default(),
             oauth: Oauth::default(),
+            youtube: Youtube::default(),
             migrate: Migrate::default(),
             limits: Limits::default(),
             metrics_token: None,
@@ -271,6 +308,13 @@ const SETTINGS: &[&str] = &[
     "oauth.google.token_url",
     "oauth.google.revoke_url",
     "oauth.google.api_url",
+    "youtube.daily_units",
+    "youtube.library_units",
+    "youtube.hours_ahead",
+    "youtube.roll_over_minutes",
+    "youtube.silent_seconds",
+    "youtube.upload_part_kib",
+    "youtube.costs",
     "migrate.from",
     "limits.storage_mib",
     "limits.files",
@@ -309,7 +353,7 @@ impl Config {
         for setting in SETTINGS {
             let variable = format!("JADWAL_{}", setting.replace('.', "_").to_uppercase());
             if let Some(value) = environment(&variable) {
-                let list = *setting == "trusted_proxies";
+                let list = matches!(*setting, "trusted_proxies" | "youtube.costs");
                 builder = if list {
                     let items: Vec<&str> = value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
                     builder.set_override(*setting, items)
@@ -354,6 +398,22 @@ impl Config {
         }
         if let Err(wrong) = self.oauth.google.check("google") {
             return complain(wrong);
+        }
+        if let Err(odd) = crate::youtube::units::Costs::parse(&self.youtube.costs) {
+            return complain(format!("youtube.costs: `{odd}` is no price such as videos.insert=100"));
+        }
+        if !(1..=24 * 90).contains(&self.youtube.hours_ahead) {
+            return complain("youtube.hours_ahead: 1 to 2160 is expected".into());
+        }
+        if !(256..=65_536).contains(&self.youtube.upload_part_kib) || !self.youtube.upload_part_kib.is_multiple_of(256)
+        {
+            return complain("youtube.upload_part_kib: a multiple of 256, 256 to 65536, is expected".into());
+        }
+        if !(5..=3600).contains(&self.youtube.silent_seconds) {
+            return complain("youtube.silent_seconds: 5 to 3600 is expected".into());
+        }
+        if !(1..=719).contains(&self.youtube.roll_over_minutes) {
+            return complain("youtube.roll_over_minutes: 1 to 719 is expected".into());
         }
         if self.migrate.from.as_ref().is_some_and(|from| !from.is_absolute()) {
             return complain("migrate.from: an absolute path is expected".into());
@@ -418,6 +478,8 @@ mod tests {
             ("registration = \"open\"", "registration"),
             ("listen = \"here\"", "listen"),
             ("metrics_token = \"short\"", "metrics_token"),
+            ("[youtube]\ncosts = [\"videos.inert=5\"]", "youtube.costs"),
+            ("[youtube]\nhours_ahead = 0", "youtube.hours_ahead"),
             ("[oauth.google]\nclient_id = \"1-a.apps.googleusercontent.com\"", "client_secret"),
             ("[oauth.google]\ntoken_url = \"http://example.com/token\"", "token_url"),
             ("[oauth.google]\nrevoke_url = \"https://al:secret@example.com/\"", "revoke_url"),

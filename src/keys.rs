@@ -29,6 +29,7 @@ use crate::store::rows::{Reader, Writer};
 use crate::store::{Range, SpaceStore, blocking};
 use crate::supervise::Tasks;
 use crate::vault::{Purpose, Sealed, Sealing, Secretive, Vault};
+use crate::youtube::upload::Upload;
 
 /// Values that are sealed anew in one commit.
 const AT_A_TIME: usize = 64;
@@ -258,7 +259,7 @@ pub(crate) async fn check(library: &Library) -> Result<Vec<Finding>> {
                 })?;
             )*};
         }
-        each!(LiveStream, KeptKey, Run, Destination);
+        each!(LiveStream, KeptKey, Run, Destination, Upload);
         Ok(closed)
     };
     let closed = library.rows().read(of_rows).await?;

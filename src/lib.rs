@@ -31,3 +31,4 @@ pub mod tenancy;
 pub mod text;
 pub mod vault;
 pub mod web;
+pub mod youtube;

@@ -94,6 +94,8 @@ purposes! {
     ClientSecret => "client-secret",
     /// What proves that whoever comes back from a provider is who went there.
     GrantVerifier => "grant-verifier",
+    /// The address of a session that uploads a video.
+    UploadSession => "upload-session",
     /// A form that waits for its sender's password.
     HeldForm => "held-form",
 }

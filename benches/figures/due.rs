@@ -67,10 +67,13 @@ fn streams(home: &Path, sink: &Sink) -> Vec<(Tenant, Uuid)> {
             for place in 0..EACH {
                 let key = format!("{tenant}-{place}");
                 let url = Some(sink.rtmp_url("live"));
-                let target = TargetInput { id: None, platform: Platform::Custom, url, key: Some(key.clone()) };
+                let target =
+                    TargetInput { id: None, platform: Platform::Custom, url, key: Some(key.clone()), key_id: None };
                 let order = PlayOrder::Listed;
                 let (overlay, targets) = (None, vec![target]);
-                let new = NewStream { title: key, videos: vec![video], order, repeat: true, overlay, targets };
+                let broadcast = Default::default();
+                let new =
+                    NewStream { title: key, videos: vec![video], order, repeat: true, overlay, targets, broadcast };
                 streams.push((tenant.clone(), editor.create_stream(new).await.unwrap().row.id()));
             }
         }

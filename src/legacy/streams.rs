@@ -217,6 +217,7 @@ impl Ground {
             repeat: true,
             overlay: None,
             targets: vec![wanted.target.clone()],
+            broadcast: Broadcast::default(),
         };
         let made = Box::pin(editor.create_stream_with(new, self.mark(What::Stream, origin))).await;
         told(made.map(|view| view.row.id()))
@@ -299,5 +300,6 @@ pub(super) fn target(platform: Platform, address: Option<&str>, key: Option<&str
     if url.split_stream_name().is_none() || key.is_some() {
         url.check_key(platform, key.as_ref())?;
     }
-    Ok(TargetInput { id: None, platform, url: typed.map(str::to_owned), key: key.map(|key| key.expose().to_owned()) })
+    let (url, key) = (typed.map(str::to_owned), key.map(|key| key.expose().to_owned()));
+    Ok(TargetInput { id: None, platform, url, key, key_id: None })
 }

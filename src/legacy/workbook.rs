@@ -178,6 +178,7 @@ impl Walk {
             auto_start: row.auto_start,
             auto_stop: row.auto_stop,
             thumbnail_id,
+            ..Broadcast::default()
         };
         let note = proposed.then(|| Message::new("migrate-video-proposed").with("title", video.title()));
         // Rows of one title, video and key are one stream with several schedules.
@@ -226,7 +227,7 @@ impl Walk {
             Some(url) => (Platform::Custom, Some(url.to_string())),
             None => (Platform::Youtube, None),
         };
-        Ok(TargetInput { id: None, platform, url, key: Some(found.key.expose().to_owned()) })
+        Ok(TargetInput { id: None, platform, url, key: Some(found.key.expose().to_owned()), key_id: None })
     }
 
     /// The video that a row names; else the only one that shows the same picture or has the same title, as a proposal.

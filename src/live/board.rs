@@ -153,6 +153,31 @@ pub struct TargetState {
     pub bytes: u64,
     /// Place in the playlist of what plays.
     pub item: usize,
+    /// What the platform says of it, where it is a connected channel's.
+    pub platform_word: Option<PlatformWord>,
+}
+
+/// What a platform says of a target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlatformWord {
+    /// It shows it.
+    pub live: bool,
+    /// What it says of it, in plain words, the worst first.
+    pub health: Vec<Message>,
+    /// When it said so.
+    pub at: Timestamp,
+    /// Nothing has arrived there since.
+    #[serde(skip)]
+    pub silent_since: Option<Timestamp>,
+}
+
+impl PlatformWord {
+    /// So long a platform is taken at its word.
+    const HOLDS: Duration = Duration::from_secs(150);
+
+    fn holds(&self, now: Timestamp) -> bool {
+        now < self.at + PlatformWord::HOLDS
+    }
 }
 
 /// A stream that is on air, for operators: over all tenants, no more than is needed to run the box.
@@ -237,6 +262,8 @@ struct Places {
     states: HashMap<(Tenant, Uuid), Entry>,
     /// What each run takes, from before its row is written until it is over.
     loads: HashMap<Uuid, Load>,
+    /// What platforms say, by run and target.
+    words: HashMap<(Uuid, Uuid), PlatformWord>,
 }
 
 /// A picture and when it was taken; locked while a new one is made.
@@ -292,6 +319,19 @@ impl Board {
     pub fn state(&self, scope: &Scope, stream: Uuid) -> Option<State> {
         let places = self.shared.places.lock();
         places.states.get(&(scope.tenant().clone(), stream)).map(|entry| entry.state.clone())
+    }
+
+    /// Takes a platform's word for a target of a run.
+    pub(crate) fn say(&self, run: Uuid, target: Uuid, mut word: PlatformWord) {
+        let mut places = self.shared.places.lock();
+        let before = places.words.get(&(run, target)).and_then(|word| word.silent_since);
+        word.silent_since = word.silent_since.map(|since| before.map_or(since, |before| before.min(since)));
+        places.words.insert((run, target), word);
+    }
+
+    /// What a platform says of a target of a run, as long as that holds.
+    pub(super) fn word(&self, run: Uuid, target: Uuid, now: Timestamp) -> Option<PlatformWord> {
+        self.shared.places.lock().words.get(&(run, target)).filter(|word| word.holds(now)).cloned()
     }
 
     /// How many streams of the tenant are on air, those apart that are tried again.
@@ -434,7 +474,9 @@ impl Board {
 
     /// A run is over, or was never written down.
     pub(crate) fn unbook(&self, run: Uuid) {
-        self.shared.places.lock().loads.remove(&run);
+        let mut places = self.shared.places.lock();
+        places.loads.remove(&run);
+        places.words.retain(|(of, _), _| *of != run);
     }
 }
 

@@ -335,7 +335,9 @@ impl Editor {
         check_playlist(&new.videos, &mut errors);
         let overlay = self.checked_overlay(new.overlay.as_ref(), None, &mut errors).await;
         let allow_private = self.foundation().config().live.allow_private_targets;
-        let targets = check_targets(&new.targets, &[], allow_private, &mut errors).await;
+        let broadcast = new.broadcast.checked(&mut errors);
+        let inputs = self.with_kept_keys(&new.targets, &mut errors).await?;
+        let targets = check_targets(&inputs, &[], allow_private, &mut errors).await;
         let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
         let sealing = self.foundation().vault().sealing();
         let id = Uuid::now_v7();
@@ -344,6 +346,7 @@ impl Editor {
                 let mut errors = errors.clone();
                 start::check_videos(rows, &new.videos, &[], &mut errors)?;
                 check_logo(rows, overlay.as_ref(), &mut errors)?;
+                broadcast.check_thumbnail(rows, None, &mut errors)?;
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
@@ -357,6 +360,7 @@ impl Editor {
                     repeat: new.repeat,
                     overlay: overlay.clone(),
                     targets: targets.iter().map(|target| target.seal(&sealing, &tenant)).collect::<Result<_>>()?,
+                    broadcast: broadcast.clone(),
                 };
                 audit::record(rows, &actor, "stream.create", format!("{id} {title}"))?;
                 with(rows, id)?;
@@ -384,9 +388,13 @@ impl Editor {
         let old = before.targets;
         let allow_private = self.foundation().config().live.allow_private_targets;
         let targets = match &change.targets {
-            Some(inputs) => Some(check_targets(inputs, &old, allow_private, &mut errors).await),
+            Some(inputs) => {
+                let inputs = self.with_kept_keys(inputs, &mut errors).await?;
+                Some(check_targets(&inputs, &old, allow_private, &mut errors).await)
+            }
             None => None,
         };
+        let broadcast = change.broadcast.as_ref().map(|broadcast| broadcast.checked(&mut errors));
         let (tenant, actor) = (self.tenant().clone(), self.actor().clone());
         let sealing = self.foundation().vault().sealing();
         self.rows()
@@ -401,6 +409,10 @@ impl Editor {
                 if let Some(overlay) = &overlay {
                     check_logo(rows, overlay.as_ref(), &mut errors)?;
                     stream.overlay.clone_from(overlay);
+                }
+                if let Some(broadcast) = &broadcast {
+                    broadcast.check_thumbnail(rows, Some(&stream.broadcast), &mut errors)?;
+                    stream.broadcast.clone_from(broadcast);
                 }
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));

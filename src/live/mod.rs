@@ -35,7 +35,7 @@ pub mod stream;
 mod supervisor;
 pub mod target;
 
-pub use board::{Board, Load, OnAir, OnAirCount, State, StateName, TargetState, Watch};
+pub use board::{Board, Load, OnAir, OnAirCount, PlatformWord, State, StateName, TargetState, Watch};
 pub use calls::{StreamFilter, StreamQuery, StreamSort, StreamView};
 pub use engine::Engine;
 pub use fit::{Fit, Odd};

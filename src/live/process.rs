@@ -202,6 +202,11 @@ impl Keeper {
         self.signal(Signal::HUP)
     }
 
+    /// Has it break its connection off and make another one: the platform says that nothing arrives.
+    pub(super) fn connect_anew(&self) -> Result<()> {
+        self.signal(Signal::USR1)
+    }
+
     /// Ends it at once, and with it its ffmpeg, without an outcome: only for a keeper that does not react to
     /// [`Keeper::stop`].
     pub fn kill(&self) -> Result<()> {

@@ -73,7 +73,14 @@ impl Editor {
                         let secret = SecretString::from(key.expose());
                         let sealed = sealing.seal(Some(&tenant), Purpose::StreamKey, id, &secret)?;
                         let masked = Some(key.masked());
-                        Ok(Target { id, platform: *platform, url: None, key: Some(sealed), key_masked: masked })
+                        Ok(Target {
+                            id,
+                            platform: *platform,
+                            url: None,
+                            key: Some(sealed),
+                            key_masked: masked,
+                            key_id: None,
+                        })
                     };
                     let stream = LiveStream {
                         title: Message::new(title).in_locale(Locale::En),
@@ -82,6 +89,7 @@ impl Editor {
                         repeat: true,
                         overlay: None,
                         targets: platforms.iter().map(target).collect::<Result<_>>()?,
+                        broadcast: Default::default(),
                     };
                     let row = rows.insert(&tenant, &actor, stream)?;
                     let schedule = Schedule {

@@ -12,6 +12,7 @@ use super::target::{AddressFault, Platform, Scheme, StreamKey, TargetUrl, check_
 use crate::auth::Tenant;
 use crate::error::{Error, FieldError, Result};
 use crate::library::names::is_hidden;
+use crate::schedule::Broadcast;
 use crate::store::rows::{Header, Index, Record};
 use crate::text::Message;
 use crate::vault::{Purpose, Sealed, Sealing, Secretive, Vault};
@@ -45,6 +46,9 @@ pub struct LiveStream {
     pub overlay: Option<Overlay>,
     /// Where it goes, 1 to 4 places.
     pub targets: Vec<Target>,
+    /// What a platform is told of its broadcasts.
+    #[serde(default, skip_serializing_if = "Broadcast::is_empty")]
+    pub broadcast: Broadcast,
 }
 
 impl Record for LiveStream {
@@ -67,6 +71,9 @@ pub struct Target {
     pub key: Option<Sealed>,
     /// What lists may show of the key.
     pub key_masked: Option<String>,
+    /// The kept key that it is, where it was chosen from those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Uuid>,
 }
 
 impl Target {
@@ -215,6 +222,8 @@ pub struct TargetInput {
     pub url: Option<String>,
     /// Key; absent or empty keeps the one that is there, as long as platform and address stay.
     pub key: Option<String>,
+    /// One of the kept keys, which says address and key.
+    pub key_id: Option<Uuid>,
 }
 
 /// A stream to be made.
@@ -232,6 +241,8 @@ pub struct NewStream {
     pub overlay: Option<Overlay>,
     /// 1 to 4.
     pub targets: Vec<TargetInput>,
+    /// What a platform is told of its broadcasts.
+    pub broadcast: Broadcast,
 }
 
 /// What is to be changed of a stream; `None` leaves it.
@@ -249,6 +260,8 @@ pub struct StreamChange {
     pub overlay: Option<Option<Overlay>>,
     /// See [`NewStream`].
     pub targets: Option<Vec<TargetInput>>,
+    /// See [`NewStream`].
+    pub broadcast: Option<Broadcast>,
 }
 
 /// A title without blanks around it.
@@ -277,6 +290,7 @@ pub(crate) struct CheckedTarget {
     platform: Platform,
     url: Option<TargetUrl>,
     key: Option<StreamKey>,
+    key_id: Option<Uuid>,
 }
 
 impl CheckedTarget {
@@ -291,7 +305,7 @@ impl CheckedTarget {
             (None, Some(kept)) => (kept.key.clone(), kept.key_masked.clone()),
             (None, None) => (None, None),
         };
-        Ok(Target { id, platform: self.platform, url: self.url.clone(), key, key_masked })
+        Ok(Target { id, platform: self.platform, url: self.url.clone(), key, key_masked, key_id: self.key_id })
     }
 }
 
@@ -364,7 +378,12 @@ async fn check_target(input: &TargetInput, kept: Option<Target>, allow_private: 
         }
     }
     let url = (own.as_ref() != Some(&address)).then_some(address);
-    Ok(CheckedTarget { kept, platform, url, key })
+    // A key that was typed is no kept one; one that stays is what it was.
+    let key_id = match (&key, input.key_id) {
+        (Some(_), chosen) => chosen,
+        (None, _) => kept.as_ref().and_then(|kept| kept.key_id),
+    };
+    Ok(CheckedTarget { kept, platform, url, key, key_id })
 }
 
 /// Saving a form does not wait longer than this for a name server.

@@ -18,6 +18,8 @@ use crate::library::Editor;
 use crate::outbound::{self, Ask, LIMIT};
 use crate::store::rows::Writer;
 use crate::text::Message;
+use crate::youtube::quota::Quota;
+use crate::youtube::units::Call;
 
 /// Largest answer and largest picture that are read, in bytes.
 const MOST_ANSWER: usize = 256 << 10;
@@ -106,6 +108,8 @@ impl Grants {
                 let path = format!("{}/youtube/v3/channels", url.path().trim_end_matches('/'));
                 url.set_path(&path);
                 url.set_query(Some("part=snippet&mine=true"));
+                let quota = Quota::of(&self.shared.foundation)?;
+                quota.note(token.project(), Call::ChannelsList, self.shared.foundation.clock().now()).await?;
                 let request = self.shared.outbound.ours().get(url.clone()).timeout(LIMIT);
                 let away = |error| Error::Upstream(outbound::blame(error, &url));
                 let response = request.bearer_auth(token.secret.expose_secret()).send().await.map_err(away)?;

@@ -132,6 +132,7 @@ impl Grants {
                     false => audit::record(rows, &actor, "channel.erase-unrevoked", title)?,
                 }
                 rows.delete_value(&picture_key(id));
+                crate::youtube::forget(rows, id)?;
                 rows.delete(&row);
                 Ok(())
             })

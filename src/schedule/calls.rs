@@ -324,7 +324,15 @@ impl Editor {
     /// `starts_at` for a single time that has passed; [`Error::Conflict`] where another schedule has the same key on
     /// air at the same time.
     pub async fn create_schedule(&self, input: ScheduleInput) -> Result<ScheduleView> {
-        self.create_schedule_with(input, Broadcast::default(), |_, _| Ok(())).await
+        self.create_schedule_told(input, Broadcast::default()).await
+    }
+
+    /// As [`Editor::create_schedule`], with what its broadcasts are told.
+    ///
+    /// # Errors
+    /// Also of fields `broadcast.…`.
+    pub async fn create_schedule_told(&self, input: ScheduleInput, broadcast: Broadcast) -> Result<ScheduleView> {
+        self.create_schedule_with(input, broadcast, |_, _| Ok(())).await
     }
 
     /// As [`Editor::create_schedule`], with what its broadcasts are told and what `with` writes in the same batch.
@@ -334,12 +342,13 @@ impl Editor {
         broadcast: Broadcast,
         mut with: impl FnMut(&mut Writer<'_>, Uuid) -> Result<()> + Send + 'static,
     ) -> Result<ScheduleView> {
-        let schedule = Schedule { broadcast, ..input.check()? };
+        let schedule = Schedule { broadcast: told(&broadcast)?, ..input.check()? };
         let (library, actor) = (Library::clone(self), self.actor().clone());
         let id = Uuid::now_v7();
         self.rows()
             .write(move |rows| {
                 let through = rows.now() - JUST_NOW;
+                need_thumbnail(rows, &schedule.broadcast, None)?;
                 let stream = stream_of(rows, &schedule)?;
                 refuse_past(&schedule, through)?;
                 refuse_many(rows.view())?;
@@ -370,6 +379,10 @@ impl Editor {
                 let row = rows.need::<Schedule>(id, expected)?;
                 let mut schedule = change.clone().over(&row.value).check()?;
                 carry(&row.value, &mut schedule);
+                if let Some(broadcast) = &change.broadcast {
+                    schedule.broadcast = told(broadcast)?;
+                    need_thumbnail(rows, &schedule.broadcast, Some(&row.value.broadcast))?;
+                }
                 if schedule == row.value {
                     return Ok(());
                 }
@@ -434,6 +447,19 @@ impl Editor {
         })
         .await
     }
+}
+
+/// What broadcasts are told, in order.
+fn told(broadcast: &Broadcast) -> Result<Broadcast> {
+    let mut errors = Vec::new();
+    let broadcast = broadcast.checked(&mut errors);
+    if errors.is_empty() { Ok(broadcast) } else { Err(Error::Invalid(errors)) }
+}
+
+fn need_thumbnail(rows: &mut Writer<'_>, broadcast: &Broadcast, before: Option<&Broadcast>) -> Result<()> {
+    let mut errors = Vec::new();
+    broadcast.check_thumbnail(rows, before, &mut errors)?;
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 
 pub(super) fn stream_of(rows: &mut Writer<'_>, schedule: &Schedule) -> Result<Row<LiveStream>> {

@@ -58,6 +58,8 @@ pub struct ScheduleChange {
     pub grace: Option<u32>,
     /// See [`ScheduleInput`].
     pub paused: Option<bool>,
+    /// What its broadcasts are told.
+    pub broadcast: Option<Broadcast>,
 }
 
 impl ScheduleChange {

@@ -4,7 +4,7 @@
 //! watermark and one key an occurrence. [`planner`] turns what is due into runs, [`agenda`] keeps the due index.
 
 pub mod agenda;
-mod broadcast;
+pub(crate) mod broadcast;
 mod calendar;
 mod calls;
 mod conflicts;
@@ -28,7 +28,7 @@ use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use broadcast::Broadcast;
+pub use broadcast::{Broadcast, Latency};
 pub use calendar::{Calendar, CalendarEntry, Planned};
 pub use calls::coming_of_stream;
 pub use calls::{Preview, PreviewItem, ScheduleFilter, ScheduleQuery, ScheduleSort, ScheduleView};
@@ -220,4 +220,14 @@ pub(crate) fn occurrence_name(schedule: &Schedule, of: DateTime) -> String {
 /// The key that makes the run of an occurrence the only one.
 pub(crate) fn occurrence_key(schedule: Uuid, name: &str) -> String {
     format!("occurrence/{schedule}/{name}")
+}
+
+/// One occurrence as it is planned now, by the local time that the rule names; `None` where there is none.
+pub(crate) fn occurrence_of(schedule: &Schedule, of: DateTime) -> Option<Occurrence> {
+    recurrence::one(schedule, of)
+}
+
+/// Which one of its schedule an occurrence is, from 1.
+pub(crate) fn occurrence_number(schedule: &Schedule, of: DateTime) -> usize {
+    recurrence::number_before(schedule, of) + 1
 }

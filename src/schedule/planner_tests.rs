@@ -95,8 +95,14 @@ async fn add_stream(editor: &Editor, title: &'static str, key: &'static str) -> 
             let video = rows.insert(&tenant, &actor, Video { state: VideoState::Ready, ..video() })?;
             let id = Uuid::now_v7();
             let key = vault.sealing().seal(Some(&tenant), Purpose::StreamKey, id, &SecretString::from(key))?;
-            let target =
-                Target { id, platform: crate::live::Platform::Youtube, url: None, key: Some(key), key_masked: None };
+            let target = Target {
+                id,
+                platform: crate::live::Platform::Youtube,
+                url: None,
+                key: Some(key),
+                key_masked: None,
+                key_id: None,
+            };
             let stream = LiveStream {
                 title: title.into(),
                 videos: vec![video.id()],
@@ -104,6 +110,7 @@ async fn add_stream(editor: &Editor, title: &'static str, key: &'static str) -> 
                 repeat: true,
                 overlay: None,
                 targets: vec![target],
+                broadcast: Default::default(),
             };
             Ok(rows.insert(&tenant, &actor, stream)?.id())
         })

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::api::imports;
 use super::pager::{ROWS, neighbours, place};
 use super::words::seconds_between;
+use super::youtube::broadcast_card;
 use super::{Access, Page, Query, Route, format};
 use crate::error::Result;
 use crate::library::Library;
@@ -161,6 +162,8 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     run["schedule_id"] = json!(row.value.schedule_id);
     run["stream"]["is_there"] = json!(stream.is_some());
     run["targets"] = json!(targets);
-    let context = json!({ "run": run, "log": log, "points": points(&samples) });
+    let broadcasts = library.broadcasts_of_run(*id).await?;
+    let broadcasts: Vec<Value> = broadcasts.iter().map(|row| broadcast_card(&page, row)).collect();
+    let context = json!({ "run": run, "log": log, "points": points(&samples), "broadcasts": broadcasts });
     page.render("history", "history/show.html", context).await
 }

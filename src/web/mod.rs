@@ -33,6 +33,7 @@ mod thumbnail;
 mod upload;
 mod video;
 mod words;
+mod youtube;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,7 @@ use crate::notify::Notices;
 use crate::oauth::Grants;
 use crate::schedule::agenda::Agenda;
 use crate::tenancy::Tenancy;
+use crate::youtube::Youtube;
 
 /// Who may call a route at all. The handler's own arguments ([`crate::library::Library`],
 /// [`crate::library::Editor`], [`Operator`], [`FreshOperator`]) carry the proof; this is checked before its body is read.
@@ -109,6 +111,7 @@ pub const ROUTES: &[&[Route]] = &[
     schedule::ROUTES,
     schedule::FILES,
     history::ROUTES,
+    youtube::ROUTES,
     api::ROUTES,
     api::audit::ROUTES,
     api::auth::ROUTES,
@@ -116,6 +119,9 @@ pub const ROUTES: &[&[Route]] = &[
     api::users::ROUTES,
     api::verify::ROUTES,
     api::streams::ROUTES,
+    api::stream_keys::ROUTES,
+    api::broadcasts::ROUTES,
+    api::youtube_uploads::ROUTES,
     api::overlay::ROUTES,
     api::schedules::ROUTES,
     api::imports::ROUTES,
@@ -170,6 +176,8 @@ pub struct Server {
     pub notices: Notices,
     /// Accounts elsewhere.
     pub grants: Grants,
+    /// Keys, broadcasts and uploads of channels.
+    pub youtube: Youtube,
     /// The master key.
     pub keys: Keys,
     /// Brings old homes in.

@@ -13,6 +13,7 @@ use crate::streams::{stream, video};
 use crate::support::clip::clip;
 use crate::support::provider::Provider;
 use crate::support::server::{ADMIN, Answer, Client, PASSWORD, Server};
+use crate::support::youtube::Youtube;
 
 /// What stands for `{…}` in a path.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -33,6 +34,9 @@ enum Of {
     Import,
     Feed,
     Channel,
+    StreamKey,
+    Airing,
+    Sending,
     /// A provider of accounts, which is nobody's.
     Google,
 }
@@ -114,6 +118,24 @@ const CASES: &[Case] = &[
     ("POST", "/channels/{id}/reconnect", Channel, Nothing),
     ("POST", "/channels/{id}/check", Channel, Nothing),
     ("POST", "/channels/{id}/delete", Channel, Nothing),
+    ("POST", "/channels/{id}/keys", Channel, Fields("title=Another")),
+    ("POST", "/channels/{id}/keys/fetch", Channel, Nothing),
+    ("GET", "/stream-keys", None, Nothing),
+    ("POST", "/stream-keys/import", None, Table),
+    ("POST", "/stream-keys/export", None, Fields("password=not+in+any+list")),
+    ("POST", "/stream-keys/{id}/reveal", StreamKey, Fields("password=not+in+any+list")),
+    ("POST", "/stream-keys/{id}/delete", StreamKey, Nothing),
+    ("GET", "/youtube-uploads", None, Nothing),
+    ("POST", "/youtube-uploads", None, Fields("channel_id=CHANNEL&videos=VIDEO&privacy=private")),
+    ("POST", "/channels/{id}/uploads", Channel, Table),
+    ("POST", "/youtube-uploads/{id}/retry", Sending, Nothing),
+    ("POST", "/youtube-uploads/{id}/delete", Sending, Nothing),
+    ("GET", "/broadcasts", None, Nothing),
+    ("POST", "/broadcasts/{id}/retry", Airing, Nothing),
+    ("GET", "/streams/{id}/broadcast", Stream, Nothing),
+    ("POST", "/streams/{id}/broadcast", Stream, Fields("title=Told&privacy=unlisted")),
+    ("GET", "/schedules/{id}/broadcast", Schedule, Nothing),
+    ("POST", "/schedules/{id}/broadcast", Schedule, Fields("title=Told&tags=a,b")),
     ("GET", "/oauth/{provider}/callback", Google, Nothing),
     ("POST", "/oauth/{provider}/finish", Google, Fields("state=x&code=y")),
     ("GET", "/settings/audit", None, Nothing),
@@ -301,6 +323,31 @@ const CASES: &[Case] = &[
     ("GET", "/api/v1/channels/{id}/picture", Channel, Nothing),
     ("POST", "/api/v1/channels/{id}/reconnect", Channel, Json("{}")),
     ("POST", "/api/v1/channels/{id}/check", Channel, Json("{}")),
+    ("POST", "/api/v1/channels/{id}/keys", Channel, Json(r#"{"title":"One more"}"#)),
+    ("POST", "/api/v1/channels/{id}/keys/fetch", Channel, Json("{}")),
+    ("GET", "/api/v1/channels/{id}/quota", Channel, Nothing),
+    ("GET", "/api/v1/stream-keys", None, Nothing),
+    ("GET", "/api/v1/stream-keys/{id}", StreamKey, Nothing),
+    ("DELETE", "/api/v1/stream-keys/{id}", StreamKey, Nothing),
+    ("POST", "/api/v1/stream-keys/{id}/reveal", StreamKey, Json(r#"{"password":"not in any list"}"#)),
+    (
+        "POST",
+        "/api/v1/stream-keys/import",
+        None,
+        Json(
+            r#"{"x.json":{"a1":{"title":"A","cdn":{"ingestionInfo":{"streamName":"aaaa-bbbb","ingestionAddress":""}}}}}"#,
+        ),
+    ),
+    ("POST", "/api/v1/stream-keys/export", None, Json(r#"{"password":"not in any list"}"#)),
+    ("GET", "/api/v1/broadcasts", None, Nothing),
+    ("GET", "/api/v1/broadcasts/{id}", Airing, Nothing),
+    ("POST", "/api/v1/broadcasts/{id}/retry", Airing, Json("{}")),
+    ("GET", "/api/v1/youtube-uploads", None, Nothing),
+    ("POST", "/api/v1/youtube-uploads", None, Json(r#"{"channel_id":"CHANNEL","items":[{"video_id":"VIDEO"}]}"#)),
+    ("POST", "/api/v1/youtube-uploads/sheet", None, Table),
+    ("GET", "/api/v1/youtube-uploads/{id}", Sending, Nothing),
+    ("DELETE", "/api/v1/youtube-uploads/{id}", Sending, Nothing),
+    ("POST", "/api/v1/youtube-uploads/{id}/retry", Sending, Json("{}")),
     ("POST", "/api/v1/oauth/{provider}/finish", Google, Json(r#"{"state":"x","code":"y"}"#)),
     ("POST", "/api/v1/keys/rotate", None, Json("{}")),
 ];
@@ -332,6 +379,8 @@ struct World {
     server: Server,
     /// Where its channel was connected.
     _provider: Provider,
+    /// Where that channel's keys and broadcasts are.
+    _youtube: Youtube,
     /// Everything of `al`, by kind.
     ids: BTreeMap<&'static str, String>,
     routes: Vec<(String, String, String)>,
@@ -343,7 +392,13 @@ async fn world() -> World {
     let at_provider = provider.settings();
     let settings = [("JADWAL_LIVE_ALLOW_PRIVATE_TARGETS", "true"), ("JADWAL_TRUSTED_PROXIES", "127.0.0.1")];
     let at_provider = at_provider.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let settings: Vec<_> = settings.into_iter().chain(at_provider).collect();
+    let youtube = Youtube::start();
+    youtube.accept_all("", "al");
+    youtube.world().put_stream("al", "Used", "sentinel-used-key", "rtmp://a.rtmp.youtube.com/live2");
+    let base = youtube.base();
+    // Too few units for an upload, which so waits.
+    let more = [("JADWAL_YOUTUBE_DAILY_UNITS", "1500"), ("JADWAL_OAUTH_GOOGLE_API_URL", base.as_str())];
+    let settings: Vec<_> = settings.into_iter().chain(at_provider).chain(more).collect();
     let server = Server::start_with(&settings, &["--no-demo"]).await;
     server.user("al").await;
     server.user("bo").await;
@@ -388,7 +443,24 @@ async fn world() -> World {
     let asked = al.post("/api/v1/channels/connect", &json!({})).await.expect(200).json();
     let back = provider.allow(asked["authorize_url"].as_str().unwrap()).await;
     let channel = id(al.post("/api/v1/oauth/google/finish", &back).await);
+    let used = crate::youtube::key_of(&al, &channel, "Used").await;
+    // Of a video of its own: the other one is deleted.
+    let shown = crate::streams::video(&al, 3).await;
+    let body =
+        json!({"title": "On a channel", "videos": [shown], "targets": [{"platform": "youtube", "key_id": used}]});
+    let aired = id(al.post("/api/v1/streams", &body).await);
+    crate::youtube::schedule(&al, &aired, &crate::youtube::in_seconds(3600), 60).await;
+    let told = |found: &[Value]| found.len() == 1 && found[0]["stage"] == "ready";
+    let airing = crate::youtube::broadcasts_until(&al, "it is made", told).await;
+    let airing = airing[0]["id"].as_str().unwrap().to_owned();
+    let key = id(al.post(&format!("/api/v1/channels/{channel}/keys"), &json!({"title": "Spare"})).await);
+    let body = json!({"channel_id": channel, "items": [{"video_id": video}]});
+    let upload = al.post("/api/v1/youtube-uploads", &body).await.expect(201).json();
+    let upload = upload["items"][0]["id"].as_str().unwrap().to_owned();
     let ids = BTreeMap::from([
+        ("KEY", key),
+        ("AIRING", airing),
+        ("UPLOAD", upload),
         ("CHANNEL", channel),
         ("IMPORT", import),
         ("FEED", feed),
@@ -405,7 +477,7 @@ async fn world() -> World {
     let listed = server.cli(&["routes", "--json"]).await.json();
     let routes = listed.as_array().unwrap().iter();
     let routes = routes.map(|route| (text(route, "method"), text(route, "path"), text(route, "access"))).collect();
-    World { server, _provider: provider, ids, routes }
+    World { server, _provider: provider, _youtube: youtube, ids, routes }
 }
 
 /// Sends a file that is taken: a small picture or a short video.
@@ -438,6 +510,9 @@ impl World {
         let (name, value) = match case.2 {
             None if case.1.ends_with("/entries") => return format!("{}?from=2031-01-01&to=2031-02-01", case.1),
             None if case.1.ends_with("v1/calendar") => return format!("{}?{JANUARY}", case.1),
+            None if case.1.ends_with("uploads/sheet") => {
+                return format!("{}?channel_id={}", case.1, self.ids["CHANNEL"]);
+            }
             None => return case.1.to_owned(),
             Asset => return "/static/x/app.css".to_owned(),
             Import => ("{id}", id("IMPORT")),
@@ -452,6 +527,9 @@ impl World {
             Session => ("{id}", id("SESSION")),
             Destination => ("{id}", id("DESTINATION")),
             Channel => ("{id}", id("CHANNEL")),
+            StreamKey => ("{id}", id("KEY")),
+            Airing => ("{id}", id("AIRING")),
+            Sending => ("{id}", id("UPLOAD")),
             Google => ("{provider}", "google".to_owned()),
             User => ("{name}", if made_up { "nobody" } else { "al" }.to_owned()),
             Tenant => ("{tenant}", if made_up { "nobody" } else { "al" }.to_owned()),
@@ -472,7 +550,8 @@ impl World {
     /// Tries a route with its own body and whatever proof the client has. A GET of a file is asked for with a format.
     async fn ask(&self, client: &Client, case: &Case, path: &str, headers: &[(&str, &str)]) -> Answer {
         let method: Method = case.0.parse().unwrap();
-        let path = if path.ends_with("/export") { format!("{path}?format=csv") } else { path.to_owned() };
+        let path =
+            if case.0 == "GET" && path.ends_with("/export") { format!("{path}?format=csv") } else { path.to_owned() };
         let mut request = client.request(method, &path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -531,6 +610,8 @@ impl World {
             "notices/destinations",
             "channels",
             "channels/client",
+            "stream-keys",
+            "youtube-uploads",
         ] {
             data.insert(list.to_owned(), al.get(&format!("/api/v1/{list}")).await.expect(200).json());
         }
@@ -540,9 +621,14 @@ impl World {
     /// Until the stream that was stopped is off air: one that is being taken off is not deleted.
     async fn off_air(&self, al: &Client) {
         let path = format!("/api/v1/streams/{}", self.ids["STREAM"]);
+        // A schedule may have put it on air again.
+        al.form(&format!("/streams/{}/stop", self.ids["STREAM"]), &[]).await;
         for _ in 0..200 {
             let answer = al.get(&path).await;
-            if answer.status == 404 || answer.json()["state"]["name"] != "stopping" {
+            // What was told to stop may be shown as sending for a moment.
+            let off =
+                |state: &Value| ["idle", "scheduled", "ended", "failed"].iter().any(|name| state["name"] == *name);
+            if answer.status == 404 || off(&answer.json()["state"]) {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -703,6 +789,8 @@ async fn what_is_refused_to_others_is_done_for_its_owner() {
         let clashes = clashes || path == "/api/v1/streams/{id}/end";
         // Nobody has just come back from the provider.
         let clashes = clashes || path.ends_with("/finish");
+        // It is on its way already; the table of plans is no table of uploads, and no file of keys.
+        let clashes = clashes || path.contains("uploads") || path == "/stream-keys/import";
         match answer.status {
             200..=204 | 303 => {}
             // Deleted by the page before its twin of the API, or the other way round.

@@ -266,6 +266,10 @@ pub(crate) async fn run(
                 }
             },
             () = sleep_until(alarm), if status.is_some() => {}
+            _ = session.anew.recv(), if status.is_none() && ladder.is_none() && watch.sending_since.is_some() => {
+                session.log.note("the platform says that nothing arrives");
+                ladder = Some(Ladder { why: Ending::Fault(Fault::Unheard), rung: 0, next: Instant::now() });
+            }
             count = incoming.read(&mut out_buffer), if out_open => {
                 out_open = count > 0;
                 let mut found = Vec::new();

@@ -36,6 +36,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::attempt::{Ending, Gate, Ran};
 use self::connection::Ends;
@@ -168,6 +169,8 @@ struct Session {
     log: Log,
     status: Status,
     orders: Orders,
+    /// The server was told that nothing arrives: another connection is made.
+    anew: Signal,
     playlist: Playlist,
     policy: Policy,
     /// The address that worked last.
@@ -192,6 +195,7 @@ impl Session {
         let orders = Orders::listen(folder.clone(), plan.fence, plan.stop_at).map_err(broken)?;
 
         let patience = Duration::from_millis(plan.timing.lock_wait_ms);
+        let anew = signal(SignalKind::user_defined1()).map_err(broken)?;
         let lock = Lock::take_within(&folder.lock(), false, patience)
             .await
             .map_err(broken)?
@@ -230,6 +234,7 @@ impl Session {
             folder,
             status,
             orders,
+            anew,
             preferred: None,
             left: None,
             _lock: lock,

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Dropped,
     /// Nothing moved for too long.
     Stalled,
+    /// It takes what is sent, and says that nothing arrives.
+    Unheard,
     /// It moved again, too far behind the clock.
     Behind,
     /// ffmpeg cannot read the item.
@@ -51,6 +53,7 @@ impl Fault {
             Fault::Refused => Message::new("live-reason-refused").with("host", host),
             Fault::Dropped => Message::new("live-reason-dropped").with("host", host),
             Fault::Stalled => Message::new("live-reason-stalled"),
+            Fault::Unheard => Message::new("live-reason-unheard"),
             Fault::Behind => Message::new("live-reason-behind"),
             Fault::Input(item) => Message::new("live-reason-input").with("number", item + 1),
             Fault::Gone(item) => Message::new("live-reason-gone").with("number", item + 1),
@@ -111,7 +114,7 @@ impl Policy {
                     return Next::Fail(fault.message(host));
                 }
             }
-            Fault::Unreachable | Fault::Stalled | Fault::Behind => {}
+            Fault::Unreachable | Fault::Stalled | Fault::Unheard | Fault::Behind => {}
             Fault::Inner(_) | Fault::Certificate | Fault::Refused | Fault::Dropped | Fault::Crashed(_) => {
                 self.refusals += 1;
                 if !self.proven && self.refusals >= self.timing.refusals.max(1) {

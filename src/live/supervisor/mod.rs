@@ -52,6 +52,8 @@ struct Seat {
     trouble: Option<Message>,
     /// Keepers lost, and starts that failed, since the last good stretch.
     setbacks: u32,
+    /// When it was last told to make another connection.
+    anew: Option<Instant>,
     lease: Option<Instant>,
 }
 
@@ -204,6 +206,8 @@ impl Supervisor {
                 seat.trouble = None;
                 if !view.on || self.is_overdue(view, seat, &keeper, now) {
                     self.tell_to_stop(seat, &keeper)?;
+                } else {
+                    self.connect_anew(target, seat, &keeper, now)?;
                 }
                 self.renew(view, target, place, seat).await;
                 return Ok(Step::Nothing);
@@ -252,6 +256,22 @@ impl Supervisor {
             return Ok(Step::Nothing);
         }
         self.start(view, target, place, seat, now).await
+    }
+
+    /// What goes out and does not arrive for long, by the platform's own word, goes out over another connection.
+    fn connect_anew(&self, target: &RunTarget, seat: &mut Seat, keeper: &Keeper, now: Timestamp) -> Result<()> {
+        let foundation = self.editor.foundation();
+        let patience = Duration::from_secs(u64::from(foundation.config().youtube.silent_seconds));
+        let long_ago = |since: Timestamp| since + patience <= now;
+        let sending = seat.status.as_ref().filter(|status| status.state == files::State::Sending);
+        let told_lately = seat.anew.is_some_and(|told| told.elapsed() < patience);
+        let silent_since = foundation.board().word(self.run_id, target.id, now).and_then(|word| word.silent_since);
+        if !told_lately && sending.is_some_and(|status| long_ago(status.since)) && silent_since.is_some_and(long_ago) {
+            tracing::warn!(run = %self.run_id, "the platform says that nothing arrives: another connection is made");
+            keeper.connect_anew()?;
+            seat.anew = Some(Instant::now());
+        }
+        Ok(())
     }
 
     /// Starts a keeper, or notes why not.

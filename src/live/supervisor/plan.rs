@@ -103,5 +103,6 @@ fn as_target(target: &RunTarget) -> Target {
         url: Some(target.url.clone()),
         key: target.key.clone(),
         key_masked: None,
+        key_id: None,
     }
 }

@@ -11,10 +11,16 @@ impl Supervisor {
     /// What the board shows.
     pub(super) fn state(&self, view: &View, seats: &[Seat]) -> State {
         let now = self.editor.foundation().clock().now();
-        let targets: Vec<TargetState> =
-            view.run.targets.iter().zip(seats).map(|(target, seat)| target_state(view, target, seat, now)).collect();
+        let targets: Vec<TargetState> = view
+            .run
+            .targets
+            .iter()
+            .zip(seats)
+            .map(|(target, seat)| self.told(target_state(view, target, seat, now), now))
+            .collect();
         let first = [
             StateName::Stopping,
+            StateName::Live,
             StateName::Sending,
             StateName::Retrying,
             StateName::Starting,
@@ -48,6 +54,15 @@ impl Supervisor {
     }
 }
 
+impl Supervisor {
+    /// With the platform's word: what is sent is live where it says so.
+    fn told(&self, state: TargetState, now: Timestamp) -> TargetState {
+        let word = self.editor.foundation().board().word(self.run_id, state.id, now);
+        let live = state.name == StateName::Sending && word.as_ref().is_some_and(|word| word.live);
+        TargetState { name: if live { StateName::Live } else { state.name }, platform_word: word, ..state }
+    }
+}
+
 fn target_state(view: &View, target: &RunTarget, seat: &Seat, now: Timestamp) -> TargetState {
     let mut state = TargetState {
         id: target.id,
@@ -61,6 +76,7 @@ fn target_state(view: &View, target: &RunTarget, seat: &Seat, now: Timestamp) ->
         out_time: 0.0,
         bytes: 0,
         item: 0,
+        platform_word: None,
     };
     if let Some(status) = &seat.status {
         state.name = match status.state {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::text::target_label;
 use crate::error::Result;
 use crate::library::{Library, Thumbnail, Video, VideoState, names};
+use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Target};
 use crate::schedule::Schedule;
 use crate::store::rows::{Reader, Row};
@@ -68,6 +69,8 @@ pub(in crate::schedule) struct KnownKey {
     pub(in crate::schedule) streams: Vec<Uuid>,
     /// Their targets there.
     pub(in crate::schedule) targets: Vec<Uuid>,
+    /// What a kept key is called, by people and by its platform.
+    pub(in crate::schedule) names: Vec<String>,
 }
 
 /// A library as an import finds it.
@@ -121,10 +124,35 @@ impl Ground {
                         target: target.clone(),
                         streams: vec![row.id()],
                         targets: vec![target.id],
+                        names: Vec::new(),
                     }),
                 }
             }
             ground.streams.insert(row.id(), row);
+        }
+        let mut kept = Vec::new();
+        rows.each::<KeptKey>(false, |row| {
+            kept.push(row);
+            ControlFlow::Continue(())
+        })?;
+        for row in kept {
+            let target = row.value.as_target(row.id());
+            let lock = target.key_name(vault, library.tenant())?;
+            let names = [Some(row.value.title.clone()), row.value.platform_id.clone()].into_iter().flatten();
+            match ground.keys.iter_mut().find(|key| key.lock == lock) {
+                Some(key) => {
+                    key.names.extend(names);
+                    key.target.key_id = Some(row.id());
+                }
+                None => ground.keys.push(KnownKey {
+                    lock,
+                    label: target_label(&target),
+                    target,
+                    streams: Vec::new(),
+                    targets: vec![row.id()],
+                    names: names.collect(),
+                }),
+            }
         }
         rows.each::<Schedule>(false, |row| {
             ground.schedules.insert(row.id(), row);
@@ -135,11 +163,13 @@ impl Ground {
 
     /// A key as a question shows it: with the streams that go there.
     pub(in crate::schedule) fn key_title(&self, key: &KnownKey) -> String {
-        let titles: Vec<&str> = key.streams.iter().filter_map(|id| self.stream_names.title(*id)).take(3).collect();
+        let streams = key.streams.iter().filter_map(|id| self.stream_names.title(*id));
+        let titles: Vec<&str> = key.names.first().map(String::as_str).into_iter().chain(streams).take(3).collect();
         format!("{} · {}", key.label, titles.join(", "))
     }
 
-    /// The places that a name means: a target's id, the label of a target, the title of a stream (all its places).
+    /// The places that a name means: a target's id, the label of a target, what a kept key is called, the title of a
+    /// stream (all its places).
     pub(in crate::schedule) fn keys_of(&self, name: &str, own: Option<Uuid>) -> Vec<Vec<usize>> {
         let wanted = plain(name);
         let id = Uuid::parse_str(name.trim()).ok();
@@ -157,8 +187,11 @@ impl Ground {
         {
             return vec![vec![mine]];
         }
-        if !labelled.is_empty() {
-            return labelled.into_iter().map(|place| vec![place]).collect();
+        let named = place(&|key| key.names.iter().any(|name| plain(name) == wanted));
+        for found in [labelled, named] {
+            if !found.is_empty() {
+                return found.into_iter().map(|place| vec![place]).collect();
+            }
         }
         let mut found: Vec<Vec<usize>> = Vec::new();
         for stream in self.stream_names.find(name) {

@@ -452,6 +452,7 @@ impl<'a> Judge<'a> {
             repeat: row.repeat_playlist.unwrap_or(true),
             overlay: None,
             targets,
+            broadcast: crate::schedule::Broadcast::default(),
         };
         let id = row.stream_id.filter(|id| id.get_version_num() == 7).unwrap_or_else(Uuid::now_v7);
         Ok(Some(Chosen { id, value, is_new: true, is_changed: false, places }))

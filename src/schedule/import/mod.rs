@@ -279,7 +279,7 @@ impl Library {
                 continue;
             }
             let key = row.key.as_ref().map(|key| key.expose().to_owned());
-            let input = TargetInput { id: None, platform, url: row.url.clone(), key };
+            let input = TargetInput { id: None, platform, url: row.url.clone(), key, key_id: None };
             let mut errors = Vec::new();
             let checked = check_targets(&[input], &[], allow_private || known.is_some(), &mut errors).await.pop();
             let is_of_address = |error: &crate::error::FieldError| error.field.ends_with("url");

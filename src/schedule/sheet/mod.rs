@@ -30,7 +30,7 @@ use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 pub use header::{Column, HeaderSet, Mapping};
-pub use moment::{DayOrder, day_order_of, read_moment};
+pub use moment::{DayOrder, Moment, day_order_of, read_moment};
 pub use read::read;
 pub use row::{Problem, SheetRow, read_rows};
 pub use template::{Lists, template};

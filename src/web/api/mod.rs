@@ -3,6 +3,8 @@
 
 pub mod audit;
 pub mod auth;
+mod broadcast;
+pub mod broadcasts;
 pub mod calendar;
 pub mod channels;
 mod document;
@@ -17,12 +19,14 @@ mod playlist;
 pub mod runs;
 pub mod schedules;
 pub mod status;
+pub mod stream_keys;
 pub mod streams;
 pub mod thumbnails;
 pub mod usage;
 pub mod users;
 pub mod verify;
 pub mod videos;
+pub mod youtube_uploads;
 
 use std::future::{Ready, ready};
 

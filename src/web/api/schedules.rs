@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::broadcast::BroadcastBody;
 use super::runs::RunBody;
 use super::streams::Nothing;
 use super::{List, ListQuery, Moment, RowFields, created, given, no_content, place, shown};
@@ -77,6 +78,8 @@ pub(super) struct ScheduleBody {
     /// How late an occurrence may still start, in seconds.
     grace: u32,
     paused: bool,
+    /// What YouTube is told of its broadcasts; null: as the stream says.
+    broadcast: BroadcastBody,
     /// The next occurrence; null while it is paused.
     next_at: Option<Moment>,
     /// The run of the last occurrence.
@@ -137,6 +140,7 @@ impl From<&ScheduleView> for ScheduleBody {
             stop_at,
             grace: schedule.grace,
             paused: schedule.paused,
+            broadcast: BroadcastBody::from(&schedule.broadcast),
             next_at: view.next.map(|next| Moment::from(next.start)),
             last_run: view.last.map(|(id, outcome)| LastRunBody { id, outcome: outcome.map(RunOutcome::code) }),
         }
@@ -171,6 +175,9 @@ struct ScheduleFields {
     /// Start nothing yet.
     #[serde(default)]
     paused: bool,
+    /// What YouTube is told of its broadcasts.
+    #[serde(default)]
+    broadcast: BroadcastBody,
 }
 
 /// What is to be changed; absent: unchanged.
@@ -198,6 +205,8 @@ struct SchedulePatch {
     grace: Option<u32>,
     /// Pauses, or resumes.
     paused: Option<bool>,
+    /// As a whole.
+    broadcast: Option<BroadcastBody>,
 }
 
 /// Collects what is wrong with several fields.
@@ -303,6 +312,7 @@ impl SchedulePatch {
             stop_at: stop,
             grace: self.grace,
             paused: self.paused,
+            broadcast: self.broadcast.map(Into::into),
         })
     }
 }
@@ -348,7 +358,8 @@ async fn list(library: Library, asked: ListQuery, filter: Query<Filter>) -> Resu
     (status = 422, description = "A field makes no sense, such as a time with an offset or in the past"),
 ))]
 async fn create(page: Page, editor: Editor, body: Json<ScheduleFields>) -> Result<HttpResponse> {
-    let view = editor.create_schedule(body.0.parse(page.zone_name())?).await?;
+    let broadcast = body.0.broadcast.clone().into();
+    let view = editor.create_schedule_told(body.0.parse(page.zone_name())?, broadcast).await?;
     let location = format!("/api/v1/schedules/{}", view.row.id());
     Ok(created(&location, &ScheduleBody::from(&view), Some(view.row.version)))
 }

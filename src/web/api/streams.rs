@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::broadcast::BroadcastBody;
 use super::overlay::OverlayBody;
 use super::playlist::{PlaylistBody, whole};
 use super::runs::RunBody;
@@ -58,6 +59,8 @@ pub(super) struct StreamBody {
     /// What is laid over the picture.
     overlay: Option<OverlayBody>,
     targets: Vec<TargetBody>,
+    /// What YouTube is told, where a target is a key of a connected channel.
+    broadcast: BroadcastBody,
     /// Null in lists.
     playlist: Option<PlaylistBody>,
     state: StateBody,
@@ -74,6 +77,8 @@ struct TargetBody {
     url: Option<String>,
     /// The end of a long key; the key itself is never shown.
     key_masked: Option<String>,
+    /// The kept key that it is; see `/stream-keys`.
+    key_id: Option<Uuid>,
 }
 
 /// What a stream does.
@@ -117,6 +122,19 @@ struct TargetStateBody {
     bitrate: u64,
     out_time: f64,
     bytes: u64,
+    /// What YouTube says of it, where it is a key of a connected channel; null while it says nothing.
+    platform_word: Option<PlatformWordBody>,
+}
+
+/// What a platform says of a target.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlatformWord)]
+struct PlatformWordBody {
+    /// It shows it.
+    live: bool,
+    /// In plain words, the worst first.
+    health: Vec<String>,
+    at: Moment,
 }
 
 impl StateBody {
@@ -133,6 +151,11 @@ impl StateBody {
             bitrate: target.bitrate,
             out_time: target.out_time,
             bytes: target.bytes,
+            platform_word: target.platform_word.as_ref().map(|word| PlatformWordBody {
+                live: word.live,
+                health: word.health.iter().map(|word| word.in_locale(locale)).collect(),
+                at: word.at.into(),
+            }),
         });
         StateBody {
             name: state.name.code(),
@@ -160,6 +183,7 @@ impl StreamBody {
             platform: target.platform.code(),
             url: target.url.as_ref().map(ToString::to_string),
             key_masked: target.key_masked.clone(),
+            key_id: target.key_id,
         });
         StreamBody {
             row: RowFields::from(&view.row),
@@ -169,6 +193,7 @@ impl StreamBody {
             r#loop: stream.repeat,
             overlay: stream.overlay.as_ref().map(OverlayBody::from),
             targets: targets.collect(),
+            broadcast: BroadcastBody::from(&stream.broadcast),
             playlist: fit.map(|fit| PlaylistBody::of(fit, locale)),
             state: StateBody::of(&view.state, locale),
         }
@@ -192,11 +217,13 @@ struct TargetFields {
     url: Option<String>,
     /// The stream key; never shown again. Absent or empty: the one that is there stays, if platform and address do.
     key: Option<String>,
+    /// One of `/stream-keys` instead of address and key.
+    key_id: Option<Uuid>,
 }
 
 impl From<TargetFields> for TargetInput {
     fn from(typed: TargetFields) -> TargetInput {
-        TargetInput { id: typed.id, platform: typed.platform, url: typed.url, key: typed.key }
+        TargetInput { id: typed.id, platform: typed.platform, url: typed.url, key: typed.key, key_id: typed.key_id }
     }
 }
 
@@ -220,6 +247,9 @@ struct StreamFields {
     overlay: Option<OverlayBody>,
     /// 1 to 4.
     targets: Vec<TargetFields>,
+    /// What YouTube is told of its broadcasts.
+    #[serde(default)]
+    broadcast: BroadcastBody,
 }
 
 fn yes() -> bool {
@@ -241,6 +271,8 @@ struct StreamPatch {
     #[schema(value_type = Option<OverlayBody>)]
     overlay: Option<Option<OverlayBody>>,
     targets: Option<Vec<TargetFields>>,
+    /// As a whole.
+    broadcast: Option<BroadcastBody>,
 }
 
 /// When a stream that is started now ends; at most one of the two.
@@ -310,10 +342,11 @@ async fn list(page: Page, library: Library, asked: ListQuery, filter: Query<Filt
     (status = 422, description = "A field makes no sense; a target's fields are `targets.<n>.url` and so on"),
 ))]
 async fn create(page: Page, editor: Editor, body: Json<StreamFields>) -> Result<HttpResponse> {
-    let StreamFields { title, videos, order, r#loop, overlay, targets } = body.0;
+    let StreamFields { title, videos, order, r#loop, overlay, targets, broadcast } = body.0;
     let targets = targets.into_iter().map(TargetInput::from).collect();
     let overlay = overlay.map(Overlay::from);
-    let view = editor.create_stream(NewStream { title, videos, order, repeat: r#loop, overlay, targets }).await?;
+    let (repeat, broadcast) = (r#loop, broadcast.into());
+    let view = editor.create_stream(NewStream { title, videos, order, repeat, overlay, targets, broadcast }).await?;
     let location = format!("/api/v1/streams/{}", view.row.id());
     Ok(created(&location, &whole(&editor, &view, page.locale()).await?, Some(view.row.version)))
 }
@@ -341,10 +374,11 @@ async fn change(
     expected: IfMatch,
     body: Json<StreamPatch>,
 ) -> Result<HttpResponse> {
-    let StreamPatch { title, videos, order, r#loop, overlay, targets } = body.0;
+    let StreamPatch { title, videos, order, r#loop, overlay, targets, broadcast } = body.0;
     let targets = targets.map(|targets| targets.into_iter().map(TargetInput::from).collect());
     let overlay = overlay.map(|overlay| overlay.map(Overlay::from));
-    let change = StreamChange { title, videos, order, repeat: r#loop, overlay, targets };
+    let (repeat, broadcast) = (r#loop, broadcast.map(Into::into));
+    let change = StreamChange { title, videos, order, repeat, overlay, targets, broadcast };
     let view = editor.change_stream(*id, expected.0, change).await?;
     answer_with(&editor, &view, page.locale()).await
 }

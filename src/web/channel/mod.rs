@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use super::failure::policy_leading_to;
 use super::page::Page;
+use super::youtube::quota_card;
 use super::{Access, Form, Query, Route};
 use crate::auth::Identity;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
+use crate::live::kept_key::KeptKey;
 use crate::media::sniff_picture;
 use crate::oauth::{Asked, Connection, Left, Provider, Returned, Service, State, Whose};
 use crate::store::rows::Row;
@@ -97,6 +99,15 @@ fn card(page: &Page, row: &Row<Connection>) -> Value {
     })
 }
 
+/// With what is used of the day's units, and how many of its keys are kept.
+async fn card_with_use(page: &Page, library: &Library, row: &Row<Connection>) -> Result<Value> {
+    let mut card = card(page, row);
+    card["quota"] = quota_card(page, row.value.client_id.as_deref()).await?;
+    let own = |key: &Row<KeptKey>| key.value.channel_id == Some(row.id());
+    card["keys"] = json!(library.kept_keys().await?.into_iter().filter(own).count());
+    Ok(card)
+}
+
 /// A page from which forms lead to the provider's own.
 fn leading_away(page: &Page, mut response: HttpResponse) -> Result<HttpResponse> {
     let ends = Service::Youtube.provider().ends(page.server().foundation.config())?;
@@ -109,8 +120,11 @@ fn leading_away(page: &Page, mut response: HttpResponse) -> Result<HttpResponse>
 
 async fn list(page: Page, library: Library) -> Result<HttpResponse> {
     let channels = library.channels().await?;
-    let channels: Vec<Value> = channels.iter().map(|row| card(&page, row)).collect();
-    page.render("channels", LIST, json!({ "channels": channels })).await
+    let mut cards = Vec::with_capacity(channels.len());
+    for row in &channels {
+        cards.push(card_with_use(&page, &library, row).await?);
+    }
+    page.render("channels", LIST, json!({ "channels": cards })).await
 }
 
 async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
@@ -125,7 +139,7 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     };
     let can_connect = library.usable_client(connection.service.provider()).await?.is_some();
     let context = json!({
-        "channel": card(&page, &row),
+        "channel": card_with_use(&page, &library, &row).await?,
         "granted_at": connection.granted_at.map(|at| page.moment(at)),
         "refreshed_at": connection.refreshed_at.map(|at| page.moment(at)),
         "expires_at": connection.expires_at.map(|at| page.moment(at)),

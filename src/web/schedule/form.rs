@@ -334,6 +334,7 @@ pub(super) fn change_of(input: ScheduleInput) -> ScheduleChange {
         stop_at: Some(input.stop_at),
         grace: input.grace,
         paused: None,
+        broadcast: None,
     }
 }
 

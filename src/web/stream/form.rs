@@ -9,6 +9,7 @@ use crate::live::overlay::{Caption, ClockFace, Logo, Overlay, Place};
 use crate::live::stream::{LiveStream, MOST_TARGETS, NewStream, PlayOrder, StreamChange, Target, TargetInput};
 use crate::live::target::Platform;
 use crate::media::Profile;
+use crate::schedule::Broadcast;
 use crate::store::rows::Row;
 use crate::text::Message;
 
@@ -44,6 +45,10 @@ pub(super) struct StreamForm {
     target4_platform: String,
     target4_url: String,
     target4_key: String,
+    target1_key_id: String,
+    target2_key_id: String,
+    target3_key_id: String,
+    target4_key_id: String,
 }
 
 /// One of the four places of the form.
@@ -51,15 +56,36 @@ struct Slot<'f> {
     platform: &'f str,
     url: &'f str,
     key: &'f str,
+    key_id: &'f str,
 }
 
 impl StreamForm {
     fn slots(&self) -> [Slot<'_>; MOST_TARGETS] {
         [
-            Slot { platform: &self.target1_platform, url: &self.target1_url, key: &self.target1_key },
-            Slot { platform: &self.target2_platform, url: &self.target2_url, key: &self.target2_key },
-            Slot { platform: &self.target3_platform, url: &self.target3_url, key: &self.target3_key },
-            Slot { platform: &self.target4_platform, url: &self.target4_url, key: &self.target4_key },
+            Slot {
+                platform: &self.target1_platform,
+                url: &self.target1_url,
+                key: &self.target1_key,
+                key_id: &self.target1_key_id,
+            },
+            Slot {
+                platform: &self.target2_platform,
+                url: &self.target2_url,
+                key: &self.target2_key,
+                key_id: &self.target2_key_id,
+            },
+            Slot {
+                platform: &self.target3_platform,
+                url: &self.target3_url,
+                key: &self.target3_key,
+                key_id: &self.target3_key_id,
+            },
+            Slot {
+                platform: &self.target4_platform,
+                url: &self.target4_url,
+                key: &self.target4_key,
+                key_id: &self.target4_key_id,
+            },
         ]
     }
 
@@ -106,7 +132,14 @@ impl StreamForm {
         let mut targets = Vec::new();
         for (place, slot) in self.slots().into_iter().enumerate() {
             let number = place + 1;
+            let key_id = Uuid::parse_str(slot.key_id).ok();
+            if !slot.key_id.is_empty() && key_id.is_none() {
+                complain(&format!("target{number}_key_id"), "live-kept-key-unknown");
+                continue;
+            }
             let platform = match (slot.platform, Platform::parse(slot.platform)) {
+                // A kept key says the platform.
+                _ if key_id.is_some() => Platform::Youtube,
                 ("", _) if slot.url.trim().is_empty() && slot.key.is_empty() => continue,
                 ("", _) => {
                     complain(&format!("target{number}_platform"), "stream-platform-missing");
@@ -124,6 +157,7 @@ impl StreamForm {
                 platform,
                 url: Some(slot.url.to_owned()),
                 key: Some(slot.key.to_owned()),
+                key_id,
             });
         }
         let overlay = self.typed_overlay(&mut complain);
@@ -131,7 +165,8 @@ impl StreamForm {
             return Err(Error::Invalid(errors));
         }
         let (title, repeat) = (self.title.clone(), self.repeat.is_some());
-        Ok(NewStream { title, videos, order, repeat, overlay, targets })
+        let broadcast = Broadcast::default();
+        Ok(NewStream { title, videos, order, repeat, overlay, targets, broadcast })
     }
 
     fn typed_overlay(&self, complain: &mut impl FnMut(&str, &'static str)) -> Option<Overlay> {
@@ -180,7 +215,7 @@ impl StreamForm {
     /// The domain counts the targets that were typed; the form counts its places.
     pub fn beside_fields(&self, error: Error) -> Error {
         let Error::Invalid(fields) = error else { return error };
-        let typed = |slot: &Slot<'_>| !slot.platform.is_empty();
+        let typed = |slot: &Slot<'_>| !slot.platform.is_empty() || !slot.key_id.is_empty();
         let slots = self.slots();
         let places: Vec<usize> =
             slots.iter().enumerate().filter(|(_, slot)| typed(slot)).map(|(place, _)| place + 1).collect();
@@ -209,6 +244,7 @@ pub(super) fn change_of(new: NewStream) -> StreamChange {
         repeat: Some(new.repeat),
         overlay: Some(new.overlay),
         targets: Some(new.targets),
+        broadcast: None,
     }
 }
 
@@ -256,6 +292,9 @@ fn fields(stream: &LiveStream) -> Value {
         let url = target.url.as_ref().map(ToString::to_string).unwrap_or_default();
         form[format!("target{}_platform", place + 1)] = json!(target.platform.code());
         form[format!("target{}_url", place + 1)] = json!(url);
+        if let Some(key) = target.key_id {
+            form[format!("target{}_key_id", place + 1)] = json!(key);
+        }
     }
     form
 }
@@ -299,7 +338,8 @@ mod tests {
         assert_eq!((logo.place, logo.percent), (Place::BottomLeft, 20));
         assert_eq!(overlay.clock.as_ref().unwrap().place, Place::TopLeft);
         let (title, order, targets) = (String::new(), PlayOrder::Listed, Vec::new());
-        let stored = LiveStream { title, videos: vec![], order, repeat: true, overlay: Some(overlay), targets };
+        let (videos, broadcast) = (vec![], Broadcast::default());
+        let stored = LiveStream { title, videos, order, repeat: true, overlay: Some(overlay), targets, broadcast };
         let again = fields(&stored);
         assert_eq!(
             (&again["overlay_logo_percent"], &again["overlay_clock_zone"]),

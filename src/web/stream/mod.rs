@@ -3,7 +3,7 @@
 mod form;
 mod show;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -137,6 +137,7 @@ async fn context(page: &Page, library: &Library, view: Option<&StreamView>, chos
     Ok(json!({
         "apart": apart.collect::<Vec<_>>(),
         "logos": logos.collect::<Vec<_>>(),
+        "kept_keys": kept_keys(library).await?,
         "prices": prices(page, library),
         "stream": stream,
         "keys": keys,
@@ -145,6 +146,18 @@ async fn context(page: &Page, library: &Library, view: Option<&StreamView>, chos
         "form": form,
         "errors": {},
     }))
+}
+
+/// Keys to choose from.
+async fn kept_keys(library: &Library) -> Result<Vec<Value>> {
+    let channels: HashMap<Uuid, String> =
+        library.channels().await?.into_iter().map(|row| (row.id(), row.value.title)).collect();
+    let kept = library.kept_keys().await?.into_iter().map(|row| {
+        let channel = row.value.channel_id.and_then(|id| channels.get(&id));
+        let channel = channel.map(|title| format!("{title} · ")).unwrap_or_default();
+        json!({"id": row.id(), "title": format!("{channel}{} {}", row.value.title, row.value.key_masked)})
+    });
+    Ok(kept.collect())
 }
 
 /// Says beside each key that was typed that it has to be typed again.

@@ -20,6 +20,7 @@ use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::live_events::answer;
 use crate::web::schedule::local;
+use crate::web::youtube::broadcast_card;
 use crate::web::{Form, Page, history, words};
 
 /// Lines of the log on the page.
@@ -60,6 +61,9 @@ fn targets(page: &Page, view: &StreamView, now: Timestamp) -> Vec<Value> {
             "key_masked": target.key_masked,
             "state": shown.map_or(off, |shown| shown.name).code(),
             "words": words,
+            "health": shown.and_then(|shown| shown.platform_word.as_ref()).map(|word| {
+                word.health.iter().map(|word| page.text(word)).collect::<Vec<_>>().join(" ")
+            }),
         })
     });
     stored.collect()
@@ -115,6 +119,8 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             })
         })
         .collect();
+    let broadcasts = library.broadcasts(Some(id), 3).await?;
+    let broadcasts: Vec<Value> = broadcasts.iter().map(|row| broadcast_card(page, row)).collect();
     let samples = match state.run_id {
         Some(run) if state.samples.is_empty() => library.run_samples(run).await.unwrap_or_default(),
         _ => state.samples.clone(),
@@ -149,6 +155,7 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
         "log": history::log_lines(page, library.stream_log(id, LINES).await?),
         "runs": runs,
         "schedules": schedules,
+        "broadcasts": broadcasts,
         "form": {},
         "errors": {},
     }))
@@ -169,6 +176,9 @@ async fn tell(page: Page, library: Library, id: Uuid) -> Result<String> {
     text["words"] = json!(words::state(&page, &view.state, now));
     for (place, target) in targets(&page, &view, now).into_iter().enumerate() {
         text[format!("target/{place}/words")] = target["words"].clone();
+        if !target["health"].is_null() {
+            text[format!("target/{place}/health")] = target["health"].clone();
+        }
     }
     if let Some(run) = view.state.run_id.filter(|_| view.state.name.is_on_air()) {
         for (field, words) in history::figures(&page, &library.run(run).await?, now) {

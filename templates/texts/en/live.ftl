@@ -23,6 +23,7 @@ live-reason-certificate = The certificate of { $host } is not valid, so nothing 
 live-reason-refused = { $host } closed the connection before taking anything. The key may be wrong or expired, or another program is using it.
 live-reason-dropped = { $host } closed the connection.
 live-reason-stalled = Nothing went out any more, so the connection is made anew.
+live-reason-unheard = The platform said that nothing arrived, so the connection is made anew.
 live-reason-behind = The stream fell too far behind after a standstill, so the connection is made anew.
 live-reason-input = Video number { $number } cannot be read. Upload it again, or take it out of the stream.
 live-reason-gone = The file of video number { $number } is gone. Choose another video.

@@ -23,6 +23,7 @@ live-reason-certificate = Sertifikat { $host } tidak sah, jadi tidak ada yang di
 live-reason-refused = { $host } memutus sambungan sebelum menerima apa pun. Mungkin stream key-nya salah atau kedaluwarsa, atau sedang dipakai program lain.
 live-reason-dropped = { $host } memutus sambungan.
 live-reason-stalled = Tidak ada lagi yang terkirim, jadi sambungan dibuat ulang.
+live-reason-unheard = Platform melaporkan tidak ada yang diterima, jadi sambungan dibuat ulang.
 live-reason-behind = Siaran tertinggal terlalu jauh setelah macet, jadi sambungan dibuat ulang.
 live-reason-input = Video nomor { $number } tidak bisa dibaca. Unggah ulang, atau keluarkan dari siaran.
 live-reason-gone = Berkas video nomor { $number } sudah tidak ada. Pilih video lain.

@@ -46,8 +46,12 @@ impl Heard {
 pub enum Reply {
     /// Status, headers, body.
     Say(u16, Vec<(&'static str, String)>, String),
+    /// 200, a kind and bytes.
+    Bytes(&'static str, Vec<u8>),
     /// Nothing, with the connection left open.
     Hang,
+    /// Nothing, with the connection closed: what was asked may have been done.
+    Cut,
     /// 200 and a body that does not end.
     Endless,
 }
@@ -175,6 +179,15 @@ fn serve(stream: TcpStream, remembered: &Mutex<Vec<Heard>>, end: &AtomicBool, an
             }
             stream.write_all(format!("{text}\r\n{body}").as_bytes())
         }
+        Reply::Bytes(kind, bytes) => {
+            let head = format!(
+                "HTTP/1.1 200 Said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                bytes.len()
+            );
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&bytes)
+        }
+        Reply::Cut => Ok(()),
         Reply::Hang => {
             while !end.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(50));

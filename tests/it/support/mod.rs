@@ -10,6 +10,7 @@ pub mod nginx;
 pub mod old_home;
 pub mod provider;
 pub mod server;
+pub mod youtube;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

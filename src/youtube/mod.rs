@@ -1,0 +1,206 @@
+//! YouTube: stream keys of a channel, broadcasts that are made ahead and moved on, the platform's own word on what is on
+//! air, and uploads.
+//!
+//! The engine never waits for anything here: pictures go out whether the platform answers or not. What is to be done is
+//! written down before it is done, so that every start goes on where the last one ended.
+
+pub mod api;
+pub mod event;
+pub mod fault;
+pub mod health;
+pub mod keys;
+pub mod mapping;
+pub mod model;
+mod plan;
+pub mod quota;
+mod step;
+pub mod units;
+pub mod upload;
+mod worker;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::auth::SystemLicence;
+use crate::error::Result;
+use crate::foundation::Foundation;
+use crate::library::{Editor, Library};
+use crate::oauth::{Grants, Provider};
+use crate::store::rows::{Row, Writer};
+use crate::text::Message;
+use api::Api;
+use event::Event;
+use quota::{Quota, Shown};
+use upload::{NewUpload, Uploader};
+use worker::Worker;
+
+/// Everything that is done with YouTube. Cheap to clone.
+#[derive(Clone)]
+pub struct Youtube {
+    worker: Worker,
+    uploader: Uploader,
+    foundation: Foundation,
+}
+
+impl Youtube {
+    /// For one home. `http` is for the ends of the settings.
+    ///
+    /// # Errors
+    /// Where the settings' prices cannot be read.
+    pub fn new(
+        foundation: &Foundation,
+        licence: Arc<SystemLicence>,
+        http: reqwest::Client,
+        grants: Grants,
+    ) -> Result<Youtube> {
+        let quota = Quota::of(foundation)?;
+        let base = Provider::Google.ends(foundation.config())?.api;
+        let api = Api::new(http, base, grants, quota, foundation.clock().clone());
+        let uploader = Uploader::new(foundation, licence.clone(), api.clone());
+        Ok(Youtube { worker: Worker::new(foundation, licence, api), uploader, foundation: foundation.clone() })
+    }
+
+    fn api(&self) -> &Api {
+        self.worker.api()
+    }
+
+    /// Sees to broadcasts until the end.
+    pub async fn work(self, end: CancellationToken) {
+        self.worker.work(end).await;
+    }
+
+    /// Uploads until the end.
+    pub async fn upload(self, end: CancellationToken) {
+        self.uploader.work(end).await;
+    }
+
+    /// Queues videos for a channel, in this order, all or none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with fields `items.<n>.…` and `channel_id`; [`Error::Conflict`] where a video is on its way
+    /// there already; [`Error::OverQuota`] where too many wait.
+    pub async fn queue_uploads(&self, editor: &Editor, channel: Uuid, items: Vec<NewUpload>) -> Result<Vec<Uuid>> {
+        self.uploader.mark(editor.tenant()).await?;
+        let ids = editor.queue_uploads(channel, items).await?;
+        self.uploader.wake(editor.tenant());
+        Ok(ids)
+    }
+
+    /// Lets an upload be; what is on the platform already stays there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is over.
+    pub async fn cancel_upload(&self, editor: &Editor, id: Uuid) -> Result<()> {
+        editor.cancel_upload(id).await
+    }
+
+    /// Tries an upload again that failed or waits.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is done or was cancelled.
+    pub async fn retry_upload(&self, editor: &Editor, id: Uuid) -> Result<()> {
+        self.uploader.mark(editor.tenant()).await?;
+        editor.retry_upload(id).await?;
+        self.uploader.wake(editor.tenant());
+        Ok(())
+    }
+
+    /// Looks through all libraries once, for broadcasts that have to be seen to.
+    pub async fn look_through(self, end: CancellationToken) {
+        self.worker.look_through(end).await;
+    }
+
+    /// Tries everything of a tenant again that waits for something.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such broadcast.
+    pub async fn try_again(&self, editor: &Editor, id: Uuid) -> Result<()> {
+        editor
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Event>(id, None)?;
+                let event = Event { tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
+                rows.update(&row, event).map(drop)
+            })
+            .await?;
+        self.worker.wake(editor.tenant());
+        Ok(())
+    }
+
+    /// How the day of a channel's project stands; `None` while nobody knows its project.
+    pub async fn units(&self, project: &str) -> Result<Shown> {
+        self.api().quota().shown(project, self.foundation.clock().now()).await
+    }
+}
+
+/// A channel is disconnected: what hangs on it goes, in the same batch. Keys stay, as streams go to them.
+///
+/// # Errors
+/// Where the rows cannot be read.
+pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
+    let now = rows.now();
+    for id in rows.view().ids_at::<Event>("open", &[])? {
+        if let Some(row) = rows.get::<Event>(id)?.filter(|row| row.value.channel_id == connection) {
+            let over = Some((now, event::Over::Gone));
+            let trouble = Some(Message::new("youtube-fault-disconnected"));
+            rows.update(&row, Event { over, trouble, ..row.value.clone() })?;
+        }
+    }
+    Ok(())
+}
+
+impl Library {
+    /// Broadcasts, the newest first: of a stream, or of all; at most so many.
+    pub async fn broadcasts(&self, stream: Option<Uuid>, most: usize) -> Result<Vec<Row<Event>>> {
+        self.rows()
+            .read(move |rows| {
+                let mut found = Vec::new();
+                match stream {
+                    Some(stream) => {
+                        for id in rows.ids_at::<Event>("stream", stream.as_bytes())?.into_iter().rev().take(most) {
+                            found.extend(rows.get::<Event>(id)?);
+                        }
+                    }
+                    None => rows.each::<Event>(true, |row| {
+                        found.push(row);
+                        if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    })?,
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// One broadcast.
+    pub async fn broadcast(&self, id: Uuid) -> Result<Row<Event>> {
+        self.rows().read(move |rows| rows.need::<Event>(id)).await
+    }
+
+    /// Broadcasts of a run.
+    pub async fn broadcasts_of_run(&self, run: Uuid) -> Result<Vec<Row<Event>>> {
+        self.rows()
+            .read(move |rows| {
+                let run = rows.need::<crate::live::Run>(run)?;
+                let mut found = Vec::new();
+                for id in rows.ids_at::<Event>("stream", run.value.stream_id.as_bytes())? {
+                    let Some(row) = rows.get::<Event>(id)? else { continue };
+                    let own = match (&row.value.occurrence, row.value.run_id) {
+                        (_, Some(id)) => id == run.id(),
+                        (Some(name), None) => {
+                            run.value.occurrence_name.as_ref() == Some(name)
+                                && row.value.schedule.map(|(id, _)| id) == run.value.schedule_id
+                        }
+                        (None, None) => false,
+                    };
+                    if own {
+                        found.push(row);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
+}

@@ -1,0 +1,332 @@
+//! What the platform is told of one broadcast: one step at a time, each written down before and after.
+//!
+//! A broadcast is asked for only after its row says so; where nobody knows what became of that, it is looked for by its
+//! marker before another one is asked for.
+
+mod air;
+mod tell;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::api::{Account, Which};
+use super::event::{Event, Over};
+use super::fault::{Fault, own};
+use super::plan::{run_of, serves};
+use super::quota::Need;
+use super::worker::Worker;
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::library::Editor;
+use crate::live::Run;
+use crate::store::rows::{Reader, Row};
+use crate::text::Message;
+
+pub(super) use tell::picture_of;
+
+/// What was asked for and not answered is not asked for again before it had this long to show up in lists.
+const SETTLE: Duration = Duration::from_secs(20);
+/// Between two looks at a stream that is to be shown soon, or is not any time soon.
+const LOOK_SOON: Duration = Duration::from_secs(3);
+const LOOK_LATER: Duration = Duration::from_secs(15);
+/// So long the platform has for what it does by itself.
+const BY_ITSELF: Duration = Duration::from_secs(45);
+/// What only a person can mend is tried again after so long: they may have mended it elsewhere.
+const MENDED: Duration = Duration::from_secs(30 * 60);
+
+/// What became of a step.
+pub(super) enum Did {
+    /// Something changed: look again at once.
+    Step,
+    /// Nothing to do before then.
+    Wait(Timestamp),
+    /// Nothing to do until something changes.
+    Rest,
+}
+
+/// What a step is decided by.
+struct Facts {
+    event: Event,
+    run: Option<Row<Run>>,
+    /// The run serves the target, and its second has come.
+    on_air: bool,
+    /// The next part of it is shown.
+    followed: bool,
+    has_next: bool,
+}
+
+/// What is known of a broadcast on air beside its row.
+#[derive(Default, Clone)]
+pub(super) struct Watching {
+    looks: u32,
+    next_look: Option<Timestamp>,
+    active_since: Option<Timestamp>,
+    began: Option<Timestamp>,
+}
+
+impl Worker {
+    /// Takes all steps of a broadcast that can be taken now; when to look again.
+    pub(super) async fn tend(&self, editor: &Editor, id: Uuid) -> Result<Option<Timestamp>> {
+        // A fault of ours must not make a circle of calls.
+        for _ in 0..20 {
+            let Some(facts) = self.facts(editor, id).await? else { return Ok(None) };
+            let now = self.now();
+            if let Some(wait) = facts.event.not_before.filter(|wait| *wait > now) {
+                return Ok(Some(wait));
+            }
+            let need = if facts.on_air { Need::OnAir(id) } else { Need::Kept(id) };
+            let account = self.api().account(editor, facts.event.channel_id, need);
+            let step = Step { worker: self, editor, id, account, facts, now };
+            match step.act().await {
+                Ok(Did::Step) => {}
+                Ok(Did::Wait(at)) => return Ok(Some(at)),
+                Ok(Did::Rest) => return Ok(None),
+                Err(fault) => {
+                    let next = self.set_back(editor, id, &fault, false).await?;
+                    return Ok(Some(next));
+                }
+            }
+        }
+        Ok(Some(self.now() + LOOK_LATER))
+    }
+
+    async fn facts(&self, editor: &Editor, id: Uuid) -> Result<Option<Facts>> {
+        let now = self.now();
+        let read = move |rows: &Reader<'_>| {
+            let Some(event) = rows.get::<Event>(id)?.map(|row| row.value).filter(|event| event.over.is_none()) else {
+                return Ok(None);
+            };
+            let run = run_of(rows, &event)?;
+            let serving = run.as_ref().filter(|run| serves(run, &event));
+            let on_air = serving.is_some_and(|run| run.value.started_at.is_some_and(|at| at <= now));
+            let next = Event { part: event.part + 1, ..event.clone() }.key();
+            let next = rows.value::<Uuid>(&next)?;
+            let next_row = match next {
+                Some(next) => rows.get::<Event>(next)?,
+                None => None,
+            };
+            let followed = next_row.is_some_and(|row| row.value.live_at.is_some() || row.value.over.is_some());
+            Ok(Some(Facts { event, run, on_air, followed, has_next: next.is_some() }))
+        };
+        match editor.rows().read(read).await {
+            Err(Error::NotFound) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Writes down that something did not go well; when it is tried again. `aside`: it holds nothing else up.
+    async fn set_back(&self, editor: &Editor, id: Uuid, fault: &Fault, aside: bool) -> Result<Timestamp> {
+        let now = self.now();
+        let (fault, mut when) = (fault.clone(), now);
+        if fault.reason == own::OURS {
+            return Ok(now + LOOK_LATER);
+        }
+        let written = self.change(editor, id, move |event| {
+            let next = fault.next_try(now, event.tries).unwrap_or(now + MENDED);
+            event.tries = event.tries.saturating_add(1);
+            event.trouble = Some(fault.message.clone());
+            if aside {
+                event.aside_until = Some(next);
+            } else {
+                event.not_before = Some(next);
+            }
+        });
+        if let Some(event) = written.await? {
+            when = if aside { event.aside_until } else { event.not_before }.unwrap_or(now);
+        }
+        Ok(when)
+    }
+
+    /// Changes a broadcast's row; what it is then.
+    pub(super) async fn change(
+        &self,
+        editor: &Editor,
+        id: Uuid,
+        change: impl Fn(&mut Event) + Send + 'static,
+    ) -> Result<Option<Event>> {
+        editor
+            .rows()
+            .write(move |rows| {
+                let Some(row) = rows.get::<Event>(id)? else { return Ok(None) };
+                let mut event = row.value.clone();
+                change(&mut event);
+                if event != row.value {
+                    rows.update(&row, event.clone())?;
+                }
+                Ok(Some(event))
+            })
+            .await
+    }
+}
+
+struct Step<'a> {
+    worker: &'a Worker,
+    editor: &'a Editor,
+    id: Uuid,
+    account: Account<'a>,
+    facts: Facts,
+    now: Timestamp,
+}
+
+impl Step<'_> {
+    async fn write(&self, change: impl Fn(&mut Event) + Send + 'static) -> Result<Did, Fault> {
+        self.worker.change(self.editor, self.id, change).await?;
+        Ok(Did::Step)
+    }
+
+    /// A step that went well: nothing stands in the way any more.
+    async fn went(&self, change: impl Fn(&mut Event) + Send + 'static) -> Result<Did, Fault> {
+        self.write(move |event| {
+            change(event);
+            (event.tries, event.not_before, event.trouble) = (0, None, None);
+        })
+        .await
+    }
+
+    async fn act(&self) -> Result<Did, Fault> {
+        let event = &self.facts.event;
+        if event.unwanted {
+            return self.take_away().await;
+        }
+        let Some(broadcast) = event.broadcast.as_deref() else { return self.make().await };
+        if !event.bound {
+            self.account.bind(broadcast, &event.platform_stream).await?;
+            return self.went(|event| event.bound = true).await;
+        }
+        let begun = event.moved_at.is_some() || event.live_at.is_some();
+        if self.facts.on_air && event.live_at.is_none() {
+            let did = self.begin(broadcast).await?;
+            return self.meanwhile(broadcast, did).await;
+        }
+        if begun && self.facts.run.as_ref().is_none_or(|run| !serves(run, event)) {
+            return self.end(broadcast).await;
+        }
+        if begun && self.facts.followed {
+            return self.end(broadcast).await;
+        }
+        if event.live_at.is_some() && self.facts.on_air {
+            let did = self.watch(broadcast).await?;
+            return self.meanwhile(broadcast, did).await;
+        }
+        // Its run is written down a little before its second.
+        let second = self.facts.run.as_ref().filter(|run| serves(run, event)).and_then(|run| run.value.started_at);
+        let second = second.unwrap_or(event.wanted.settings.starts_at);
+        let then = if second > self.now { Did::Wait(second) } else { Did::Rest };
+        self.meanwhile(broadcast, then).await
+    }
+
+    async fn make(&self) -> Result<Did, Fault> {
+        let event = &self.facts.event;
+        if event.kept.is_none() {
+            self.keep_units().await?;
+        }
+        let times = match event.asked {
+            None => 1,
+            Some((at, times)) => {
+                if let Some(found) = self.look_for().await? {
+                    return self.made(found, None).await;
+                }
+                if self.now < at + SETTLE {
+                    return Ok(Did::Wait(at + SETTLE));
+                }
+                times + 1
+            }
+        };
+        let now = self.now;
+        self.write(move |event| event.asked = Some((now, times))).await?;
+        match self.account.insert_broadcast(&event.to_make(now)).await {
+            Ok(made) => match made.id {
+                Some(id) => self.made(id, Some(event.wanted.settings.clone())).await,
+                None => Err(Fault::odd()),
+            },
+            Err(fault) => {
+                // A call that was not even made, or was refused, has made nothing: none is left to be looked for. One
+                // that nobody answered may have.
+                if !fault.unsure && times == 1 {
+                    self.write(|event| event.asked = None).await?;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn made(&self, id: String, told: Option<super::event::Settings>) -> Result<Did, Fault> {
+        let (own, actor) = (self.id, self.editor.actor().clone());
+        self.editor
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Event>(own, None)?;
+                let mut event = row.value.clone();
+                (event.broadcast, event.told_settings) = (Some(id.clone()), told.clone());
+                (event.tries, event.not_before, event.trouble) = (0, None, None);
+                audit::record(rows, &actor, "broadcast.create", format!("{own} {id} {}", event.wanted.texts.title))?;
+                rows.update(&row, event).map(drop)
+            })
+            .await?;
+        Ok(Did::Step)
+    }
+
+    /// The broadcast that was asked for and not answered.
+    async fn look_for(&self) -> Result<Option<String>, Fault> {
+        for which in [Which::Upcoming, Which::Active] {
+            if let Some(found) = self.account.find_broadcast(which, |found| self.facts.event.knows(found)).await? {
+                return Ok(found.id);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn over(&self, how: Over) -> Result<Did, Fault> {
+        let (id, now, actor) = (self.id, self.now, self.editor.actor().clone());
+        self.editor
+            .rows()
+            .write(move |rows| {
+                let row = rows.need::<Event>(id, None)?;
+                let mut event = row.value.clone();
+                event.over = Some((now, how));
+                (event.tries, event.not_before, event.aside_until) = (0, None, None);
+                if how != Over::Gone {
+                    event.trouble = None;
+                }
+                if let Some(broadcast) = &event.broadcast {
+                    let action = match how {
+                        Over::Complete => "broadcast.complete",
+                        Over::Removed => "broadcast.delete",
+                        Over::Gone => "broadcast.gone",
+                    };
+                    audit::record(rows, &actor, action, format!("{id} {broadcast} {}", event.wanted.texts.title))?;
+                }
+                rows.update(&row, event).map(drop)
+            })
+            .await?;
+        self.worker.unwatch(self.id);
+        // The units that it kept and did not need.
+        self.worker.give_back(self.editor).await?;
+        Ok(Did::Rest)
+    }
+
+    /// Somebody deleted it on the platform.
+    async fn gone(&self) -> Result<Did, Fault> {
+        self.write(|event| event.trouble = Some(Message::new("youtube-fault-broadcast-gone"))).await?;
+        self.over(Over::Gone).await
+    }
+
+    async fn take_away(&self) -> Result<Did, Fault> {
+        let event = &self.facts.event;
+        match (&event.broadcast, event.asked) {
+            (Some(broadcast), _) => match self.account.delete_broadcast(broadcast).await {
+                Ok(()) => self.over(Over::Removed).await,
+                Err(fault) if fault.reason == "liveBroadcastDeletionNotAllowed" => self.end(broadcast).await,
+                Err(fault) => Err(fault),
+            },
+            (None, None) => self.over(Over::Removed).await,
+            (None, Some((at, _))) => match self.look_for().await? {
+                Some(found) => self.write(move |event| event.broadcast = Some(found.clone())).await,
+                None if self.now < at + SETTLE => Ok(Did::Wait(at + SETTLE)),
+                None => self.over(Over::Removed).await,
+            },
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The protocol of resumable uploads.
+//!
+//! Source: Google, "Resumable Uploads" (developers.google.com/youtube/v3/guides/using_resumable_upload_protocol): a POST
+//! opens a session whose address stands in `Location`; PUTs carry parts of a multiple of 256 KiB with `Content-Range`;
+//! 308 says with `Range` how much is there; 200 or 201 bring the video; 404 says that there is no such session.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::youtube::api::Account;
+use crate::youtube::fault::Fault;
+use crate::youtube::model::Video;
+use crate::youtube::units::Call;
+
+/// A part has so long.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What the platform has of an upload.
+pub(super) enum There {
+    /// So many bytes.
+    Bytes(u64),
+    /// All, and this is the video.
+    Video(String),
+    /// It knows no such session.
+    Nothing,
+}
+
+impl Account<'_> {
+    /// Opens an upload session; its address.
+    pub(super) async fn open_session(&self, video: &Video, total: u64, kind: &str) -> Result<SecretString, Fault> {
+        let mut token = self.begin(Call::VideosInsert).await?;
+        let url = self.address("upload/youtube/v3/videos");
+        let query = [("uploadType", "resumable"), ("part", "snippet,status")];
+        let make = |http: &reqwest::Client| {
+            http.post(url.clone())
+                .query(&query)
+                .header("x-upload-content-length", total)
+                .header("x-upload-content-type", kind)
+                .json(video)
+                .timeout(Duration::from_secs(60))
+        };
+        let response = self.send(&mut token, make).await?;
+        if !response.status().is_success() {
+            return Err(self.fault(token.project(), response).await);
+        }
+        let place = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        // Bytes and token go to the platform only, whatever an answer says.
+        let place = place.and_then(|text| Url::parse(text).ok()).filter(|place| place.origin() == url.origin());
+        place.map(|place| SecretString::from(String::from(place))).ok_or_else(Fault::odd)
+    }
+
+    /// Sends a part that begins at `from`, or asks only what is there.
+    pub(super) async fn put_part(
+        &self,
+        session: &SecretString,
+        (from, total): (u64, u64),
+        part: Option<Bytes>,
+    ) -> Result<There, Fault> {
+        // Within a session nothing costs units.
+        let mut token = self.token().await?;
+        let range = match &part {
+            Some(part) => format!("bytes {from}-{}/{total}", from + part.len() as u64 - 1),
+            None => format!("bytes */{total}"),
+        };
+        let make = |http: &reqwest::Client| {
+            let request = http.put(session.expose_secret()).header(header::CONTENT_RANGE, &range).timeout(LIMIT);
+            match &part {
+                Some(part) => request.body(part.clone()),
+                None => request.header(header::CONTENT_LENGTH, 0),
+            }
+        };
+        let response = self.send(&mut token, make).await?;
+        match response.status().as_u16() {
+            308 => {
+                let there = response.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
+                let last = there.and_then(|text| text.rsplit_once('-')).and_then(|(_, last)| last.parse::<u64>().ok());
+                Ok(There::Bytes(last.map_or(0, |last| last + 1)))
+            }
+            200 | 201 => {
+                let video: Video = self.read_json(response).await?;
+                video.id.map(There::Video).ok_or_else(Fault::odd)
+            }
+            404 | 410 => Ok(There::Nothing),
+            _ => Err(self.fault(token.project(), response).await),
+        }
+    }
+}
