@@ -1,7 +1,10 @@
-//! Tables as files: a workbook or CSV. Cells are text and nothing else: what looks like a formula does nothing, and the
+//! Tables as files: a workbook or CSV. Cells are text, numbers and times: what looks like a formula does nothing, and the
 //! same text comes back when the file is read again.
 
-use rust_xlsxwriter::{Format as CellFormat, Workbook, Worksheet};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Workbook, Worksheet};
 
 use crate::error::{Error, Result};
 
@@ -44,6 +47,46 @@ impl Format {
 /// Longest text of a cell in Excel, in characters as UTF-16 counts them.
 const LONGEST: usize = 32_767;
 
+/// What stands in a cell: in a workbook as Excel counts with it, in CSV as text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(u64),
+    /// A local time, which another cell may name the zone of.
+    Local(DateTime),
+    /// An instant: local in a workbook, UTC in CSV; to the second.
+    Instant(Timestamp, TimeZone),
+}
+
+impl Field {
+    fn text(&self) -> String {
+        match self {
+            Field::Text(text) => text.clone(),
+            Field::Number(number) => number.to_string(),
+            Field::Local(at) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            Field::Instant(at, _) => at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        }
+    }
+
+    fn local(&self) -> Option<DateTime> {
+        match self {
+            Field::Local(at) => Some(*at),
+            Field::Instant(at, zone) => Some(at.to_zoned(zone.clone()).datetime()),
+            _ => None,
+        }
+    }
+}
+
+/// A time as Excel counts it; it knows none before 1900.
+fn excel(at: DateTime) -> Option<ExcelDateTime> {
+    let part = |part: i8| u8::try_from(part).ok();
+    let year = u16::try_from(at.year()).ok().filter(|year| *year > 1900)?;
+    let day = ExcelDateTime::from_ymd(year, part(at.month())?, part(at.day())?).ok()?;
+    day.and_hms(u16::from(part(at.hour())?), part(at.minute())?, f64::from(at.second())).ok()
+}
+
 /// Whether a spreadsheet could take a text for more than text.
 pub fn is_active(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠'])
@@ -72,6 +115,8 @@ struct Book {
     row: u32,
     plain: CellFormat,
     inert: CellFormat,
+    number: CellFormat,
+    time: CellFormat,
 }
 
 fn failed(cause: impl Into<anyhow::Error>) -> Error {
@@ -96,7 +141,9 @@ impl Tabular {
                 let sheet = workbook.add_worksheet_with_low_memory();
                 sheet.map_err(failed)?.set_name(name).map_err(failed)?.set_freeze_panes(1, 0).map_err(failed)?;
                 let (plain, inert) = (CellFormat::new(), CellFormat::new().set_quote_prefix());
-                Tabular(Kind::Xlsx(Box::new(Book { workbook, row: 0, plain, inert })))
+                let number = CellFormat::new().set_num_format("0");
+                let time = CellFormat::new().set_num_format("yyyy-mm-dd hh:mm:ss");
+                Tabular(Kind::Xlsx(Box::new(Book { workbook, row: 0, plain, inert, number, time })))
             }
         };
         table.line(heads.iter().copied())?;
@@ -118,6 +165,17 @@ impl Tabular {
         }
     }
 
+    /// Adds a line of more than texts.
+    pub fn fields(&mut self, fields: &[Field]) -> Result<()> {
+        match &mut self.0 {
+            Kind::Csv(_) => {
+                let texts: Vec<String> = fields.iter().map(Field::text).collect();
+                self.line(texts.iter().map(String::as_str))
+            }
+            Kind::Xlsx(book) => book.fields(fields),
+        }
+    }
+
     /// The file.
     pub fn finish(self) -> Result<Vec<u8>> {
         match self.0 {
@@ -134,6 +192,29 @@ impl Book {
             let column = u16::try_from(column).map_err(failed)?;
             let format = if is_active(text) { &self.inert } else { &self.plain };
             sheet.write_string_with_format(self.row, column, fitting(text), format).map_err(failed)?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+
+    fn fields(&mut self, fields: &[Field]) -> Result<()> {
+        let sheet = self.workbook.worksheet_from_index(0).map_err(failed)?;
+        for (column, field) in fields.iter().enumerate() {
+            let column = u16::try_from(column).map_err(failed)?;
+            if let Field::Number(number) = field {
+                // Larger ones than a double holds exactly are nobody's.
+                sheet.write_number_with_format(self.row, column, *number as f64, &self.number).map_err(failed)?;
+                continue;
+            }
+            if let Some(at) = field.local().and_then(excel) {
+                sheet.write_datetime_with_format(self.row, column, &at, &self.time).map_err(failed)?;
+                continue;
+            }
+            let text = field.text();
+            if !text.is_empty() {
+                let format = if is_active(&text) { &self.inert } else { &self.plain };
+                sheet.write_string_with_format(self.row, column, fitting(&text), format).map_err(failed)?;
+            }
         }
         self.row += 1;
         Ok(())

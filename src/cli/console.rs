@@ -204,11 +204,14 @@ async fn refusal(response: reqwest::Response) -> Error {
     }
     let bytes = response.bytes().await.unwrap_or_default();
     let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let mut told = problem["detail"].as_str().unwrap_or("the server refused").to_owned();
-    for field in problem["errors"].as_array().into_iter().flatten() {
+    // What is wrong with fields says more than that some are wrong.
+    let fields = problem["errors"].as_array().into_iter().flatten().map(|field| {
         let (name, message) = (&field["field"], &field["message"]);
-        told += &format!("\n  {}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
-    }
+        format!("{}: {}", name.as_str().unwrap_or_default(), message.as_str().unwrap_or_default())
+    });
+    let fields = fields.collect::<Vec<_>>().join("\n  ");
+    let detail = problem["detail"].as_str().unwrap_or("the server refused");
+    let told = if fields.is_empty() { detail.to_owned() } else { fields };
     Error::Upstream(Message::new("console-refused").with("told", told))
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{WRONG_USE, console::Console, environment, say};
 use crate::error::{Error, Result};
+use crate::schedule::sheet::Column;
 use crate::text::Message;
 
 /// Done, with rows that were left out.
@@ -57,12 +58,19 @@ pub(super) struct Import {
     /// Which sheet, from 1; the one with the most known heads if absent.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     sheet: Option<u16>,
-    /// What a column holds, like C=videos; C= leaves it out. May be given more than once.
-    #[arg(long, value_name = "LETTERS=COLUMN")]
+    #[arg(long, value_name = "LETTERS=COLUMN", help = map_help())]
     map: Vec<String>,
-    /// An answer to a question of --dry-run, like video:intro=ID. May be given more than once.
+    /// An answer to a question of --dry-run, like video:intro=ID; a title or a file name will do for the id where it
+    /// means one choice only. May be given more than once.
     #[arg(long, value_name = "QUESTION:FOUND=ID")]
     answer: Vec<String>,
+}
+
+/// What is said of `--map`.
+fn map_help() -> String {
+    let known = Column::all().map(Column::name).collect::<Vec<_>>().join(", ");
+    let text = "What a column holds, like C=videos; C= leaves it out. May be given more than once.";
+    format!("{text} Known are: {known}; and what a head may be called in English or Indonesian, like judul")
 }
 
 #[derive(Args)]
@@ -204,7 +212,11 @@ fn tell(plan: &Value) {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for column in list(&plan["columns"]).iter().filter(|column| column["column"].is_null()) {
-        say(&format!("column {} “{}” is not known and is left out", text(&column["letters"]), text(&column["head"])));
+        say(&format!(
+            "column {} “{}” is not known and is left out; say what it holds with --map {0}=…",
+            text(&column["letters"]),
+            text(&column["head"])
+        ));
     }
     for row in list(&plan["rows"]) {
         let at = format!("{} {}", text(&row["starts_at"]), text(&row["time_zone"]));
@@ -213,17 +225,27 @@ fn tell(plan: &Value) {
             let place = format!("{} {}", text(&problem["letters"]), text(&problem["head"]));
             say(&format!("          {}: {}", place.trim(), text(&problem["message"])));
         }
+        for change in list(&row["differences"]) {
+            let line = |value: &Value| text(value).replace('\n', "; ");
+            let (from, to) = (line(&change["from"]), line(&change["to"]));
+            say(&format!("          {}: “{from}” becomes “{to}”", text(&change["column"])));
+        }
     }
     for ask in list(&plan["questions"]).iter().filter(|ask| ask["answer"].is_null()) {
-        say(&format!(
-            "which {} is “{}” ({} rows)? Answer with --answer",
-            text(&ask["question"]),
-            text(&ask["found"]),
-            ask["rows"]
-        ));
+        let (question, found) = (text(&ask["question"]), text(&ask["found"]));
+        let asked = match (question.as_str(), found.as_str()) {
+            ("owner", found) => format!("rows belong to “{found}”: do they come in as yours"),
+            (question, "") => format!("which {question} do rows mean that name none"),
+            (question, found) => format!("which {question} is “{found}”"),
+        };
+        let open = if ask["needed"] == json!(false) && question != "owner" { ", or leave it open" } else { "" };
+        say(&format!("{asked} ({} rows)? Answer with --answer{open}", ask["rows"]));
         for option in list(&ask["options"]) {
-            let answer = format!("{}:{}={}", text(&ask["question"]), text(&ask["found"]), text(&option["id"]));
-            say(&format!("          {answer}  {}", text(&option["title"])));
+            let answer = format!("{question}:{found}={}", text(&option["id"]));
+            say(&format!("          \"{answer}\"  {}", text(&option["title"])));
+        }
+        if let Some(more) = ask["more"].as_u64().filter(|more| *more > 0) {
+            say(&format!("          and {more} more, by title or file name"));
         }
     }
     if plan["asks_day_order"] == json!(true) {

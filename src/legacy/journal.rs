@@ -171,6 +171,27 @@ pub(super) async fn of_path(library: Option<&Library>, what: What, path: &Path) 
     absent(library.rows().read(look).await)
 }
 
+/// Rows of a library that came from a file of an old home, by what its records call the file.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn came_from(rows: &Reader<'_>, what: What, person: &str, name: &str) -> Result<Vec<Uuid>> {
+    let folder = Path::new(if what == What::Video { "videos" } else { "thumbnails" });
+    let Some(file) = folder.to_str().and_then(|folder| super::files::inner(folder, name)) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for path in [folder.join(person).join(&file), folder.join(&file)] {
+        for identity in rows.value::<Vec<String>>(&path_key(what, &path))?.unwrap_or_default() {
+            found.extend(mark(rows, &identity)?.map(|mark| mark.id));
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// Every mark of a library, with its identity.
 pub(super) async fn all(library: &Library) -> Result<Vec<(String, Mark)>> {
     let look = |rows: &Reader<'_>| {

@@ -22,6 +22,8 @@ mod streams;
 mod users;
 mod workbook;
 
+pub(crate) use journal::came_from;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

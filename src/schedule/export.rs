@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::import::ground::{Ground, plain};
+use super::import::ground::{Ground, KnownKey, plain};
 use super::import::{exceptions_text, target_label};
 use super::sheet::{Column, Lists, template};
 use super::{Schedule, Until};
+use crate::clock;
 use crate::error::Result;
 use crate::library::Library;
 use crate::live::{LiveStream, PlayOrder};
 use crate::store::rows::{Reader, Row};
-use crate::tabular::{Format, Tabular};
+use crate::tabular::{Field, Format, Tabular};
 use crate::text::Locale;
 
 /// Columns of the file.
@@ -73,6 +75,25 @@ fn called(named: &super::import::ground::Named, id: Uuid) -> String {
     }
 }
 
+/// What a column says of a schedule and its stream, for people.
+pub(super) fn text_of(
+    column: Column,
+    ground: &Ground,
+    schedule: Option<&Schedule>,
+    stream: Option<&LiveStream>,
+) -> String {
+    let (Some(schedule), Some(stream)) = (schedule, stream) else {
+        return match stream {
+            Some(stream) => of_stream(column, ground, stream).unwrap_or_default(),
+            None => String::new(),
+        };
+    };
+    match column {
+        Column::StreamId => stream.title.clone(),
+        column => of_stream(column, ground, stream).unwrap_or_else(|| of_schedule(column, ground, schedule)),
+    }
+}
+
 fn targets(stream: &LiveStream) -> String {
     let labels: Vec<String> = stream.targets.iter().map(target_label).collect();
     let is_one = |label: &String| labels.iter().filter(|other| *other == label).count() == 1;
@@ -81,15 +102,42 @@ fn targets(stream: &LiveStream) -> String {
     names.collect::<Vec<_>>().join("\n")
 }
 
-fn cell(column: Column, ground: &Ground, row: &Row<Schedule>, stream: &LiveStream) -> String {
-    let (schedule, header) = (&row.value, &row.header);
-    let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join("\n");
-    match column {
+fn cell(column: Column, ground: &Ground, row: &Row<Schedule>, stream: &LiveStream) -> Field {
+    let header = &row.header;
+    let zone = || clock::zone(&row.value.time_zone).unwrap_or(TimeZone::UTC);
+    Field::Text(match column {
+        Column::StartsAt => return Field::Local(row.value.starts_at),
+        Column::CreatedAt => return Field::Instant(header.created_at, zone()),
+        Column::UpdatedAt => return Field::Instant(header.updated_at, zone()),
         Column::Id => row.id().to_string(),
-        Column::StreamId => schedule.stream_id.to_string(),
+        Column::Owner => header.owner.clone(),
+        Column::CreatedBy => header.created_by.clone(),
+        column => of_stream(column, ground, stream).unwrap_or_else(|| of_schedule(column, ground, &row.value)),
+    })
+}
+
+fn list(items: &mut dyn Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join("\n")
+}
+
+/// What a column says of a stream; `None` where it is about the schedule.
+fn of_stream(column: Column, ground: &Ground, stream: &LiveStream) -> Option<String> {
+    Some(match column {
         Column::Title => stream.title.clone(),
         Column::Videos => list(&mut stream.videos.iter().map(|id| called(&ground.videos, *id))),
         Column::KeyName => targets(stream),
+        Column::Order => match stream.order {
+            PlayOrder::Listed => "listed".to_owned(),
+            PlayOrder::Shuffled => "shuffled".to_owned(),
+        },
+        Column::Loop => flag(Some(stream.repeat)).to_owned(),
+        _ => return None,
+    })
+}
+
+fn of_schedule(column: Column, ground: &Ground, schedule: &Schedule) -> String {
+    match column {
+        Column::StreamId => schedule.stream_id.to_string(),
         Column::StartsAt => schedule.starts_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Column::TimeZone => schedule.time_zone.clone(),
         Column::Rule => schedule.rule.clone().unwrap_or_default(),
@@ -106,11 +154,6 @@ fn cell(column: Column, ground: &Ground, row: &Row<Schedule>, stream: &LiveStrea
         },
         Column::Grace => length(u64::from(schedule.grace)),
         Column::Paused => flag(Some(schedule.paused)).to_owned(),
-        Column::Order => match stream.order {
-            PlayOrder::Listed => "listed".to_owned(),
-            PlayOrder::Shuffled => "shuffled".to_owned(),
-        },
-        Column::Loop => flag(Some(stream.repeat)).to_owned(),
         Column::Description => schedule.broadcast.description.clone().unwrap_or_default(),
         Column::Privacy => schedule.broadcast.privacy.map(|privacy| privacy.code().to_owned()).unwrap_or_default(),
         Column::MadeForKids => flag(schedule.broadcast.made_for_kids).to_owned(),
@@ -120,10 +163,6 @@ fn cell(column: Column, ground: &Ground, row: &Row<Schedule>, stream: &LiveStrea
             let known = schedule.broadcast.thumbnail_id.filter(|id| ground.thumbnails.title(*id).is_some());
             known.map(|id| called(&ground.thumbnails, id)).unwrap_or_default()
         }
-        Column::Owner => header.owner.clone(),
-        Column::CreatedBy => header.created_by.clone(),
-        Column::CreatedAt => header.created_at.to_string(),
-        Column::UpdatedAt => header.updated_at.to_string(),
         _ => String::new(),
     }
 }
@@ -151,7 +190,7 @@ impl Library {
                 // One whose stream is just being deleted.
                 let Some(stream) = streams.get(&row.value.stream_id) else { continue };
                 let cells = COLUMNS.map(|column| cell(column, &ground, &row, stream));
-                table.line(cells.each_ref().map(String::as_str))?;
+                table.fields(&cells)?;
             }
             table.finish()
         };
@@ -168,7 +207,14 @@ impl Library {
                 names.sort_by_key(|name| name.to_lowercase());
                 names
             };
-            let mut keys: Vec<String> = ground.keys.iter().map(|key| key.label.clone()).collect();
+            let key = |key: &KnownKey| {
+                let named = key
+                    .names
+                    .first()
+                    .filter(|name| matches!(&ground.keys_of(name, None)[..], [only] if only.len() == 1));
+                named.unwrap_or(&key.label).clone()
+            };
+            let mut keys: Vec<String> = ground.keys.iter().map(key).collect();
             keys.sort_unstable();
             keys.dedup();
             let mut zones: Vec<String> =

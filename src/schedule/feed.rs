@@ -194,7 +194,7 @@ fn write(rows: &Reader<'_>, name: &str, now: Timestamp) -> Result<String> {
     let mut calendar = Calendar::new();
     calendar.name(name);
     let mut zones: BTreeMap<String, (TimeZone, Timestamp)> = BTreeMap::new();
-    let mut count = 0;
+    let mut events = Vec::new();
     for row in &schedules {
         let schedule = &row.value;
         let Some(zone) = TimeZone::get(&schedule.time_zone).ok().filter(|_| !schedule.paused) else { continue };
@@ -212,14 +212,16 @@ fn write(rows: &Reader<'_>, name: &str, now: Timestamp) -> Result<String> {
             let times = schedule.times.iter().copied().chain([schedule.starts_at.time()]);
             times.for_each(|time| writer.write(Some(time)));
         }
-        count += writer.events.len();
-        if count > MOST {
+        if events.len() + writer.events.len() > MOST {
             break;
         }
-        writer.events.into_iter().for_each(|event| {
-            calendar.push(event);
-        });
+        events.extend(writer.events.into_iter().map(|event| (from, event)));
     }
+    // In the order in which they begin.
+    events.sort_by_key(|(from, _)| *from);
+    events.into_iter().for_each(|(_, event)| {
+        calendar.push(event);
+    });
     let to = now.to_zoned(TimeZone::UTC).checked_add(YEARS.years()).map_or(Timestamp::MAX, |at| at.timestamp());
     let zones: String = zones.iter().map(|(name, (zone, from))| zone_text(name, zone, *from, to)).collect();
     let text = calendar.to_string();

@@ -78,7 +78,7 @@ async fn a_file_is_uploaded_mapped_chosen_from_taken_in_and_subscribed_to() {
     // One of the two good rows is left out.
     click(driver, "input[name=row][value='3']").await;
     click(driver, "button[value=take]").await;
-    until(driver, SOON, "location.pathname === '/schedules'").await;
+    until(driver, SOON, "document.querySelector('#done') && document.querySelectorAll('tbody tr').length === 5").await;
     faults.extend(look(&browser, "sheet-id-taken").await);
     let items = api.get("/api/v1/schedules").await.expect(200).json()["items"].clone();
     let starts: Vec<&Value> = items.as_array().unwrap().iter().map(|item| &item["starts_at"]).collect();
@@ -87,8 +87,8 @@ async fn a_file_is_uploaded_mapped_chosen_from_taken_in_and_subscribed_to() {
     let script = "return fetch('/schedules/export?format=csv').then(answer => answer.text())";
     let text = run(driver, script).await;
     assert!(text.as_str().unwrap().contains("Ngaji Subuh"), "{text}");
-    click(driver, "form[action='/schedules/feed'] button").await;
-    until(driver, SOON, "document.querySelector('#f-feed')").await;
+    click(driver, "form[action='/schedules/files/feed'] button").await;
+    until(driver, SOON, "document.querySelector('#f-feed') && location.pathname === '/schedules/files'").await;
     faults.extend(look(&browser, "sheet-id-feed").await);
     let address = run(driver, "return document.querySelector('#f-feed').value").await;
     let address = reqwest::Url::parse(address.as_str().unwrap()).unwrap();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{ImportChoices, ImportPlan, Imported};
+use super::{Fate, ImportChoices, ImportPlan, Imported, Verdict};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::{Editor, names};
@@ -23,6 +23,9 @@ const KEPT: Duration = Duration::from_secs(3600);
 const OF_TENANT: usize = 4;
 /// Bytes of all drafts; those of whoever has most give way.
 const BYTES: usize = 64 << 20;
+
+/// What a verdict takes in memory, about.
+const VERDICT: usize = 1 << 10;
 
 /// Zone of the old program's times.
 const OLD_ZONE: &str = "Asia/Jakarta";
@@ -40,12 +43,33 @@ pub struct Draft {
     pub choices: ImportChoices,
 }
 
+/// What became of a file whose rows were taken in.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the file is called.
+    pub name: String,
+    /// What was said of each row.
+    pub plan: ImportPlan,
+    /// Rows that were taken.
+    pub taken: BTreeSet<u32>,
+    /// What was done.
+    pub done: Imported,
+}
+
+impl Outcome {
+    /// Rows that are not in the library now.
+    pub fn left_out(&self) -> impl Iterator<Item = &Verdict> {
+        self.plan.rows.iter().filter(|row| row.fate != Fate::Same && !self.taken.contains(&row.row))
+    }
+}
+
 struct Kept {
     tenant: Tenant,
     user: String,
     bytes: usize,
     seen: Timestamp,
     draft: Draft,
+    done: Option<Arc<Outcome>>,
 }
 
 /// All drafts of a server. A restart forgets them.
@@ -89,20 +113,39 @@ impl Drafts {
             let Some(place) = kept.iter().position(|old| Some(held(&old.tenant)) == most) else { break };
             kept.remove(place);
         }
-        kept.push(Kept { tenant: tenant.clone(), user: user.to_owned(), bytes, seen: now, draft });
+        kept.push(Kept { tenant: tenant.clone(), user: user.to_owned(), bytes, seen: now, draft, done: None });
         Ok(())
     }
 
-    /// A user's own draft.
+    /// A user's own draft, as long as its rows are not taken in.
     ///
     /// # Errors
     /// [`Error::NotFound`] for one that is forgotten, or somebody else's.
     pub fn find(&self, tenant: &Tenant, user: &str, now: Timestamp, id: Uuid) -> Result<Draft> {
         let mut kept = self.kept.lock();
-        let found = kept.iter_mut().find(|kept| kept.draft.id == id && kept.tenant == *tenant && kept.user == user);
+        let is_it = |kept: &&mut Kept| kept.draft.id == id && kept.tenant == *tenant && kept.user == user;
+        let found = kept.iter_mut().find(is_it).filter(|kept| kept.done.is_none());
         let found = found.filter(|kept| now.duration_since(kept.seen).unsigned_abs() < KEPT).ok_or(Error::NotFound)?;
         found.seen = now;
         Ok(found.draft.clone())
+    }
+
+    /// What became of a user's own draft; `None` while its rows are not taken in, and when it is forgotten.
+    pub fn outcome(&self, tenant: &Tenant, user: &str, now: Timestamp, id: Uuid) -> Option<Arc<Outcome>> {
+        let kept = self.kept.lock();
+        let found = kept.iter().find(|kept| kept.draft.id == id && kept.tenant == *tenant && kept.user == user);
+        found.filter(|kept| now.duration_since(kept.seen).unsigned_abs() < KEPT)?.done.clone()
+    }
+
+    /// Keeps what became of a draft instead of its file.
+    fn finish(&self, tenant: &Tenant, user: &str, id: Uuid, outcome: Outcome) {
+        let mut kept = self.kept.lock();
+        let is_it = |kept: &&mut Kept| kept.draft.id == id && kept.tenant == *tenant && kept.user == user;
+        if let Some(found) = kept.iter_mut().find(is_it) {
+            found.draft.tables = Arc::default();
+            found.bytes = outcome.plan.rows.len() * VERDICT;
+            found.done = Some(Arc::new(outcome));
+        }
     }
 
     /// Remembers how a draft is to be read.
@@ -185,14 +228,23 @@ impl Editor {
         Ok((draft, plan))
     }
 
-    /// Takes rows of a file that waits in ([`Editor::import`]) and forgets the file.
+    /// What became of a file whose rows were taken in.
+    pub fn import_outcome(&self, id: Uuid) -> Option<Arc<Outcome>> {
+        let now = self.foundation().clock().now();
+        self.foundation().drafts().outcome(self.tenant(), self.actor().name(), now, id)
+    }
+
+    /// Takes rows of a file that waits in ([`Editor::import`]), forgets the file and keeps what became of its rows.
     ///
     /// # Errors
     /// As [`Editor::show_import`] and [`Editor::import`].
     pub async fn finish_import(&self, id: Uuid, take: Option<BTreeSet<u32>>) -> Result<Imported> {
         let draft = self.import_draft(id)?;
-        let done = self.import(&draft.tables, &draft.choices, take).await?;
-        self.foundation().drafts().forget(self.tenant(), self.actor().name(), id);
+        let (done, plan) = self.import(&draft.tables, &draft.choices, take.clone()).await?;
+        let is_taken = |row: &&Verdict| row.fate.is_good() && take.as_ref().is_none_or(|take| take.contains(&row.row));
+        let taken = plan.rows.iter().filter(is_taken).map(|row| row.row).collect();
+        let outcome = Outcome { name: draft.name, plan, taken, done: done.clone() };
+        self.foundation().drafts().finish(self.tenant(), self.actor().name(), id, outcome);
         Ok(done)
     }
 

@@ -1,19 +1,21 @@
 //! One row after the other: what it means in a library, and what would become of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
+use super::ask::{Ask, Asks, LEAVE, MINE};
 use super::clash::Clashes;
 use super::ground::{Ground, plain};
-use super::{Answer, Ask, Fate, MOST_OPTIONS, Prepared, Question, Verdict};
+use super::{Change, Fate, Prepared, Question, Verdict};
 use crate::error::Result;
 use crate::library::{Library, names::is_hidden};
 use crate::live::stream::{LONGEST_TITLE, MOST_VIDEOS};
 use crate::live::{LiveStream, PlayOrder, Target};
 use crate::schedule::Schedule;
+use crate::schedule::export::text_of;
 use crate::schedule::sheet::{Column, HeaderSet, Problem, SheetRow, column_letters};
 use crate::text::Message;
 
@@ -41,20 +43,22 @@ pub(super) struct Judge<'a> {
     pub(super) now: Timestamp,
     pub(super) clashes: Clashes,
     /// Streams as the rows so far leave them, with the row that said so.
-    streams: HashMap<Uuid, (LiveStream, Option<u32>)>,
+    pub(super) streams: HashMap<Uuid, (LiveStream, Option<u32>)>,
     /// Places of streams.
     places: HashMap<Uuid, Vec<String>>,
     /// Schedules that rows so far made or named.
     pub(super) taken: HashMap<Uuid, u32>,
     pub(super) made: Vec<(Uuid, Schedule)>,
-    answers: HashMap<(Question, String), Uuid>,
-    asks: BTreeMap<(Question, String), Ask>,
+    pub(super) answers: HashMap<(Question, String), String>,
+    pub(super) asks: Asks,
 }
 
 /// A row while it is judged.
 pub(super) struct Case<'r> {
     pub(super) row: &'r SheetRow,
     pub(super) problems: Vec<Problem>,
+    /// What should be known of a row that can be taken.
+    pub(super) notes: Vec<Problem>,
     pub(super) asks: Vec<(Question, String)>,
     pub(super) changes: BTreeSet<Column>,
 }
@@ -85,7 +89,7 @@ impl<'a> Judge<'a> {
         }
         let streams = ground.streams.values().map(|row| (row.id(), (row.value.clone(), None))).collect();
         let answers = prepared.choices.answers.iter();
-        let answers = answers.map(|answer| ((answer.question, plain(&answer.found)), answer.choice)).collect();
+        let answers = answers.map(|answer| ((answer.question, plain(&answer.found)), answer.choice.clone())).collect();
         Judge {
             library,
             prepared,
@@ -97,99 +101,93 @@ impl<'a> Judge<'a> {
             taken: HashMap::new(),
             made: Vec::new(),
             answers,
-            asks: BTreeMap::new(),
+            asks: Asks::default(),
         }
     }
 
     /// Every question that rows asked.
-    pub(super) fn asks(&mut self, answers: &[Answer]) -> Vec<Ask> {
-        let mut asks: Vec<Ask> = std::mem::take(&mut self.asks).into_values().collect();
-        for ask in &mut asks {
-            let same = |answer: &&Answer| answer.question == ask.question && plain(&answer.found) == plain(&ask.found);
-            ask.answer = answers.iter().find(same).map(|answer| answer.choice);
-        }
-        asks
+    pub(super) fn asks(&mut self) -> Vec<Ask> {
+        self.asks.take()
     }
 
-    pub(super) fn problem(&self, case: &mut Case<'_>, column: Column, message: Message) {
+    fn told(&self, case: &Case<'_>, column: Column, message: Message) -> Problem {
         let place = self.prepared.mapping.place(column);
         let head = place.and_then(|place| self.prepared.table.heads.get(place)).cloned();
-        case.problems.push(Problem {
+        Problem {
             row: case.row.number,
             letters: place.map(column_letters).unwrap_or_default(),
             head: head.unwrap_or_else(|| column.name().to_owned()),
             column: Some(column),
             message,
-        });
+        }
     }
 
-    /// Of several things that a cell may mean the one that was answered; else asks. Answers are remembered with the
-    /// question, so that they can be changed.
-    pub(super) fn choose(
-        &mut self,
-        case: &mut Case<'_>,
-        question: Question,
-        found: &str,
-        options: Vec<(Uuid, String)>,
-    ) -> Option<Uuid> {
-        let key = (question, plain(found));
-        let answer = self.answers.get(&key).copied().filter(|answer| options.iter().any(|(id, _)| id == answer));
-        let ask = self.asks.entry(key).or_insert_with(|| Ask {
-            question,
-            found: found.trim().to_owned(),
-            options: options.into_iter().take(MOST_OPTIONS).collect(),
-            answer: None,
-            rows: 0,
-        });
-        if answer.is_none() {
-            ask.rows += 1;
-            case.asks.push((question, found.trim().to_owned()));
-        }
-        answer
+    pub(super) fn problem(&self, case: &mut Case<'_>, column: Column, message: Message) {
+        case.problems.push(self.told(case, column, message));
+    }
+
+    /// Says what should be known of a row, which may be taken all the same.
+    pub(super) fn note(&self, case: &mut Case<'_>, column: Column, message: Message) {
+        case.notes.push(self.told(case, column, message));
     }
 
     /// The verdict on a row, and what would be written. Rows that are not chosen are judged, and book nothing.
     pub(super) fn row(&mut self, row: &SheetRow, take: Option<&BTreeSet<u32>>) -> Result<(Verdict, Option<Write>)> {
-        let mut case = Case { row, problems: row.problems.clone(), asks: Vec::new(), changes: BTreeSet::new() };
-        let is_taken = take.is_none_or(|take| take.contains(&row.number));
-        let mut verdict = Verdict {
-            row: row.number,
-            title: row.title.clone().unwrap_or_default(),
-            starts_at: None,
-            fate: Fate::Bad,
-            makes_stream: false,
-            problems: Vec::new(),
-            changes: Vec::new(),
-            asks: Vec::new(),
+        let mut case =
+            Case { row, problems: row.problems.clone(), notes: Vec::new(), asks: Vec::new(), changes: BTreeSet::new() };
+        let is_own = |owner: &&str| self.prepared.names.contains(&owner.trim().to_lowercase());
+        let Some(owner) = row.owner.as_deref().filter(|owner| !is_own(owner)) else {
+            return self.own_row(case, take);
         };
+        if self.choose(&mut case, Question::Owner, owner, &[MINE, LEAVE], false) == Some(MINE) {
+            // As a new one: what its owner has is not touched, and its ids are theirs.
+            let row = SheetRow { id: None, stream_id: None, ..row.clone() };
+            let problems =
+                case.problems.iter().filter(|problem| !matches!(problem.column, Some(Column::Id | Column::StreamId)));
+            let problems = problems.cloned().collect();
+            return self.own_row(Case { row: &row, problems, ..case }, take);
+        }
+        let mut verdict = Verdict::new(row);
+        let message = Message::new("import-row-foreign").with("owner", owner);
+        (verdict.fate, verdict.problems) = (Fate::Foreign, vec![self.told(&case, Column::Owner, message)]);
+        verdict.starts_at = row.starts_at.map(|at| {
+            let zone = row.time_zone.as_ref().unwrap_or(&self.prepared.choices.time_zone);
+            (at, zone.clone())
+        });
+        Ok((verdict, None))
+    }
+
+    fn own_row(&mut self, mut case: Case<'_>, take: Option<&BTreeSet<u32>>) -> Result<(Verdict, Option<Write>)> {
+        let (mut verdict, write) = self.judged(&mut case, take)?;
+        if !matches!(verdict.fate, Fate::Over | Fate::Same) {
+            verdict.problems.append(&mut case.notes);
+        }
+        Ok((verdict, write))
+    }
+
+    fn judged(&mut self, case: &mut Case<'_>, take: Option<&BTreeSet<u32>>) -> Result<(Verdict, Option<Write>)> {
+        let row = case.row;
+        let is_taken = take.is_none_or(|take| take.contains(&row.number));
+        let mut verdict = Verdict::new(row);
         let known = row.id.and_then(|id| self.ground.schedules.get(&id)).cloned();
         let zone = row.time_zone.clone().or_else(|| known.as_ref().map(|row| row.value.time_zone.clone()));
         let zone = zone.unwrap_or_else(|| self.prepared.choices.time_zone.clone());
         let exact = || Some(row.starts_exact?.to_zoned(TimeZone::get(&zone).ok()?).datetime());
         let starts = row.starts_at.or_else(exact);
         verdict.starts_at = starts.map(|at| (at, zone.clone()));
-        if let Some(owner) =
-            row.owner.as_deref().filter(|owner| !self.prepared.names.contains(&owner.trim().to_lowercase()))
-        {
-            self.problem(&mut case, Column::Owner, Message::new("import-row-foreign").with("owner", owner));
-            verdict.fate = Fate::Foreign;
-            verdict.problems = case.problems.split_off(case.problems.len() - 1);
-            return Ok((verdict, None));
-        }
         if row.success == Some(true) && self.prepared.mapping.header_set() == HeaderSet::LegacyA && known.is_none() {
-            self.problem(&mut case, Column::Success, Message::new("import-row-done"));
+            self.problem(case, Column::Success, Message::new("import-row-done"));
             verdict.fate = Fate::Over;
             verdict.problems = case.problems.split_off(case.problems.len() - 1);
             return Ok((verdict, None));
         }
-        let chosen = self.stream(&mut case, known.as_ref().map(|row| row.value.stream_id))?;
-        let planned = self.schedule(&mut case, &mut verdict, chosen.as_ref(), zone, starts);
+        let chosen = self.stream(case, known.as_ref().map(|row| row.value.stream_id))?;
+        let planned = self.schedule(case, &mut verdict, chosen.as_ref(), zone, starts);
         if let Some(chosen) = &chosen {
             verdict.title.clone_from(&chosen.value.title);
         }
         verdict.asks = std::mem::take(&mut case.asks);
         verdict.problems = std::mem::take(&mut case.problems);
-        verdict.changes = std::mem::take(&mut case.changes).into_iter().collect();
         if verdict.fate == Fate::Over {
             return Ok((verdict, None));
         }
@@ -211,7 +209,7 @@ impl<'a> Judge<'a> {
         if let Some(message) =
             others.iter().find_map(|(other, schedule)| self.clashes.find(*other, schedule, &chosen.places))
         {
-            self.problem(&mut case, Column::KeyName, message);
+            self.problem(case, Column::KeyName, message);
             verdict.problems.append(&mut case.problems);
             return Ok((verdict, None));
         }
@@ -229,6 +227,7 @@ impl<'a> Judge<'a> {
         if is_same {
             return Ok((verdict, None));
         }
+        verdict.changes = self.changes(&case.changes, id, &schedule, &chosen);
         if is_taken {
             self.taken.insert(id, row.number);
             self.clashes.book(id, &chosen.value.title, &schedule, &chosen.places);
@@ -251,6 +250,19 @@ impl<'a> Judge<'a> {
         let title = verdict.title.clone();
         let schedule = schedule_changes.then_some(schedule);
         Ok((verdict, Some(Write { id, title, stream: chosen.id, stream_write, schedule })))
+    }
+
+    /// What of a known schedule or stream becomes what.
+    fn changes(&self, columns: &BTreeSet<Column>, id: Uuid, schedule: &Schedule, chosen: &Chosen) -> Vec<Change> {
+        let old = self.ground.schedules.get(&id).map(|row| &row.value);
+        let stream = old.map_or(chosen.id, |old| old.stream_id);
+        let stream = self.ground.streams.get(&stream).map(|row| &row.value);
+        let change = |column: &Column| Change {
+            column: *column,
+            from: text_of(*column, &self.ground, old, stream),
+            to: text_of(*column, &self.ground, Some(schedule), Some(&chosen.value)),
+        };
+        columns.iter().map(change).collect()
     }
 
     /// The other schedules of a stream, as the library has them or rows so far made them.
@@ -290,17 +302,10 @@ impl<'a> Judge<'a> {
                     self.problem(case, Column::Videos, message);
                 }
                 [only] => found.push(only),
-                ref many => {
-                    let options = self.titled(many);
-                    found.extend(self.choose(case, Question::Video, name, options));
-                }
+                ref many => found.extend(self.choose(case, Question::Video, name, many, true)),
             }
         }
         (!found.is_empty() && found.len() == row.videos.len()).then_some(found)
-    }
-
-    fn titled(&self, ids: &[Uuid]) -> Vec<(Uuid, String)> {
-        ids.iter().map(|id| (*id, format!("{} · {id}", self.ground.videos.title(*id).unwrap_or_default()))).collect()
     }
 
     /// The stream of a row: the one it names by id, one of its title that fits, or a new one.
@@ -334,7 +339,14 @@ impl<'a> Judge<'a> {
         };
         match base {
             Some(id) => Ok(self.known_stream(case, id, title.filter(|_| named.is_some()), videos, targets)),
-            None => self.new_stream(case, title.unwrap_or_default(), videos, targets),
+            None => {
+                let title = title.unwrap_or_default();
+                if row.title.is_none() && row.has(Column::Title) {
+                    let message = Message::new("import-title-of-video").with("title", title.as_str());
+                    self.note(case, Column::Title, message);
+                }
+                self.new_stream(case, title, videos, targets)
+            }
         }
     }
 
@@ -366,10 +378,7 @@ impl<'a> Judge<'a> {
             [only] => Ok(Found::One(only)),
             // They differ in nothing that the row says.
             [first, ..] if videos.is_some() && targets.is_some() => Ok(Found::One(first)),
-            _ => {
-                let options = fit.iter().map(|id| (*id, format!("{title} · {id}"))).collect();
-                Ok(self.choose(case, Question::Stream, title, options).map_or(Found::Asked, Found::One))
-            }
+            _ => Ok(self.choose(case, Question::Stream, title, &fit, true).map_or(Found::Asked, Found::One)),
         }
     }
 
@@ -467,8 +476,8 @@ impl<'a> Judge<'a> {
             self.problem(case, Column::Videos, Message::new("import-video-missing"));
             return None;
         }
-        let all = self.ground.videos.titles.clone();
-        self.choose(case, Question::Video, "", all).map(|video| vec![video])
+        let all: Vec<Uuid> = self.ground.videos.titles.iter().map(|(id, _)| *id).collect();
+        self.choose(case, Question::Video, "", &all, true).map(|video| vec![video])
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Library::plan_import`] judges the rows against the library as it is and changes nothing; [`Editor::import`] judges
 //! them again inside the write and puts all chosen rows into one batch, or none.
 
+mod ask;
 mod clash;
 pub mod drafts;
 pub(super) mod ground;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use uuid::Uuid;
 
+pub use ask::{Answer, Ask, Choice, Question};
 pub(crate) use text::{exceptions_text, target_label};
 
 use super::sheet::{Column, DayOrder, HeaderSet, Mapping, Problem, Reading, SheetRow, Table, read_rows};
@@ -37,8 +39,6 @@ use judge::{Judge, StreamWrite, Write};
 pub const MOST_ROWS: usize = 2000;
 /// Different addresses of servers in one import: each is looked up.
 const MOST_ADDRESSES: usize = 50;
-/// Choices of one question.
-const MOST_OPTIONS: usize = 100;
 
 /// How a table is to be read and taken in.
 #[derive(Debug, Clone, Default)]
@@ -53,64 +53,6 @@ pub struct ImportChoices {
     pub time_zone: String,
     /// What was answered to questions.
     pub answers: Vec<Answer>,
-}
-
-/// What is asked where a row can be meant in more than one way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Question {
-    /// Which video a name means.
-    Video,
-    /// Where the stream goes.
-    Key,
-    /// Which stream a title means.
-    Stream,
-    /// Which thumbnail a name means.
-    Thumbnail,
-}
-
-impl Question {
-    const ALL: [Question; 4] = [Question::Video, Question::Key, Question::Stream, Question::Thumbnail];
-
-    /// The word used in forms and the API.
-    pub fn code(self) -> &'static str {
-        match self {
-            Question::Video => "video",
-            Question::Key => "key",
-            Question::Stream => "stream",
-            Question::Thumbnail => "thumbnail",
-        }
-    }
-
-    /// Reads [`Question::code`].
-    pub fn parse(code: &str) -> Option<Question> {
-        Question::ALL.into_iter().find(|question| question.code() == code)
-    }
-}
-
-/// An answer: what every row means that asks the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What was asked.
-    pub question: Question,
-    /// What the rows say; empty where they say nothing.
-    pub found: String,
-    /// The id of the option.
-    pub choice: Uuid,
-}
-
-/// A question with what may be answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
-    /// What is asked.
-    pub question: Question,
-    /// What the rows say.
-    pub found: String,
-    /// What it may mean.
-    pub options: Vec<(Uuid, String)>,
-    /// What was answered.
-    pub answer: Option<Uuid>,
-    /// How many rows wait for it.
-    pub rows: usize,
 }
 
 /// What would become of a row.
@@ -155,6 +97,17 @@ impl Fate {
     }
 }
 
+/// A column by which something known would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub column: Column,
+    /// What it says now, as an export would.
+    pub from: String,
+    /// What it would say.
+    pub to: String,
+}
+
 /// What is said of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
@@ -170,10 +123,25 @@ pub struct Verdict {
     pub makes_stream: bool,
     /// What makes no sense; for other fates what should be known.
     pub problems: Vec<Problem>,
-    /// Columns by which a known schedule or its stream would change.
-    pub changes: Vec<Column>,
+    /// By what a known schedule or its stream would change.
+    pub changes: Vec<Change>,
     /// Questions that wait, by kind and what the row says.
     pub asks: Vec<(Question, String)>,
+}
+
+impl Verdict {
+    fn new(row: &SheetRow) -> Verdict {
+        Verdict {
+            row: row.number,
+            title: row.title.clone().unwrap_or_default(),
+            starts_at: None,
+            fate: Fate::Bad,
+            makes_stream: false,
+            problems: Vec::new(),
+            changes: Vec::new(),
+            asks: Vec::new(),
+        }
+    }
 }
 
 /// What would become of a table.
@@ -194,6 +162,13 @@ pub struct ImportPlan {
 }
 
 impl ImportPlan {
+    /// Columns that the table has none for, and that its rows miss.
+    pub fn missing(&self) -> BTreeSet<Column> {
+        let problems = self.rows.iter().flat_map(|row| &row.problems);
+        let missing = problems.filter(|problem| problem.letters.is_empty()).filter_map(|problem| problem.column);
+        missing.filter(|column| matches!(column, Column::Title | Column::StartsAt | Column::Videos)).collect()
+    }
+
     /// How many rows have a fate.
     pub fn count(&self, fate: Fate) -> usize {
         self.rows.iter().filter(|row| row.fate == fate).count()
@@ -307,7 +282,8 @@ impl Library {
         take: Option<&BTreeSet<u32>>,
     ) -> Result<(ImportPlan, Vec<Write>)> {
         let now = self.foundation().clock().now();
-        let ground = Ground::read(self, rows)?;
+        let mut ground = Ground::read(self, rows)?;
+        ground.name_as_before(rows, &prepared.rows, &self.tenant().to_string())?;
         let mut judge = Judge::new(self, prepared, ground, now);
         let mut verdicts = Vec::new();
         let mut writes = Vec::new();
@@ -324,7 +300,7 @@ impl Library {
             tables: prepared.tables.clone(),
             heads: heads.map(|(place, head)| (head.clone(), prepared.mapping.column(place))).collect(),
             header_set: prepared.mapping.header_set(),
-            asks: judge.asks(&prepared.choices.answers),
+            asks: judge.asks(),
             asks_day_order,
             rows: verdicts,
         };
@@ -343,7 +319,8 @@ impl Library {
 }
 
 impl Editor {
-    /// Takes rows of a table in, all of them in one commit; `None`: all that are good.
+    /// Takes rows of a table in, all of them in one commit; `None`: all that are good. What was done, and what was said
+    /// of each row.
     ///
     /// # Errors
     /// As [`Library::plan_import`]; field `take` with the first row that was chosen and cannot be taken (the library may
@@ -353,7 +330,7 @@ impl Editor {
         tables: &[Table],
         choices: &ImportChoices,
         take: Option<BTreeSet<u32>>,
-    ) -> Result<Imported> {
+    ) -> Result<(Imported, ImportPlan)> {
         let prepared = Arc::new(self.prepare(tables, choices, self.actor().name()).await?);
         let (library, actor) = (Library::clone(self), self.actor().clone());
         self.rows()
@@ -385,7 +362,7 @@ impl Editor {
                     let told = format!("{} new, {} changed", done.created, done.changed);
                     audit::record(rows, &actor, "schedule.import", told)?;
                 }
-                Ok(done)
+                Ok((done, plan))
             })
             .await
     }

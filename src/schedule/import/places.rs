@@ -42,8 +42,9 @@ impl Judge<'_> {
         let mut places: Vec<usize> = Vec::new();
         for name in text.lines().map(str::trim).filter(|name| !name.is_empty()) {
             let mut found = self.ground.keys_of(name, own);
-            if found.is_empty() && row.key_name.is_some() {
-                found = row.key_id.as_deref().map(|id| self.ground.keys_of(id, own)).unwrap_or_default();
+            if found.len() != 1 && row.key_name.is_some() {
+                let by_id = row.key_id.as_deref().map(|id| self.ground.keys_of(id, own)).unwrap_or_default();
+                found = if by_id.is_empty() { found } else { by_id };
             }
             if let [only] = &found[..] {
                 places.extend(only);
@@ -74,11 +75,10 @@ impl Judge<'_> {
     }
 
     pub(super) fn choose_key(&mut self, case: &mut Case<'_>, name: &str, places: &[usize]) -> Option<usize> {
-        let keys = places.iter().filter_map(|place| Some((*place, self.ground.keys.get(*place)?)));
-        let options: Vec<(usize, Uuid, String)> =
-            keys.map(|(place, key)| (place, key.target.id, self.ground.key_title(key))).collect();
-        let told = options.iter().map(|(_, id, title)| (*id, title.clone())).collect();
-        let chosen = self.choose(case, Question::Key, name, told)?;
-        options.iter().find(|(_, id, _)| *id == chosen).map(|(place, ..)| *place)
+        let keys = places.iter().filter_map(|place| Some((*place, self.ground.keys.get(*place)?.target.id)));
+        let keys: Vec<(usize, Uuid)> = keys.collect();
+        let ids: Vec<Uuid> = keys.iter().map(|(_, id)| *id).collect();
+        let chosen = self.choose(case, Question::Key, name, &ids, true)?;
+        keys.into_iter().find(|(_, id)| *id == chosen).map(|(place, _)| place)
     }
 }

@@ -203,21 +203,28 @@ impl Judge<'_> {
             broadcast.thumbnail_id = match &row.thumbnail {
                 None => None,
                 Some(name) => match self.ground.thumbnails.find(name)[..] {
-                    [] => {
-                        let message = Message::new("import-thumbnail-unknown").with("found", name.as_str());
-                        self.problem(case, Column::Thumbnail, message);
-                        None
-                    }
+                    // A picture is no reason to leave a broadcast out.
+                    [] => self.other_thumbnail(case, name).or(known.thumbnail_id),
                     [only] => Some(only),
-                    ref many => {
-                        let title = |id: &Uuid| self.ground.thumbnails.title(*id).unwrap_or_default();
-                        let options = many.iter().map(|id| (*id, format!("{} · {id}", title(id)))).collect();
-                        self.choose(case, Question::Thumbnail, name, options)
-                    }
+                    ref many => self.choose(case, Question::Thumbnail, name, many, true),
                 },
             };
         }
         broadcast
+    }
+
+    /// The thumbnail that was answered for one that is not there; else the row is told that it goes without.
+    fn other_thumbnail(&mut self, case: &mut Case<'_>, name: &str) -> Option<Uuid> {
+        let gallery = self.ground.gallery.clone();
+        let chosen = match gallery[..] {
+            [] => None,
+            ref all => self.choose(case, Question::Thumbnail, name, all, false),
+        };
+        if chosen.is_none() {
+            let message = Message::new("import-thumbnail-unknown").with("found", name);
+            self.note(case, Column::Thumbnail, message);
+        }
+        chosen
     }
 
     /// What is new, or moved, lies ahead.

@@ -72,7 +72,7 @@ fn both_header_sets_of_the_old_program_are_known_in_any_order() {
             assert_eq!(mapping.place(Column::KeyId), heads.iter().position(|head| head == "streamIdExisting"));
         }
     }
-    let own = heads("ID Jadwal, Judul Siaran, Tanggal, Jam, Zona Waktu, Video, Kunci, Durasi (menit), catatan");
+    let own = heads("ID Jadwal, Judul Siaran, Tanggal, Jam, Zona Waktu, Video, Kunci, Durasi (menit), catatan panitia");
     let mapping = Mapping::recognise(&own);
     assert_eq!(mapping.header_set(), HeaderSet::Own);
     assert_eq!(mapping.unknown(&own), [8]);

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::objects::intake::Spool;
 use crate::schedule::import::drafts::Draft;
-use crate::schedule::import::{Answer, Fate, ImportChoices, ImportPlan, Imported, Question, Verdict};
+use crate::schedule::import::{Answer, Choice, Fate, ImportChoices, ImportPlan, Imported, Question, Verdict};
 use crate::schedule::sheet::{Column, DayOrder, HeaderSet, Limits, Problem, column_letters, column_place};
 use crate::tabular::Format;
 use crate::text::{Locale, Message};
@@ -94,21 +94,27 @@ struct ColumnBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ImportQuestion)]
 struct QuestionBody {
-    /// `video`, `key`, `stream` or `thumbnail`.
+    /// `owner`, `video`, `key`, `stream` or `thumbnail`.
     question: &'static str,
     /// What the rows say; empty where they say nothing.
     found: String,
     /// Rows that wait for it.
     rows: usize,
+    /// Rows wait for it; else they are taken without.
+    needed: bool,
     options: Vec<OptionBody>,
-    answer: Option<Uuid>,
+    /// How many more may be answered, by their id, title or file name.
+    more: usize,
+    /// Id of the option that was answered.
+    answer: Option<String>,
 }
 
 /// What may be answered.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ImportOption)]
 struct OptionBody {
-    id: Uuid,
+    /// For the question `owner`: `mine` or `leave`.
+    id: String,
     title: String,
 }
 
@@ -128,7 +134,19 @@ struct VerdictBody {
     makes_stream: bool,
     /// Columns by which something known would change.
     changes: Vec<&'static str>,
+    /// The same with what they say now, and would say.
+    differences: Vec<DifferenceBody>,
+    /// What is wrong; of rows that can be taken what should be known.
     problems: Vec<ProblemBody>,
+}
+
+/// What a column says now, and would say, as an export writes it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportDifference)]
+struct DifferenceBody {
+    column: &'static str,
+    from: String,
+    to: String,
 }
 
 /// A cell that makes no sense.
@@ -186,7 +204,16 @@ impl VerdictBody {
             time_zone: verdict.starts_at.as_ref().map(|(_, zone)| zone.clone()),
             verdict: verdict.fate.code(),
             makes_stream: verdict.makes_stream,
-            changes: verdict.changes.iter().map(|column| column.name()).collect(),
+            changes: verdict.changes.iter().map(|change| change.column.name()).collect(),
+            differences: verdict
+                .changes
+                .iter()
+                .map(|change| DifferenceBody {
+                    column: change.column.name(),
+                    from: change.from.clone(),
+                    to: change.to.clone(),
+                })
+                .collect(),
             problems: verdict.problems.iter().map(|problem| ProblemBody::new(problem, locale)).collect(),
         }
     }
@@ -203,8 +230,14 @@ impl ImportBody {
             question: ask.question.code(),
             found: ask.found.clone(),
             rows: ask.rows,
-            options: ask.options.iter().map(|(id, title)| OptionBody { id: *id, title: title.clone() }).collect(),
-            answer: ask.answer,
+            needed: ask.needed,
+            options: ask
+                .options
+                .iter()
+                .map(|option| OptionBody { id: option.code(), title: option.title(locale) })
+                .collect(),
+            more: ask.more,
+            answer: ask.answer.as_ref().map(Choice::code),
         });
         ImportBody {
             id: draft.id,
@@ -272,7 +305,8 @@ async fn show(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpRes
 struct ImportPatch {
     /// Which of the tables, from 0; forgets columns and answers.
     table: Option<usize>,
-    /// What columns hold, by their letters: `{"C": "videos", "D": null}`. Those that are not named stay.
+    /// What columns hold, by their letters: `{"C": "videos", "D": null}`; any head that is known, in English or
+    /// Indonesian, will do. Those that are not named stay.
     columns: Option<BTreeMap<String, Option<String>>>,
     /// `day_first` or `month_first`; null: as the dates say themselves.
     #[serde(default, deserialize_with = "given")]
@@ -292,8 +326,8 @@ struct AnswerFields {
     question: String,
     #[serde(default)]
     found: String,
-    /// Id of an option.
-    choice: Uuid,
+    /// Id of an option; or its title, file name or name, where that means one of them.
+    choice: String,
 }
 
 impl ImportPatch {
@@ -303,12 +337,14 @@ impl ImportPatch {
         }
         for (letters, name) in self.columns.unwrap_or_default() {
             let unknown =
-                || Error::field("columns", Message::new("import-column-unknown").with("found", letters.clone()));
+                || Error::field("columns", Message::new("import-letters-unknown").with("found", letters.clone()));
             let place = column_place(&letters).ok_or_else(unknown)?;
             let column = match name {
                 None => None,
-                Some(name) => Some(Column::parse(&name).ok_or_else(|| {
-                    Error::field("columns", Message::new("import-column-unknown").with("found", name))
+                Some(name) => Some(Column::parse(&name).or_else(|| Column::of_head(&name)).ok_or_else(|| {
+                    let known = Column::all().map(Column::name).collect::<Vec<_>>().join(", ");
+                    let message = Message::new("import-column-unknown").with("found", name).with("known", known);
+                    Error::field("columns", message)
                 })?),
             };
             choices.columns.insert(place, column);
@@ -341,6 +377,9 @@ impl ImportPatch {
 async fn choose(page: Page, editor: Editor, id: web::Path<Uuid>, body: Json<ImportPatch>) -> Result<HttpResponse> {
     let choices = body.0.over(editor.import_draft(*id)?.choices)?;
     let (draft, plan) = editor.choose_import(*id, choices).await?;
+    if let Some(refusal) = plan.asks.iter().find_map(|ask| ask.refusal(page.locale())) {
+        return Err(Error::field("answers", refusal));
+    }
     Ok(shown(&ImportBody::new(&draft, &plan, page.locale()), None))
 }
 
@@ -423,5 +462,9 @@ pub(crate) async fn template(page: Page, library: Library) -> Result<HttpRespons
 ))]
 pub(crate) async fn export_runs(page: Page, library: Library, asked: Query<FormatQuery>) -> Result<HttpResponse> {
     let format = asked.0.parse()?;
-    Ok(file(library.export_runs(format, page.locale()).await?, &format!("history-{}", library.tenant()), format))
+    Ok(file(
+        library.export_runs(format, page.locale(), page.zone().clone()).await?,
+        &format!("history-{}", library.tenant()),
+        format,
+    ))
 }

@@ -3,30 +3,41 @@
 use std::collections::BTreeSet;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::civil::DateTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::auth::Identity;
 use crate::error::{Error, Result};
+use crate::format::Moment;
 use crate::library::{Editor, Library};
-use crate::schedule::import::drafts::Draft;
-use crate::schedule::import::{Answer, Fate, ImportChoices, ImportPlan, Question, Verdict};
+use crate::schedule::import::drafts::{Draft, Outcome};
+use crate::schedule::import::{Answer, Choice, Fate, ImportChoices, ImportPlan, Question, Verdict};
 use crate::schedule::sheet::{Column, DayOrder, Limits, column_letters};
 use crate::text::Message;
 use crate::web::api::imports;
 use crate::web::upload::Upload;
 use crate::web::{Access, Form, Page, Route, Server, feed};
 
+/// More choices than this are searched by typing.
+const MOST_CHOICES: usize = 30;
+
 /// This file's part of the surface.
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/schedules/files", access: Access::Read, handler: || web::to(show) },
     Route { method: "POST", path: "/schedules/files", access: Access::Write, handler: || web::to(upload) },
+    // Below the page on which they stand, so that this is where one is afterwards.
+    Route { method: "POST", path: "/schedules/files/feed", access: Access::Write, handler: || web::to(make_feed) },
+    Route {
+        method: "POST",
+        path: "/schedules/files/feed/revoke",
+        access: Access::Write,
+        handler: || web::to(revoke_feed),
+    },
     Route { method: "GET", path: "/schedules/files/{id}", access: Access::Write, handler: || web::to(preview) },
     Route { method: "POST", path: "/schedules/files/{id}", access: Access::Write, handler: || web::to(act) },
     Route { method: "GET", path: "/schedules/export", access: Access::Read, handler: || web::to(imports::export) },
     Route { method: "GET", path: "/schedules/template", access: Access::Read, handler: || web::to(imports::template) },
-    Route { method: "POST", path: "/schedules/feed", access: Access::Write, handler: || web::to(make_feed) },
-    Route { method: "POST", path: "/schedules/feed/revoke", access: Access::Write, handler: || web::to(revoke_feed) },
 ];
 
 /// The page; `error` is why a file was refused, `url` the address that was just made.
@@ -85,23 +96,44 @@ fn column_label(page: &Page, column: Column) -> String {
     page.text(&Message { id: id.into(), arguments: Vec::new() })
 }
 
+/// A local start as pages tell times.
+fn start(page: &Page, at: DateTime, zone: &str) -> String {
+    let zoned = crate::clock::zone(zone).and_then(|zone| at.to_zoned(zone).ok());
+    zoned.map_or_else(
+        || format!("{} {zone}", at.strftime("%Y-%m-%d %H:%M")),
+        |at| Moment::new(at.timestamp(), at.time_zone(), page.locale()).text,
+    )
+}
+
 fn row(page: &Page, verdict: &Verdict) -> Value {
     let problems = verdict.problems.iter().map(|problem| {
-        let place = format!("{} {}", problem.letters, problem.head);
+        let place = match problem.column.filter(|_| problem.letters.is_empty()) {
+            Some(column) => column_label(page, column),
+            None => format!("{} {}", problem.letters, problem.head),
+        };
         json!({ "place": place.trim(), "text": page.text(&problem.message) })
     });
     let asks = verdict.asks.iter().map(|(question, found)| {
-        let message = Message { id: format!("files-waits-{}", question.code()).into(), arguments: Vec::new() };
+        let none = if found.is_empty() { "none-" } else { "" };
+        let message = Message { id: format!("files-waits-{none}{}", question.code()).into(), arguments: Vec::new() };
         page.text(&message.with("found", found.as_str()))
+    });
+    let zone = verdict.starts_at.as_ref().map(|(_, zone)| zone.as_str()).unwrap_or_default();
+    let changes = verdict.changes.iter().map(|change| {
+        let told = |text: &str| match change.column {
+            Column::StartsAt => text.parse().map_or_else(|_| text.to_owned(), |at| start(page, at, zone)),
+            _ => text.lines().collect::<Vec<_>>().join("; ").chars().take(80).collect(),
+        };
+        json!({ "column": column_label(page, change.column), "from": told(&change.from), "to": told(&change.to) })
     });
     json!({
         "row": verdict.row,
         "title": verdict.title,
-        "when": verdict.starts_at.as_ref().map(|(at, zone)| format!("{} {zone}", at.strftime("%Y-%m-%d %H:%M"))),
+        "when": verdict.starts_at.as_ref().map(|(at, zone)| start(page, *at, zone)),
         "fate": verdict.fate.code(),
         "good": verdict.fate.is_good(),
         "makes_stream": verdict.makes_stream,
-        "changes": verdict.changes.iter().map(|column| column_label(page, *column)).collect::<Vec<_>>(),
+        "changes": changes.collect::<Vec<Value>>(),
         "problems": problems.collect::<Vec<Value>>(),
         "asks": asks.collect::<Vec<String>>(),
     })
@@ -119,13 +151,21 @@ async fn plan_page(
     });
     let options = Column::all().map(|column| json!({ "name": column.name(), "label": column_label(&page, column) }));
     let asks = plan.asks.iter().enumerate().map(|(place, ask)| {
+        let options = ask.options.iter();
+        let options = options.map(|option| json!({ "id": option.code(), "title": option.title(page.locale()) }));
         json!({
             "place": place,
             "question": ask.question.code(),
             "found": ask.found,
             "rows": ask.rows,
-            "answer": ask.answer.map(|id| id.to_string()).unwrap_or_default(),
-            "options": ask.options.iter().map(|(id, title)| json!({ "id": id, "title": title })).collect::<Vec<_>>(),
+            "needed": ask.needed,
+            "answer": ask.answer.as_ref().map(Choice::code).unwrap_or_default(),
+            "typed": (ask.more > 0 || ask.options.len() > MOST_CHOICES).then(|| {
+                let chosen = ask.answer.as_ref().map(|choice| choice.title(page.locale()));
+                json!({ "text": chosen.or_else(|| ask.refused.clone()), "of": ask.options.len() + ask.more })
+            }),
+            "refused": ask.refused,
+            "options": options.collect::<Vec<_>>(),
         })
     });
     let rows = plan.rows.iter().map(|verdict| {
@@ -146,6 +186,7 @@ async fn plan_page(
             "time_zone": draft.choices.time_zone,
             "day_order": draft.choices.day_order.map(DayOrder::code).unwrap_or_default(),
             "asks_day_order": plan.asks_day_order,
+            "missing": plan.missing().into_iter().map(|column| column_label(&page, column)).collect::<Vec<_>>(),
             "columns": columns.collect::<Vec<_>>(),
             "unknown": plan.heads.iter().filter(|(head, column)| column.is_none() && !head.is_empty()).count(),
             "asks": asks.collect::<Vec<_>>(),
@@ -158,7 +199,25 @@ async fn plan_page(
     page.render("schedule", "schedule/import.html", context).await
 }
 
+/// What became of a file whose rows were taken in.
+async fn outcome_page(page: Page, outcome: &Outcome) -> Result<HttpResponse> {
+    let context = json!({
+        "name": outcome.name,
+        "done": {
+            "created": outcome.done.created,
+            "changed": outcome.done.changed,
+            "same": outcome.done.same,
+            "streams": outcome.done.streams,
+        },
+        "rows": outcome.left_out().map(|verdict| row(&page, verdict)).collect::<Vec<_>>(),
+    });
+    page.render("schedule", "schedule/imported.html", context).await
+}
+
 async fn preview(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
+    if let Some(outcome) = editor.import_outcome(*id) {
+        return outcome_page(page, &outcome).await;
+    }
     let (draft, plan) = editor.show_import(*id).await?;
     plan_page(page, &draft, &plan, None, None).await
 }
@@ -180,8 +239,8 @@ fn choices(fields: &[(String, String)], mut choices: ImportChoices) -> (ImportCh
             let Some(place) = name.strip_prefix("choice_") else { continue };
             let question = value(&format!("question_{place}")).and_then(Question::parse);
             let found = value(&format!("found_{place}")).unwrap_or_default().to_owned();
-            if let (Some(question), Ok(choice)) = (question, Uuid::parse_str(choice)) {
-                choices.answers.push(Answer { question, found, choice });
+            if let Some(question) = question.filter(|_| !choice.trim().is_empty()) {
+                choices.answers.push(Answer { question, found, choice: choice.trim().to_owned() });
             }
         }
     }
@@ -201,6 +260,9 @@ async fn act(
     id: web::Path<Uuid>,
     form: Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse> {
+    if editor.import_outcome(*id).is_some() {
+        return Ok(page.see_other(&format!("/schedules/files/{id}"), "ok", None));
+    }
     let draft = editor.import_draft(*id)?;
     let (choices, rows, is_taken) = choices(&form.value, draft.choices.clone());
     let told = |page: &Page, fields: &[crate::error::FieldError]| fields.first().map(|field| page.text(&field.message));
@@ -235,7 +297,7 @@ async fn act(
                 .with("created", done.created)
                 .with("changed", done.changed)
                 .with("skipped", done.skipped);
-            Ok(page.see_other("/schedules", "ok", Some(message)))
+            Ok(page.see_other(&format!("/schedules/files/{id}"), "ok", Some(message)))
         }
         Err(Error::Invalid(fields)) => {
             {

@@ -12,8 +12,8 @@ async fn the_old_workbook_is_asked_about_and_taken_in() {
     stream(&al, "Kunci utama", &video, TARGET, "abcd-efgh-ijkl-mnop").await;
     let import = upload(&al, WORKBOOK).await;
     assert_eq!((&import["header_set"], &import["time_zone"]), (&json!("legacy_a"), &json!("Asia/Jakarta")));
-    assert_eq!(verdicts(&import), ["bad", "ask", "over"], "{import}");
-    // A picture that is not there is named; the old program's video was chosen elsewhere, so that it is asked for.
+    assert_eq!(verdicts(&import), ["ask", "ask", "over"], "{import}");
+    // A picture that is not there is named, and keeps no row out; the old program's video was chosen elsewhere, so that it is asked for.
     let problem = &import["rows"][0]["problems"][0];
     assert_eq!(
         (&problem["row"], &problem["letters"], &problem["head"]),
@@ -28,8 +28,7 @@ async fn the_old_workbook_is_asked_about_and_taken_in() {
     assert_eq!(asked, [("video", ""), ("key", "")]);
     let key = &import["questions"][1]["options"][0]["id"];
     let answers = json!([{"question": "video", "choice": video}, {"question": "key", "choice": key}]);
-    let columns = json!({"K": null});
-    let import = al.patch(&address(&import), &json!({"answers": answers, "columns": columns})).await.expect(200).json();
+    let import = al.patch(&address(&import), &json!({"answers": answers})).await.expect(200).json();
     assert_eq!(verdicts(&import), ["new", "new", "over"], "{import}");
     let done = take(&al, &import).await;
     assert_eq!((&done["created"], &done["skipped"]), (&json!(2), &json!(1)));

@@ -3,6 +3,7 @@
 mod asked;
 mod bombs;
 mod calendar;
+mod meant;
 mod pages;
 mod programs;
 

@@ -99,8 +99,8 @@ async fn files_of_other_programs_are_read_and_ours_are_read_by_them() {
         serde_json::from_str(&other_program(&["read", path.to_str().unwrap()])).unwrap()
     };
     let ours = read("ours.xlsx", &export(&al, "xlsx").await).await;
-    // Text and nothing else: no formula, although a title begins like one.
-    assert_eq!(ours["types"], json!(["s"]));
+    // Text and times: no formula, although a title begins like one.
+    assert_eq!(ours["types"], json!(["d", "s"]));
     assert_eq!((&ours["rows"][0][0], &ours["rows"][2][0]), (&json!("title"), &json!("=Malam")));
     assert_eq!(ours["rows"].as_array().unwrap().len(), 3);
     let template = read("template.xlsx", &al.get("/api/v1/schedules/template").await.expect(200).body).await;
