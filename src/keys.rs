@@ -3,7 +3,8 @@
 //!
 //! What is sealed stands in rows as text that says with which key; for whom and what for is not said. Each such text is
 //! tried with everything that it can be bound to (the space's tenant, each purpose, the ids in its row): what opens is
-//! sealed anew in the same place, whatever room the row belongs to.
+//! sealed anew in the same place, whatever room the row belongs to. What does not open keeps the old key where secrets
+//! stand ([`FIELDS`]), and nowhere else: people may type what looks sealed into titles and names, and hold up nothing.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ const AT_A_TIME: usize = 64;
 /// Rounds over everything before the old key is kept for another time.
 const ROUNDS: usize = 5;
 
+/// The fields of rows and values that hold what is sealed. None of them holds what people type.
+const FIELDS: &[&str] = &["key", "secret", "sealed", "session", "token", "verifier"];
+
 /// What a rotation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotated {
@@ -45,7 +49,7 @@ pub struct Rotated {
     pub resealed: u64,
     /// Libraries that were gone through.
     pub libraries: u64,
-    /// Places of texts that carry an old key's id and open for nothing that is known: the old key stays for them.
+    /// Places of secrets that carry an old key's id and open for nothing that is known: the old key stays for them.
     pub unopened: Vec<String>,
     /// Places that could not be gone through: the old key stays until they can be.
     pub left: Vec<String>,
@@ -53,13 +57,13 @@ pub struct Rotated {
     pub kept: bool,
 }
 
-/// What becomes of an old key while texts carry its id that do not open.
+/// What becomes of an old key while secrets carry its id that do not open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unopened {
-    /// It stays: one of them may be a secret.
+    /// It stays: they may be mended.
     #[default]
     Keep,
-    /// It goes: somebody looked at them, and none is one.
+    /// It goes: somebody looked at them, and none is needed.
     Discard,
 }
 
@@ -77,49 +81,53 @@ struct Found {
     text: String,
     /// What it may be sealed for.
     ids: Vec<Uuid>,
+    /// It stands where secrets stand.
+    is_secret: bool,
 }
 
-/// How often a value carries, anywhere and in whatever form, what looks sealed with one of `old`.
-fn carried(value: &[u8], old: &[String]) -> usize {
+/// Whether a value carries, anywhere and in whatever form, what looks sealed with one of `old`.
+fn carries(value: &[u8], old: &[String]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let dots = (0..value.len()).filter(|at| value[*at] == b'.');
-    let looks = dots.filter(|at| {
-        let (before, after) = (&value[..*at], &value[at + 1..]);
+    let mut dots = (0..value.len()).filter(|at| value[*at] == b'.');
+    dots.any(|at| {
+        let (before, after) = (&value[..at], &value[at + 1..]);
         let ends = |id: &String| {
             before
                 .strip_suffix(id.as_bytes())
                 .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric()))
         };
         old.iter().any(ends) && after.iter().take_while(|byte| is_letter(byte)).count() >= Sealed::SHORTEST
-    });
-    looks.count()
+    })
 }
 
 /// The texts of a value that look sealed with one of `old`, and every id that they can be bound to.
 fn sealed_in(key: &[u8], value: &[u8], old: &[String]) -> Vec<Found> {
-    let looks = carried(value, old) > 0;
-    let Some(value) = looks.then(|| serde_json::from_slice::<Value>(value).ok()).flatten() else { return Vec::new() };
+    let Some(value) = carries(value, old).then(|| serde_json::from_slice::<Value>(value).ok()).flatten() else {
+        return Vec::new();
+    };
     let (mut texts, mut ids) = (Vec::new(), Vec::new());
     // A row's key ends in its id, as bytes or as text.
     if let Some((_, id)) = key.split_last_chunk::<16>() {
         ids.push(Uuid::from_bytes(*id));
     }
     ids.extend(String::from_utf8_lossy(key).rsplit('/').next().and_then(|id| Uuid::parse_str(id).ok()));
-    let mut rest = vec![&value];
-    while let Some(value) = rest.pop() {
+    let mut rest = vec![(false, &value)];
+    while let Some((is_secret, value)) = rest.pop() {
         match value {
             Value::String(text) => {
                 match Sealed::looks(text).filter(|sealed| old.iter().any(|id| id == sealed.key_id())) {
-                    Some(_) => texts.push(text.clone()),
+                    Some(_) => texts.push((text.clone(), is_secret)),
                     None => ids.extend(Uuid::parse_str(text).ok()),
                 }
             }
-            Value::Array(items) => rest.extend(items),
-            Value::Object(fields) => rest.extend(fields.values()),
+            Value::Array(items) => rest.extend(items.iter().map(|item| (is_secret, item))),
+            Value::Object(fields) => {
+                rest.extend(fields.iter().map(|(name, value)| (FIELDS.contains(&name.as_str()), value)));
+            }
             _ => {}
         }
     }
-    texts.into_iter().map(|text| Found { text, ids: ids.clone() }).collect()
+    texts.into_iter().map(|(text, is_secret)| Found { text, ids: ids.clone(), is_secret }).collect()
 }
 
 /// Opens a text with whatever it can be bound to.
@@ -137,7 +145,7 @@ fn open(vault: &Vault, tenant: Option<&Tenant>, found: &Found) -> Option<(Purpos
 fn places(rows: &Reader<'_>, old: &[String]) -> Result<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     rows.scan(Range::prefix(b""), |key, value| {
-        if carried(value, old) > 0 {
+        if carries(value, old) {
             found.push(key.to_vec());
         }
         ControlFlow::Continue(())
@@ -163,16 +171,19 @@ struct Renewed {
     /// Where anything was.
     value: Option<Vec<u8>>,
     count: u64,
-    /// What still carries an old key's id.
+    /// What stands where secrets stand and does not open.
     unopened: usize,
 }
 
 /// Seals the texts of one value anew.
 fn renewed(vault: &Vault, sealing: &Sealing, tenant: Option<&Tenant>, key: &[u8], value: &[u8]) -> Result<Renewed> {
     let old = vault.old_keys();
-    let (mut changed, mut count) = (None::<String>, 0);
+    let (mut changed, mut count, mut unopened) = (None::<String>, 0, 0);
     for found in sealed_in(key, value, &old) {
-        let Some((purpose, id, secret)) = open(vault, tenant, &found) else { continue };
+        let Some((purpose, id, secret)) = open(vault, tenant, &found) else {
+            unopened += usize::from(found.is_secret);
+            continue;
+        };
         let new = sealing.seal(tenant, purpose, id, &secret)?;
         let text = match changed.take() {
             Some(text) => text,
@@ -183,8 +194,6 @@ fn renewed(vault: &Vault, sealing: &Sealing, tenant: Option<&Tenant>, key: &[u8]
         changed = Some(text.replace(&format!("\"{}\"", found.text), &format!("\"{}\"", new.as_str())));
         count += 1;
     }
-    let value_now = changed.as_ref().map_or(value, String::as_bytes);
-    let unopened = carried(value_now, &old);
     Ok(Renewed { unopened, count, value: changed.map(String::into_bytes) })
 }
 

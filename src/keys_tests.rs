@@ -31,7 +31,7 @@ fn every_purpose_is_found_by_the_ids_of_its_row() {
 }
 
 #[tokio::test]
-async fn a_secret_that_nothing_known_opens_is_counted_wherever_it_stands() {
+async fn a_secret_that_nothing_known_opens_is_counted_where_secrets_stand() {
     let (_home, vault) = ring();
     let al = Tenant::parse("al").unwrap();
     let (here, elsewhere) = (Uuid::now_v7(), Uuid::now_v7());
@@ -45,16 +45,17 @@ async fn a_secret_that_nothing_known_opens_is_counted_wherever_it_stands() {
         let key = [b"row/stream/".as_slice(), here.as_bytes()].concat();
         renewed(&vault, &vault.sealing(), Some(&al), &key, value).unwrap()
     };
-    let both = json!({"key": known, "other": strange}).to_string();
+    let both = json!({"value": {"key": known, "targets": [{"key": strange}]}}).to_string();
     let after = of(both.as_bytes());
     assert_eq!((after.count, after.unopened), (1, 1));
     let text = String::from_utf8(after.value.unwrap()).unwrap();
     assert!(text.contains(&strange) && !text.contains(&known) && text.contains("\"k2."), "{text}");
-    // Within a text of its own form, in bytes that are no JSON, beside words: nothing is changed, everything counts.
-    let within = json!({"kept": json!({"key": known}).to_string()}).to_string();
-    for value in [within.as_bytes(), format!("\u{1}{known}\u{0}").as_bytes(), format!("\"see {known}!\"").as_bytes()] {
-        let after = of(value);
-        assert_eq!((after.count, after.unopened, after.value.is_some()), (0, 1, false));
+    // What people can type keeps no key: titles, what is on record, what their browsers call themselves.
+    let within = json!({"kept": json!({"key": strange}).to_string()}).to_string();
+    let typed = ["title", "object", "agent"].map(|field| json!({field: strange}).to_string());
+    for value in typed.iter().chain([&within, &format!("\u{1}{known}\u{0}"), &format!("\"see {known}!\"")]) {
+        let after = of(value.as_bytes());
+        assert_eq!((after.count, after.unopened, after.value.is_some()), (0, 0, false), "{value}");
     }
     assert_eq!(of(json!({"key": known}).to_string().as_bytes()).unopened, 0);
     assert_eq!(of(b"k1.short sk1.").unopened, 0);
@@ -93,6 +94,7 @@ const SEALS: &[(&str, &[Purpose])] = &[
     ("oauth/client.rs", &[Purpose::ClientSecret]),
     ("oauth/connect.rs", &[Purpose::GrantVerifier]),
     ("oauth/sealed.rs", &[Purpose::ChannelGrant]),
+    ("youtube/upload/send.rs", &[Purpose::UploadSession]),
     // Lies nowhere: it goes to the browser and comes back.
     ("web/confirm.rs", &[Purpose::HeldForm]),
 ];
@@ -124,4 +126,29 @@ fn whatever_seals_is_known_to_the_rotation() {
     assert_eq!(found, known);
     let all: Vec<Purpose> = SEALS.iter().flat_map(|(_, purposes)| purposes.to_vec()).collect();
     assert!(Purpose::ALL.iter().all(|purpose| all.contains(purpose)), "a purpose that nothing is sealed for");
+}
+
+#[test]
+fn whatever_is_sealed_stands_in_a_known_field() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = std::collections::BTreeSet::new();
+    for entry in walkdir::WalkDir::new(&src).into_iter().map(Result::unwrap) {
+        if entry.path().extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        for line in std::fs::read_to_string(entry.path()).unwrap().lines() {
+            let line = line
+                .trim()
+                .trim_start_matches("pub ")
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub(crate) ");
+            let Some((name, kind)) = line.split_once(": ") else { continue };
+            let is_field = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if is_field && ["Sealed,", "Option<Sealed>,"].contains(&kind) {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    let known = FIELDS.iter().map(|field| (*field).to_owned()).collect();
+    assert_eq!(found, known);
 }

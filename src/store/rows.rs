@@ -482,7 +482,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Changes the bytes under a key in place, to what `to` says, if anything; index rows stay as they are.
-    pub(crate) fn change_bytes(&mut self, key: &[u8], to: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>>) -> Result<()> {
+    pub fn change_bytes(&mut self, key: &[u8], to: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>>) -> Result<()> {
         let Some((_, old)) = self.read_key(key)? else { return Ok(()) };
         self.changes.extend(to(&old)?.map(|new| (key.to_vec(), Some(new))));
         Ok(())

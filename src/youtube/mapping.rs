@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Youtube;
-use super::keys::{Fetched, Found, foreign, keep_all, named};
+use super::keys::{Fetched, Found, MOST_KEYS, foreign, keep_all, named};
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::library::Editor;
@@ -61,14 +61,23 @@ impl Youtube {
             return Err(Error::TooLarge(Message::new("youtube-mapping-large")));
         }
         let channels = editor.channels().await?;
-        let mut all = Fetched::default();
+        // One commit for each channel, however often the file names it, or its keys.
+        let mut of: BTreeMap<Option<Uuid>, BTreeMap<String, Found>> = BTreeMap::new();
         for (token, found) in read(text)? {
             let stem = token.rsplit(['/', '\\']).next().unwrap_or(&token);
-            let own = channels.iter().find(|row| {
+            let own = channels.iter().filter(|_| !stem.is_empty()).find(|row| {
                 let title = row.value.title.as_str();
                 row.value.original_name == stem || title == stem || format!("{title}.json") == stem
             });
-            let kept = keep_all(editor, own.map(|row| row.id()), found, false).await?;
+            let of = of.entry(own.map(|row| row.id())).or_default();
+            of.extend(found.into_iter().map(|found| (found.platform_id.clone(), found)));
+        }
+        if of.values().map(BTreeMap::len).sum::<usize>() > MOST_KEYS {
+            return Err(Error::OverQuota(Message::new("youtube-keys-many").with("most", MOST_KEYS)));
+        }
+        let mut all = Fetched::default();
+        for (channel, found) in of {
+            let kept = keep_all(editor, channel, found.into_values().collect(), false).await?;
             all.added += kept.added;
             all.changed += kept.changed;
         }
