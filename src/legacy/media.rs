@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::library::stored::StoredObject;
 use crate::library::{OldFile, Thumbnail, Video, VideoState};
 use crate::media;
-use crate::oauth::Connection;
+use crate::oauth::{self, Connection};
 use crate::store::blocking;
 use crate::store::rows::Writer;
 use crate::text::Message;
@@ -395,6 +395,10 @@ impl Ground {
         let Some(here) = here.await? else { return Ok(Some(Message::new("migrate-gone-here"))) };
         let marks = journal::of_path(owner.library(), what, path).await?;
         let came = marks.into_iter().find(|mark| mark.id == id).and_then(|mark| mark.file).map(|file| file.hash);
+        // A grant is another one after it was renewed: it counts that it opens.
+        if what == What::Channel && oauth::sealed::opens(editor, id).await.is_err() {
+            return Ok(Some(Message::new("migrate-changed-here")));
+        }
         if let Some((key, sha256)) = here {
             // Pictures are written anew as they come in; videos are the very bytes.
             let same = came.clone().filter(|_| matches!(what, What::Video | What::Generated));

@@ -193,8 +193,21 @@ async fn an_old_file_goes_only_while_what_it_became_is_here_and_holds_its_bytes(
         .unwrap()
         .into_path();
     std::fs::write(&here, &whole[..whole.len() - 1]).unwrap();
+    // A grant that does not open any more.
+    let files = walkdir::WalkDir::new(server.home().join("tokens")).into_iter().map(Result::unwrap);
+    let grants: Vec<_> = files.filter(|entry| entry.file_type().is_file()).map(|entry| entry.into_path()).collect();
+    let sealed: Vec<_> = grants.iter().map(|grant| std::fs::read(grant).unwrap()).collect();
+    assert!(!grants.is_empty());
+    for grant in &grants {
+        std::fs::write(grant, "\"k1.broken\"").unwrap();
+    }
     let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--move", "--json"]).await.json();
     assert_eq!(of_file(&report, "videos/two.mp4"), [("video", "present", "migrate-changed-here")]);
+    let grant = "tokens/channel_utama.json";
+    assert_eq!(of_file(&report, grant), [("channel", "present", "migrate-changed-here")]);
+    for (grant, sealed) in grants.iter().zip(&sealed) {
+        std::fs::write(grant, sealed).unwrap();
+    }
     std::fs::remove_file(&here).unwrap();
     let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--move", "--json"]).await.json();
     assert_eq!(of_file(&report, "videos/two.mp4"), [("video", "present", "migrate-changed-here")]);
@@ -207,6 +220,7 @@ async fn an_old_file_goes_only_while_what_it_became_is_here_and_holds_its_bytes(
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
     assert!(old.path().join("videos/live-loop.mp4").exists(), "nowhere else is it any more");
     assert!(!old.path().join("videos/two.mp4").exists());
+    assert!(!old.path().join(grant).exists());
     assert_eq!(server.stop().await, 0);
 }
 
