@@ -97,6 +97,7 @@ const SEALS: &[(&str, &[Purpose])] = &[
     ("youtube/upload/send.rs", &[Purpose::UploadSession]),
     // Lies nowhere: it goes to the browser and comes back.
     ("web/confirm.rs", &[Purpose::HeldForm]),
+    ("youtube/upload/send.rs", &[Purpose::UploadSession]),
 ];
 
 #[test]

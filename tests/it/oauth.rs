@@ -65,6 +65,24 @@ async fn held(provider: &Provider) {
     }
 }
 
+/// Waits until a server has read whatever so many connections sent.
+async fn all_read(server: &Server, most: usize) {
+    let port = url::Url::parse(&server.url("/")).unwrap().port().unwrap();
+    for round in 0.. {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let read = table.lines().filter(|line| {
+            let parts: Vec<&str> = line.split_whitespace().collect();
+            // Own address, state "established", nothing queued to be read.
+            parts[1].ends_with(&format!(":{port:04X}")) && parts[3] == "01" && parts[4].ends_with(":00000000")
+        });
+        if read.count() >= most {
+            return;
+        }
+        assert!(round < 1200, "not all are read");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn check(client: &Client, id: &Value) -> Answer {
     client.post(&format!("/api/v1/channels/{}/check", id.as_str().unwrap()), &json!({})).await
 }
@@ -291,6 +309,7 @@ async fn two_hundred_at_once_renew_an_expired_token_once() {
     let answering = async {
         held(&provider).await;
         // The first is under way when the last one asks.
+        all_read(&server, 200).await;
         tokio::time::sleep(Duration::from_millis(1500)).await;
         provider.control(json!({"hold": false, "release": true})).await;
     };

@@ -29,7 +29,7 @@ const mode = {
   title: 'Rain & Calm <b>',
   hold: false, // answers of the token end wait for {release: true}
 };
-const done = { authorize: 0, code: 0, refresh: 0, revoke: 0, channels: 0, pictures: 0, sent: 0 };
+const done = { authorize: 0, code: 0, refresh: 0, revoke: 0, channels: 0, pictures: 0, sent: 0, uploads: 0 };
 const grants = new Map(); // refresh token → {family, live}
 const access = new Map(); // access token → {family, until}
 const codes = new Map(); // code → {scope, redirect, client}
@@ -149,6 +149,13 @@ const door = createServer(async (request, response) => {
     return response.end(PNG);
   }
   if (path === '/youtube/v3/channels') return channels(request, response);
+  if (path === '/upload/youtube/v3/videos') {
+    // Upload sessions are opened; nothing gets through them.
+    for await (const _ of request);
+    const place = `http://127.0.0.1:${door.address().port}${path}?upload_id=${(done.uploads += 1)}`;
+    if (request.method === 'POST') response.setHeader('location', place);
+    return json(response, request.method === 'POST' ? 200 : 503, {});
+  }
   if (path === '/revoke') {
     const token = new URLSearchParams(await read(request)).get('token');
     done.revoke += 1;
