@@ -33,6 +33,9 @@ pub struct KeptKey {
     pub channel_id: Option<Uuid>,
     /// What the platform calls it.
     pub platform_id: Option<String>,
+    /// The account of the channel that it belonged to, once that is disconnected: connected again, it gets it back.
+    #[serde(default)]
+    pub account: Option<String>,
 }
 
 impl Record for KeptKey {
@@ -95,6 +98,7 @@ impl NewKey {
             key_masked: self.key.masked(),
             channel_id: self.channel_id,
             platform_id: self.platform_id.clone(),
+            account: None,
         })
     }
 }

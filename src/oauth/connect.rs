@@ -346,6 +346,7 @@ impl Grants {
                 rows.delete_value(&format!("{ARRIVING}{fresh}"));
                 let act = if old.is_some() { "channel.reconnect" } else { "channel.connect" };
                 audit::record(rows, &actor, act, format!("{id} {}", connection.title))?;
+                crate::youtube::remember(rows, id, &account.id)?;
                 match &old {
                     Some(row) => rows.update(row, connection),
                     None => rows.insert_with_id(id, &tenant, &actor, connection),

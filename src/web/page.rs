@@ -416,7 +416,9 @@ impl Page {
     /// `error` itself where it is no conflict, or the form names no page to return to.
     pub fn back_with(&self, back: Option<&str>, error: Error) -> Result<HttpResponse> {
         match (back, error) {
-            (Some(back), Error::Conflict(message)) => Ok(self.see_other(back, "bad", Some(message))),
+            (Some(back), Error::Conflict(message) | Error::Upstream(message) | Error::OverQuota(message)) => {
+                Ok(self.see_other(back, "bad", Some(message)))
+            }
             (_, error) => Err(error),
         }
     }

@@ -105,13 +105,21 @@ pub(super) async fn keep_all(
                 kept.push(row);
                 std::ops::ControlFlow::Continue(())
             })?;
+            // Of a channel that is there no more, or of none.
+            let mut loose = Vec::new();
+            for row in &kept {
+                let there = row.value.channel_id.map(|id| rows.get::<Connection>(id)).transpose()?.flatten();
+                if channel.is_some() && there.is_none() {
+                    loose.push(row.id());
+                }
+            }
             let mut fetched = Fetched::default();
             let mut room = MOST_KEYS.saturating_sub(kept.len());
             for one in &found {
-                let same = |row: &&Row<KeptKey>| {
-                    row.value.channel_id == channel && row.value.platform_id.as_deref() == Some(&one.platform_id)
-                };
-                match kept.iter().find(same) {
+                let same = |row: &&Row<KeptKey>| row.value.platform_id.as_deref() == Some(&one.platform_id);
+                let own = kept.iter().filter(same).find(|row| row.value.channel_id == channel);
+                // Streams go to it by its id, so it goes back to its channel.
+                match own.or_else(|| kept.iter().filter(same).find(|row| loose.contains(&row.id()))) {
                     None => {
                         if room == 0 {
                             return Err(Error::OverQuota(Message::new("youtube-keys-many").with("most", MOST_KEYS)));
@@ -132,7 +140,8 @@ pub(super) async fn keep_all(
                     }
                     Some(row) => {
                         let other = row.value.open(row.id(), &library)?.expose() != one.key.expose();
-                        let named = row.value.title != one.title || row.value.url != one.url;
+                        let named =
+                            row.value.title != one.title || row.value.url != one.url || row.value.channel_id != channel;
                         if other || named {
                             fetched.changed += 1;
                             let new = NewKey {

@@ -24,11 +24,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::auth::SystemLicence;
+use crate::auth::{SystemLicence, Tenant};
 use crate::error::Result;
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
-use crate::oauth::{Grants, Provider};
+use crate::live::kept_key::KeptKey;
+use crate::oauth::{Connection, Grants, Provider, project_of};
 use crate::store::rows::{Row, Writer};
 use crate::text::Message;
 use api::Api;
@@ -104,6 +105,8 @@ impl Youtube {
     pub async fn retry_upload(&self, editor: &Editor, id: Uuid) -> Result<()> {
         self.uploader.mark(editor.tenant()).await?;
         editor.retry_upload(id).await?;
+        let channel = editor.youtube_upload(id).await?.value.channel_id;
+        self.ask_again(editor, channel).await?;
         self.uploader.wake(editor.tenant());
         Ok(())
     }
@@ -118,25 +121,34 @@ impl Youtube {
     /// # Errors
     /// [`Error::NotFound`] where there is no such broadcast.
     pub async fn try_again(&self, editor: &Editor, id: Uuid) -> Result<()> {
-        editor
+        let channel = editor
             .rows()
             .write(move |rows| {
                 let row = rows.need::<Event>(id, None)?;
                 let event = Event { tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
-                rows.update(&row, event).map(drop)
+                rows.update(&row, event).map(|_| row.value.channel_id)
             })
             .await?;
+        self.ask_again(editor, channel).await?;
         self.worker.wake(editor.tenant());
         Ok(())
     }
 
-    /// How the day of a channel's project stands; `None` while nobody knows its project.
-    pub async fn units(&self, project: &str) -> Result<Shown> {
-        self.api().quota().shown(project, self.foundation.clock().now()).await
+    /// A person says that the platform gives units again: it is asked once more, whatever it said today.
+    async fn ask_again(&self, editor: &Editor, channel: Uuid) -> Result<()> {
+        let row = editor.rows().read(move |rows| rows.get::<Connection>(channel)).await?;
+        let Some(client) = row.and_then(|row| row.value.client_id) else { return Ok(()) };
+        self.api().quota().ask_again(project_of(&client), self.foundation.clock().now()).await
+    }
+
+    /// How the day of a channel's project stands, for a library.
+    pub async fn units(&self, project: &str, library: &Tenant) -> Result<Shown> {
+        self.api().quota().shown(project, library, self.foundation.clock().now()).await
     }
 }
 
-/// A channel is disconnected: what hangs on it goes, in the same batch. Keys stay, as streams go to them.
+/// A channel is disconnected: what hangs on it goes, in the same batch. Keys stay, as streams go to them, and remember
+/// whose they were.
 ///
 /// # Errors
 /// Where the rows cannot be read.
@@ -149,7 +161,33 @@ pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
             rows.update(&row, Event { over, trouble, ..row.value.clone() })?;
         }
     }
+    let account = rows.get::<Connection>(connection)?.and_then(|row| row.value.account);
+    for row in kept_where(rows, |key| key.channel_id == Some(connection))? {
+        rows.update(&row, KeptKey { account: account.clone(), ..row.value.clone() })?;
+    }
     Ok(())
+}
+
+/// An account is connected again: the keys that it had go back to it, in the same batch.
+///
+/// # Errors
+/// Where the rows cannot be read.
+pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Result<()> {
+    for row in kept_where(rows, |key| key.account.as_deref() == Some(account))? {
+        rows.update(&row, KeptKey { channel_id: Some(connection), account: None, ..row.value.clone() })?;
+    }
+    Ok(())
+}
+
+fn kept_where(rows: &Writer<'_>, wanted: impl Fn(&KeptKey) -> bool) -> Result<Vec<Row<KeptKey>>> {
+    let mut found = Vec::new();
+    rows.view().each::<KeptKey>(false, |row| {
+        if wanted(&row.value) {
+            found.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
 impl Library {
@@ -170,6 +208,24 @@ impl Library {
                     })?,
                 }
                 Ok(found)
+            })
+            .await
+    }
+
+    /// Keys that broadcasts are made for: those of channels that are connected.
+    pub async fn channel_keys(&self) -> Result<Vec<Uuid>> {
+        self.rows()
+            .read(|rows| {
+                let (mut found, mut broken) = (Vec::new(), None);
+                rows.each::<KeptKey>(false, |row| {
+                    match row.value.channel_id.map_or(Ok(None), |id| rows.get::<Connection>(id)) {
+                        Ok(Some(_)) => found.push(row.id()),
+                        Ok(None) => {}
+                        Err(cause) => broken = Some(cause),
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                broken.map_or(Ok(found), Err)
             })
             .await
     }

@@ -78,6 +78,8 @@ pub struct Shown {
     pub used: u64,
     /// Units that are kept for what is planned.
     pub kept: u64,
+    /// What is left of the library's share of the box's own project, and how much that is.
+    pub share: Option<(u64, u64)>,
     /// Units of a day.
     pub limit: u64,
     /// The platform refuses everything until the reset.
@@ -287,15 +289,31 @@ impl Quota {
             .await
     }
 
-    /// How a project's day stands.
-    pub async fn shown(&self, project: &str, now: Timestamp) -> Result<Shown> {
+    /// A person wants the platform to be asked again, though it said that nothing is left today.
+    pub async fn ask_again(&self, project: &str, now: Timestamp) -> Result<()> {
+        let key = key(project, quota_day(now).0);
+        self.platform
+            .write(move |rows| {
+                let Some(mut day) = rows.value::<Day>(&key)?.filter(|day| day.exhausted) else { return Ok(()) };
+                day.exhausted = false;
+                rows.put_value(&key, &day)
+            })
+            .await
+    }
+
+    /// How a project's day stands, for a library.
+    pub async fn shown(&self, project: &str, library: &Tenant, now: Timestamp) -> Result<Shown> {
         let (day, reset_at) = quota_day(now);
-        let (key, limit) = (key(project, day), self.limit);
+        let (key, limit, share) = (key(project, day), self.limit, self.share(project));
         let day: Day = self.platform.read(move |rows| Ok(rows.value(&key)?.unwrap_or_default())).await?;
+        let share = share.map(|share| (share.saturating_sub(day.taken_by(library, None)), share));
         let mut calls: Vec<(String, u64)> = day.calls.into_iter().collect();
         calls.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let kept = day.kept.values().map(|kept| kept.units).sum();
-        Ok(Shown { used: day.used, kept, limit, exhausted: day.exhausted, reset_at, calls })
+        let left = limit.saturating_sub(day.used);
+        // What was used beyond its own took away from what others keep.
+        let kept = day.kept.values().map(|kept| kept.units).sum::<u64>().min(left);
+        let share = share.map(|(own, share)| (own.min(left), share));
+        Ok(Shown { used: day.used, kept, share, limit, exhausted: day.exhausted, reset_at, calls })
     }
 }
 
@@ -329,7 +347,7 @@ mod tests {
         quota.spend(("one", &al()), Call::BroadcastsInsert, Need::Free, now()).await.unwrap();
         quota.spend(("one", &al()), Call::BroadcastsList, Need::Free, now()).await.unwrap();
         quota.spend(("two", &al()), Call::BroadcastsInsert, Need::Free, now()).await.unwrap();
-        let shown = quota.shown("one", now()).await.unwrap();
+        let shown = quota.shown("one", &al(), now()).await.unwrap();
         assert_eq!((shown.used, shown.kept, shown.limit), (51, 0, 100));
         assert_eq!(shown.calls[0], ("liveBroadcasts.insert".to_owned(), 50));
         let refused = quota.spend(("one", &al()), Call::BroadcastsInsert, Need::Free, now()).await.unwrap_err();
@@ -338,7 +356,7 @@ mod tests {
         // The next day is another one.
         let tomorrow = "2026-11-22T08:00:00Z".parse().unwrap();
         quota.spend(("one", &al()), Call::BroadcastsInsert, Need::Free, tomorrow).await.unwrap();
-        assert_eq!(quota.shown("one", tomorrow).await.unwrap().used, 50);
+        assert_eq!(quota.shown("one", &al(), tomorrow).await.unwrap().used, 50);
     }
 
     #[tokio::test]
@@ -371,14 +389,16 @@ mod tests {
             quota.spend(("p", &al()), Call::BroadcastsInsert, Need::Kept(id), now()).await.unwrap();
         }
         let quota = quota(home.path(), 200).await;
-        let shown = quota.shown("p", now()).await.unwrap();
+        let shown = quota.shown("p", &al(), now()).await.unwrap();
         assert_eq!((shown.used, shown.kept), (50, 100));
         quota.give_back(("p", &al()), id, now()).await.unwrap();
         quota.spend(("p", &al()), Call::StreamsInsert, Need::Free, now()).await.unwrap();
         quota.exhausted("p", now()).await.unwrap();
         let refused = quota.spend(("p", &al()), Call::StreamsList, Need::OnAir(id), now()).await.unwrap_err();
         assert_eq!(refused.message.id, "youtube-fault-units");
-        assert!(quota.shown("p", now()).await.unwrap().exhausted);
+        assert!(quota.shown("p", &al(), now()).await.unwrap().exhausted);
+        quota.ask_again("p", now()).await.unwrap();
+        quota.spend(("p", &al()), Call::StreamsList, Need::OnAir(id), now()).await.unwrap();
     }
 
     #[tokio::test]
@@ -396,6 +416,8 @@ mod tests {
             quota.spend(("box", &al()), Call::BroadcastsTransition, Need::OnAir(mine), now()).await.unwrap();
             quota.spend(("box", &bo), Call::StreamsInsert, Need::Free, now()).await.unwrap();
         }
+        let shown = quota.shown("box", &al(), now()).await.unwrap();
+        assert_eq!(shown.share, Some((0, 120)), "{shown:?}");
         // A project that people brought is their own.
         for _ in 0..4 {
             quota.spend(("own", &al()), Call::StreamsInsert, Need::Free, now()).await.unwrap();

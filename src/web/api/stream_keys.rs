@@ -276,7 +276,7 @@ struct CallBody {
 async fn quota(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let row = library.channel(*id).await?;
     let project = row.value.client_id.as_deref().map(crate::oauth::project_of).ok_or(Error::NotFound)?;
-    let units = page.server().youtube.units(project).await?;
+    let units = page.server().youtube.units(project, library.tenant()).await?;
     let calls = units.calls.into_iter().map(|(call, units)| CallBody { call, units }).collect();
     let (used, kept, limit, exhausted) = (units.used, units.kept, units.limit, units.exhausted);
     Ok(shown(&QuotaBody { used, kept, limit, exhausted, reset_at: units.reset_at.into(), calls }, None))

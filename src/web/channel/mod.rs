@@ -102,7 +102,7 @@ fn card(page: &Page, row: &Row<Connection>) -> Value {
 /// With what is used of the day's units, and how many of its keys are kept.
 async fn card_with_use(page: &Page, library: &Library, row: &Row<Connection>) -> Result<Value> {
     let mut card = card(page, row);
-    card["quota"] = quota_card(page, row.value.client_id.as_deref()).await?;
+    card["quota"] = quota_card(page, library, row.value.client_id.as_deref()).await?;
     let own = |key: &Row<KeptKey>| key.value.channel_id == Some(row.id());
     card["keys"] = json!(library.kept_keys().await?.into_iter().filter(own).count());
     Ok(card)

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library, Video};
 use crate::live::{End, Fit, RunQuery, State, StateName, StreamView};
 use crate::schedule::ScheduleQuery;
+use crate::schedule::sheet::Privacy;
 use crate::store::paged::Place;
 use crate::store::rows::Row;
 use crate::text::Message;
@@ -119,6 +120,10 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             })
         })
         .collect();
+    let chosen: Vec<_> = view.row.value.targets.iter().filter_map(|target| target.key_id).collect();
+    let publishes = view.row.value.broadcast.privacy.is_none_or(|privacy| privacy == Privacy::Public)
+        && !chosen.is_empty()
+        && library.channel_keys().await?.iter().any(|key| chosen.contains(key));
     let broadcasts = library.broadcasts(Some(id), 3).await?;
     let broadcasts: Vec<Value> = broadcasts.iter().map(|row| broadcast_card(page, row)).collect();
     let samples = match state.run_id {
@@ -136,6 +141,7 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             "on_air": state.name.is_on_air(),
             "has_frame": has_frame(state),
             "length": length,
+            "publishes": publishes,
             "together": fit.is_together(),
             "overlay": stream.overlay.as_ref().map(|overlay| overlay.profile.code()),
             "state": {

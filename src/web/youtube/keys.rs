@@ -27,12 +27,13 @@ const TEMPLATE: &str = "youtube/keys.html";
 pub(super) struct Nothing {}
 
 /// How the day of a client's project stands; null while nobody knows the client.
-pub(in crate::web) async fn quota_card(page: &Page, client: Option<&str>) -> Result<Value> {
+pub(in crate::web) async fn quota_card(page: &Page, library: &Library, client: Option<&str>) -> Result<Value> {
     let Some(client) = client else { return Ok(Value::Null) };
-    let units = page.server().youtube.units(project_of(client)).await?;
+    let units = page.server().youtube.units(project_of(client), library.tenant()).await?;
     let percent = (units.used + units.kept).saturating_mul(100) / units.limit.max(1);
     Ok(json!({
         "used": units.used, "kept": units.kept, "limit": units.limit, "exhausted": units.exhausted,
+        "share": units.share.map(|(left, share)| json!({"left": left, "units": share})),
         "percent": percent.min(100), "reset_at": page.moment(units.reset_at),
     }))
 }
@@ -59,7 +60,7 @@ async fn context(page: &Page, library: &Library) -> Result<Value> {
     };
     let mut groups = Vec::new();
     for row in &channels {
-        let quota = quota_card(page, row.value.client_id.as_deref()).await?;
+        let quota = quota_card(page, library, row.value.client_id.as_deref()).await?;
         groups.push(json!({"id": row.id(), "title": row.value.title, "keys": of(Some(row.id())), "quota": quota}));
     }
     let known: Vec<Uuid> = channels.iter().map(|row| row.id()).collect();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::keys::Nothing;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::library::{Ask, Editor, Library, VideoFilter};
 use crate::schedule::sheet::{Limits, Privacy};
 use crate::text::Message;
@@ -80,7 +80,28 @@ fn parse(form: &SelectionForm) -> Result<(Uuid, Vec<NewUpload>)> {
     Ok((channel, items.collect()))
 }
 
-async fn answer(page: Page, library: &Library, queued: Result<Vec<Uuid>>) -> Result<HttpResponse> {
+/// The domain speaks of `line.3.video` and `items.0.title`; people count rows, `lines` being their numbers in a workbook.
+fn in_words(page: &Page, error: Error, lines: &[u32]) -> Error {
+    let Error::Invalid(fields) = error else { return error };
+    let place = |field: &str| -> Option<String> {
+        let (kind, rest) = field.split_once('.')?;
+        let (number, column) = rest.split_once('.')?;
+        let number: u32 = number.parse().ok()?;
+        let (id, number) = match (kind, lines.get(number as usize)) {
+            ("line", _) => ("youtube-uploads-row", number),
+            ("items", Some(line)) => ("youtube-uploads-row", *line),
+            ("items", None) => ("youtube-uploads-item", number + 1),
+            _ => return None,
+        };
+        let column = column.strip_suffix("_id").unwrap_or(column).replace('_', " ");
+        Some(page.text(&Message::new(id).with("row", number).with("column", column)))
+    };
+    let named = |one: FieldError| FieldError { field: place(&one.field).unwrap_or(one.field), ..one };
+    Error::Invalid(fields.into_iter().map(named).collect())
+}
+
+async fn answer(page: Page, library: &Library, queued: Result<Vec<Uuid>>, lines: &[u32]) -> Result<HttpResponse> {
+    let queued = queued.map_err(|refused| in_words(&page, refused, lines));
     match queued {
         Ok(ids) => {
             Ok(page.see_other(PLACE, "ok", Some(Message::new("youtube-uploads-queued").with("count", ids.len()))))
@@ -99,21 +120,23 @@ pub(super) async fn queue(page: Page, editor: Editor, form: Form<SelectionForm>)
         Ok((channel, items)) => page.server().youtube.queue_uploads(&editor, channel, items).await,
         Err(refused) => Err(refused),
     };
-    answer(page, &editor, queued).await
+    answer(page, &editor, queued, &[]).await
 }
 
 pub(super) async fn sheet(page: Page, editor: Editor, id: web::Path<Uuid>, form: Sent) -> Result<HttpResponse> {
     editor.channel(*id).await?;
+    let mut lines = Vec::new();
     let queued = async {
         let Some((_, file)) = form.take_one(&editor, Limits::default().bytes).await? else {
             return Err(Error::field("file", Message::new("files-none-chosen")));
         };
         let rows = read_sheet(&editor, file, page.zone()).await?;
+        lines.extend(rows.iter().map(|row| row.number));
         let items = rows.into_iter().map(|row| row.upload).collect();
         page.server().youtube.queue_uploads(&editor, *id, items).await
     };
     let queued = queued.await;
-    answer(page, &editor, queued).await
+    answer(page, &editor, queued, &lines).await
 }
 
 pub(super) async fn retry(

@@ -1,6 +1,8 @@
 //! A workbook of videos to upload: a line each, with the columns video, title, description, tags, publish time, privacy,
 //! thumbnail.
 
+use std::collections::HashMap;
+
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
@@ -8,9 +10,10 @@ use super::{MOST_OPEN, NewUpload, UploadTexts};
 use crate::error::{Error, FieldError, Result};
 use crate::library::{Library, Thumbnail, Video, VideoState, names};
 use crate::objects::intake::Spool;
+use crate::schedule::broadcast::CATEGORIES;
 use crate::schedule::sheet::{Moment, Privacy, Table, read_caged, read_moment};
 use crate::store::blocking;
-use crate::text::Message;
+use crate::text::{Locale, Message};
 
 /// Heads of the columns, in English and Indonesian.
 pub const SHEET_HEADS: [(&str, &[&str]); 9] = [
@@ -37,6 +40,17 @@ pub struct SheetRow {
 fn place_of(table: &Table, column: usize) -> Option<usize> {
     let names = SHEET_HEADS[column].1;
     table.heads.iter().position(|head| names.contains(&head.trim().to_lowercase().as_str()))
+}
+
+/// A category by YouTube's number, or as our own list calls it.
+fn category(text: &str) -> Option<u16> {
+    let called = |number: &u16| {
+        let id = format!("youtube-category-{number}");
+        [Locale::En, Locale::Id]
+            .iter()
+            .any(|locale| locale.text(&id, &HashMap::new()).to_lowercase() == text.to_lowercase())
+    };
+    text.parse().ok().or_else(|| CATEGORIES.into_iter().find(called))
 }
 
 struct Known {
@@ -168,7 +182,7 @@ pub async fn read_sheet(library: &Library, file: Spool, zone: &TimeZone) -> Resu
         let category = match text(7) {
             None => None,
             Some(number) => {
-                let found = number.parse().ok();
+                let found = category(&number);
                 if found.is_none() {
                     complain(7, Message::new("choice-unknown"));
                 }
@@ -197,4 +211,15 @@ pub async fn read_sheet(library: &Library, file: Spool, zone: &TimeZone) -> Resu
         return Err(Error::field("file", Message::new("youtube-sheet-empty")));
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_is_a_number_or_a_word_of_our_own_list() {
+        let words = ["10", "Music", "musik", "Travel & events", "Nirlaba & aktivisme", "opera"];
+        assert_eq!(words.map(category), [Some(10), Some(10), Some(10), Some(19), Some(29), None]);
+    }
 }

@@ -41,7 +41,7 @@ schedule-resume = Resume
 schedule-run-now = Run now
 schedule-last = Last time:
 schedule-delete = Delete this schedule
-schedule-delete-loss = Nothing more is started by this schedule; an occurrence on air now runs to its end. The stream and the history stay.
+schedule-delete-loss = Nothing more is started by this schedule; an occurrence on air now runs to its end. Broadcasts that were made on YouTube for what is to come are deleted there too. The stream and the history stay.
 # "Daily at 19:00, for 2 h": how a schedule is told in one line.
 schedule-words-once = Once, { $when }
 schedule-words-daily = { $every ->

@@ -38,7 +38,7 @@ schedule-resume = Lanjutkan
 schedule-run-now = Jalankan
 schedule-last = Terakhir:
 schedule-delete = Hapus jadwal ini
-schedule-delete-loss = Jadwal ini tidak memulai apa-apa lagi; yang sedang tayang berjalan sampai selesai. Siaran dan riwayat tetap ada.
+schedule-delete-loss = Jadwal ini tidak memulai apa-apa lagi; yang sedang tayang berjalan sampai selesai. Siaran mendatang yang sudah dibuat di YouTube ikut dihapus di sana. Siaran dan riwayat tetap ada.
 schedule-words-once = Sekali, { $when }
 schedule-words-daily = { $every ->
     [1] Tiap hari pukul { $time }

@@ -174,6 +174,28 @@ async fn keys_are_fetched_page_by_page_made_shown_after_the_password_and_deleted
 }
 
 #[tokio::test]
+async fn a_channel_that_is_connected_again_gets_its_keys_back_and_streams_go_on_with_them() {
+    let youtube = Youtube::start();
+    let server = server_with(&youtube, &[]).await;
+    youtube.world().put_stream("al", "Main", KEY, "rtmp://a.rtmp.youtube.com/live2");
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let key = key_of(&al, &channel, "Main").await;
+    let stream = stream_to(&al, "Rain", &key, json!({})).await;
+    al.delete(&format!("/api/v1/channels/{channel}")).await.expect(204);
+    let again = connect(&al, "al").await;
+    assert_ne!(again, channel);
+    let keys = al.get("/api/v1/stream-keys").await.expect(200).json();
+    assert_eq!((&keys["total"], &keys["items"][0]["id"]), (&json!(1), &json!(key)), "{keys}");
+    assert_eq!(keys["items"][0]["channel_id"], again, "{keys}");
+    let fetch = format!("/api/v1/channels/{again}/keys/fetch");
+    assert_eq!(al.post(&fetch, &json!({})).await.expect(200).json(), json!({"added": 0, "changed": 0, "gone": 0}));
+    schedule(&al, &stream, &in_seconds(3600), 60).await;
+    broadcasts_until(&al, "it is ready", |found| found.iter().any(|one| one["stage"] == "ready")).await;
+}
+
+#[tokio::test]
 async fn a_broadcast_is_made_ahead_told_everything_changed_and_deleted_with_its_schedule() {
     let youtube = Youtube::start();
     youtube.world().put_stream("al", "Main", KEY, "rtmp://a.rtmp.youtube.com/live2");
