@@ -38,7 +38,7 @@ const AT_A_TIME: usize = 64;
 const ROUNDS: usize = 5;
 
 /// The fields of rows and values that hold what is sealed. None of them holds what people type.
-const FIELDS: &[&str] = &["key", "secret", "sealed", "session", "token", "verifier"];
+const FIELDS: &[&str] = &["key", "previous", "secret", "sealed", "session", "token", "verifier"];
 
 /// What a rotation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
