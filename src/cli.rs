@@ -153,7 +153,7 @@ fn with_console(
 ) -> Result<ExitCode> {
     let config = Config::load(home, environment, &Overrides::default())?;
     // Nobody reads the log of a command; what goes wrong is its answer.
-    telemetry::start("error", false);
+    telemetry::start_for_command();
     actix_web::rt::System::new().block_on(async move {
         let (console, server) = Console::open(config, makes_home).await?;
         let outcome = command(console).await;

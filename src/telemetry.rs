@@ -7,8 +7,17 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log at `level`; under systemd (which adds times of its own) or with `JADWAL_LOG_FORMAT=json` the
 /// form changes. A second call changes nothing.
 pub fn start(level: &str, json: bool) {
+    begin(level, "warn", json);
+}
+
+/// Starts the log of a command, whose answer says what goes wrong. How the server that runs for it ends is nobody's matter.
+pub fn start_for_command() {
+    begin("error", "off", false);
+}
+
+fn begin(level: &str, server: &str, json: bool) {
     // What actix calls errors of a connection are strangers' broken requests: anybody could fill the log with them.
-    let filter = EnvFilter::try_new(format!("{level},actix_server=warn,actix_http::h1=off"));
+    let filter = EnvFilter::try_new(format!("{level},actix_server={server},actix_http::h1=off"));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()

@@ -32,6 +32,8 @@ pub(super) struct Console {
 
 /// A server that runs for one command.
 pub(super) struct OwnServer {
+    /// The admin's, where the home was made for this command; whoever runs it has to be told.
+    pub first_password: Option<String>,
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<Result<()>>,
 }
@@ -45,6 +47,11 @@ impl OwnServer {
     }
 }
 
+/// Tells the password of a new home's admin. Not on standard output, which belongs to the command.
+pub(super) fn tell_password(password: &str) {
+    eprintln!("admin password: {password}");
+}
+
 fn unreachable(cause: impl Into<anyhow::Error>) -> Error {
     Error::Internal(cause.into().context("the server of this home does not answer"))
 }
@@ -55,6 +62,18 @@ impl Console {
     /// # Errors
     /// [`Error::NotFound`]-like refusal where there is no home and `makes_home` is false.
     pub async fn open(config: Config, makes_home: bool) -> Result<(Console, Option<OwnServer>)> {
+        let (console, server) = Console::open_untold(config, makes_home).await?;
+        if let Some(password) = server.as_ref().and_then(|server| server.first_password.as_deref()) {
+            tell_password(password);
+        }
+        Ok((console, server))
+    }
+
+    /// As [`Console::open`]; the first password is left to the caller to tell.
+    ///
+    /// # Errors
+    /// As [`Console::open`].
+    pub async fn open_untold(config: Config, makes_home: bool) -> Result<(Console, Option<OwnServer>)> {
         if !makes_home && !config.data().join("platform.redb").exists() {
             let message = Message::new("home-missing").with("home", config.home.display().to_string());
             return Err(Error::Conflict(message));
@@ -84,10 +103,7 @@ impl Console {
     }
 
     async fn beside(app: App, config: &Config) -> Result<(Console, Option<OwnServer>)> {
-        if let Some(password) = &app.first_password {
-            // Not on standard output, which belongs to the command.
-            eprintln!("admin password: {password}");
-        }
+        let first_password = app.first_password.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, is_ready) = oneshot::channel();
         #[allow(clippy::disallowed_methods, reason = "waited for in OwnServer::end")]
@@ -100,7 +116,7 @@ impl Console {
                 let _ = ready.send(());
             },
         ));
-        let server = OwnServer { stop, running };
+        let server = OwnServer { first_password, stop, running };
         if is_ready.await.is_err() {
             server.end().await?;
         } else if let Some((folder, path)) = answering(config)? {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::console::Console;
+use super::console::{Console, tell_password};
 use super::{environment, say};
 use crate::config::{Config, Overrides};
 use crate::error::{Error, Result};
@@ -126,10 +126,30 @@ impl Report {
     }
 }
 
+/// The password that was made up for a new home's admin: told once it is clear that no old one takes its place.
+struct FirstPassword(Option<String>);
+
+impl FirstPassword {
+    /// People come first: after them it holds.
+    fn hear(&mut self, item: &Value) {
+        match item["kind"].as_str() {
+            Some("user") if item["owner"] == "admin" && item["fate"] == "imported" => self.0 = None,
+            Some("user" | "sample" | "database") => {}
+            _ => self.tell(),
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some(password) = self.0.take() {
+            tell_password(&password);
+        }
+    }
+}
+
 impl Migrate {
     pub fn run(self, home: &Path, as_json: bool) -> Result<ExitCode> {
         let mut config = Config::load(home, environment, &Overrides::default())?;
-        telemetry::start("error", false);
+        telemetry::start_for_command();
         let has_home = config.data().join("platform.redb").exists();
         if self.rollback && !has_home {
             let message = Message::new("home-missing").with("home", config.home.display().to_string());
@@ -152,9 +172,10 @@ impl Migrate {
         actix_web::rt::System::new().block_on(async move {
             let (console, server) = match rehearsal {
                 Some(_) => Console::rehearse(config).await?,
-                None => Console::open(config, self.apply).await?,
+                None => Console::open_untold(config, self.apply).await?,
             };
-            let outcome = self.tell(&console, as_json).await;
+            let first_password = server.as_ref().and_then(|server| server.first_password.clone());
+            let outcome = self.tell(&console, FirstPassword(first_password), as_json).await;
             if let Some(server) = server {
                 server.end().await?;
             }
@@ -172,7 +193,7 @@ impl Migrate {
         }))
     }
 
-    async fn tell(&self, console: &Console, as_json: bool) -> Result<ExitCode> {
+    async fn tell(&self, console: &Console, mut first_password: FirstPassword, as_json: bool) -> Result<ExitCode> {
         let body = self.body()?;
         let mut reports = Vec::new();
         if let Some(path) = &self.report {
@@ -190,6 +211,7 @@ impl Migrate {
         let each = |line: &[u8]| {
             let mut line: Value = serde_json::from_slice(line)?;
             if let Some(item) = line.get("item") {
+                bar.suspend(|| first_password.hear(item));
                 reports.iter_mut().try_for_each(|report| report.item(item))?;
                 if !as_json {
                     bar.suspend(|| say(&described(item, self.apply || self.rollback)));
@@ -205,6 +227,7 @@ impl Migrate {
         };
         let read = console.lines("/migrations", &body, each).await;
         bar.finish_and_clear();
+        first_password.tell();
         let failed = match (read, failed) {
             (Err(cause), _) => Some(cause),
             (_, Some(told)) => Some(Error::Upstream(Message::new("console-refused").with("told", told))),
@@ -230,13 +253,19 @@ impl Migrate {
         let number = |count: &Value, name: &str| count[name].as_u64().unwrap_or_default();
         let size = |bytes: u64| format::bytes(Locale::En, bytes as f64);
         let come = if self.rollback { "removed" } else { "imported" };
+        if self.rollback && ["removed", "skipped"].iter().all(|name| number(&summary["all"], name) == 0) {
+            say("Nothing is here that came from an old home, so there is nothing to take back.");
+            return;
+        }
+        let head = if self.apply || self.rollback { come } else { "to import" };
         say("");
-        say(&format!("{:<12} {come:>10} {:>10} {:>10} {:>10} {:>12}", "", "present", "skipped", "unneeded", "size"));
+        say(&format!("{:<12} {head:>10} {:>10} {:>10} {:>10} {:>12}", "", "present", "skipped", "unneeded", "size"));
         for (kind, count) in summary["totals"].as_object().into_iter().flatten() {
             let [came, present, skipped, unneeded] =
                 [come, "present", "skipped", "unneeded"].map(|name| number(count, name));
-            let bytes = size(number(count, "bytes"));
-            say(&format!("{kind:<12} {came:>10} {present:>10} {skipped:>10} {unneeded:>10} {bytes:>12}"));
+            let bytes = Some(number(count, "bytes")).filter(|bytes| *bytes > 0).map(size).unwrap_or_default();
+            let line = format!("{kind:<12} {came:>10} {present:>10} {skipped:>10} {unneeded:>10} {bytes:>12}");
+            say(line.trim_end());
         }
         say("");
         if !self.apply && !self.rollback {
@@ -275,7 +304,7 @@ fn show(bar: &ProgressBar, progress: &Value) {
     const EACH: u64 = 64 << 10;
     bar.set_length(number("of_bytes") + number("of") * EACH);
     bar.set_position(number("bytes") + number("done") * EACH);
-    bar.set_message(format!("{} of {}", number("done"), number("of")));
+    bar.set_message(format!("{} of {} files and rows", number("done"), number("of")));
 }
 
 /// A line of the report.
@@ -293,6 +322,9 @@ fn described(item: &Value, applied: bool) -> String {
     }
     if let Some(title) = text("title") {
         line += &format!("  “{title}”");
+    }
+    if let Some(becomes) = text("becomes") {
+        line += &format!(" → {becomes}");
     }
     if let Some(reason) = item["reason"]["message"].as_str() {
         line += &format!(": {reason}");

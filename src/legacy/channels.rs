@@ -88,7 +88,7 @@ impl Walk {
         let grants: Vec<(PathBuf, Stamp)> = self
             .files
             .untold()
-            .filter(|(path, slot)| path.starts_with("tokens") && files::refusal(slot.nature).is_none())
+            .filter(|(path, slot)| files::folder_of(path) == Some("tokens") && files::refusal(slot.nature).is_none())
             .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "json"))
             .map(|(path, slot)| (path.clone(), slot.stamp))
             .collect();
@@ -120,7 +120,7 @@ impl Walk {
                 let place = record.place.clone();
                 let item = Item::new(What::StreamKey).row(place.database, place.row);
                 let item = item.title(record.title.as_deref().unwrap_or(&record.platform_id));
-                let token = self.files.find("tokens", person.as_deref(), &record.token).ok();
+                let token = self.token_of(&record, person.as_deref()).await?;
                 let named = token.as_deref().and_then(files::person_of).map(str::to_owned);
                 let item = match self.owner(named.as_deref(), person.as_deref()).await? {
                     Err(reason) => item.skipped(reason),
@@ -134,6 +134,25 @@ impl Walk {
             }
         }
         Ok(())
+    }
+}
+
+impl Walk {
+    /// The file of the grant that a key names, there or gone with an earlier move.
+    async fn token_of(&mut self, record: &KeyRecord, person: Option<&str>) -> Result<Option<PathBuf>> {
+        if let Ok(path) = self.files.find("tokens", person, &record.token) {
+            return Ok(Some(path));
+        }
+        for path in files::places("tokens", person, &record.token).unwrap_or_default() {
+            let named = files::person_of(&path).map(str::to_owned);
+            if let Ok(owner) = self.owner(named.as_deref(), person).await? {
+                let identity = channel_identity(&owner.tenant, &path);
+                if journal::find(owner.library(), identity).await?.is_some() {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -4,7 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
+use uuid::Uuid;
+
+use super::report::What;
 use super::source::{Entry, Nature, Stamp, shown};
+use super::survey::{FOLDERS, PEOPLE};
+use crate::auth::Tenant;
 use crate::text::Message;
 
 /// A file of the old home.
@@ -22,7 +27,12 @@ pub(super) struct Files {
     slots: BTreeMap<PathBuf, Slot>,
     /// Paths whose names another system composes in another way (NFD and NFC), by the composed form.
     composed: HashMap<String, Vec<PathBuf>>,
+    /// What came with an earlier move and is not there any more, by library and composed path.
+    gone: HashMap<(Tenant, What, String), Vec<(PathBuf, Uuid)>>,
 }
+
+/// A file as a row names it, and what it became where it went with an earlier move.
+pub(super) type Named = (PathBuf, Option<Uuid>);
 
 /// Letters in one form, whatever wrote them.
 fn composed(text: &str) -> String {
@@ -38,7 +48,7 @@ impl Files {
             }
             slots.insert(path, Slot { nature, stamp, told: None });
         }
-        Files { slots, composed: by_form }
+        Files { slots, composed: by_form, gone: HashMap::new() }
     }
 
     pub fn get(&self, path: &Path) -> Option<&Slot> {
@@ -76,19 +86,85 @@ impl Files {
         }
     }
 
-    /// The file that a row names, in a folder such as `videos` or in that of one person below it.
+    /// Remembers what came into a library and from where, for rows that name what is not there any more.
+    pub fn remember(&mut self, tenant: &Tenant, came: Vec<(What, PathBuf, Uuid)>) {
+        for (what, path, id) in came.into_iter().filter(|(_, path, _)| !self.slots.contains_key(path)) {
+            let Some(form) = path.to_str().map(composed) else { continue };
+            self.gone.entry((tenant.clone(), what, form)).or_default().push((path, id));
+        }
+    }
+
+    fn gone(&self, what: What, tenant: &Tenant, path: &Path) -> Option<Named> {
+        let found = self.gone.get(&(tenant.clone(), what, composed(path.to_str()?)))?;
+        let one = found.iter().find(|(known, _)| known == path);
+        let (path, id) = one.or(found.first().filter(|_| found.len() == 1))?;
+        Some((path.clone(), Some(*id)))
+    }
+
+    /// The file that a row names, in a folder such as `videos` or in one of one person.
     ///
     /// # Errors
     /// Why there is none: the name leads elsewhere, or nothing is there.
     pub fn find(&self, folder: &str, person: Option<&str>, name: &str) -> Result<PathBuf, Message> {
-        let path = inner(folder, name)
-            .ok_or_else(|| Message::new("migrate-name-leads-out").with("name", shown(Path::new(name))))?;
-        let folder = Path::new(folder);
-        let own = person.filter(|person| inner("", person).is_some());
-        let own = own.and_then(|person| self.known(folder.join(person).join(&path)));
-        own.or_else(|| self.known(folder.join(&path)))
-            .ok_or_else(|| Message::new("migrate-file-missing").with("file", shown(&folder.join(&path))))
+        let places = places(folder, person, name)?;
+        let found = places.iter().find_map(|place| self.known(place.clone()));
+        found.ok_or_else(|| missing(&places))
     }
+
+    /// The video or picture that a row names, or what it became in a library when it went with an earlier move.
+    ///
+    /// # Errors
+    /// As [`Files::find`].
+    pub fn named(&self, what: What, tenant: &Tenant, person: Option<&str>, name: &str) -> Result<Named, Message> {
+        let places = places(folder_for(what), person, name)?;
+        let at = |place: &PathBuf| match self.known(place.clone()) {
+            Some(path) => Some((path, None)),
+            None => self.gone(what, tenant, place),
+        };
+        places.iter().find_map(at).ok_or_else(|| missing(&places))
+    }
+}
+
+/// Where the old program kept files of a kind.
+pub(super) fn folder_for(what: What) -> &'static str {
+    match what {
+        What::Video => "videos",
+        What::Channel => "tokens",
+        _ => "thumbnails",
+    }
+}
+
+fn missing(places: &[PathBuf]) -> Message {
+    let file = places.last().map(|place| shown(place)).unwrap_or_default();
+    Message::new("migrate-file-missing").with("file", file)
+}
+
+/// Where what a row names may lie: in the folders of its person first, then in that of all.
+///
+/// # Errors
+/// The name leads elsewhere.
+pub(super) fn places(folder: &str, person: Option<&str>, name: &str) -> Result<Vec<PathBuf>, Message> {
+    let leads_out = || Message::new("migrate-name-leads-out").with("name", shown(Path::new(name)));
+    let path = inner(folder, name).ok_or_else(leads_out)?;
+    let mut places = Vec::new();
+    if let Some(person) = person.filter(|person| inner("", person).is_some_and(|inner| inner.iter().count() == 1)) {
+        places.push(Path::new(folder).join(person).join(&path));
+        places.extend(PEOPLE.map(|people| Path::new(people).join(person).join(folder).join(&path)));
+    }
+    if folder_of(&path) == Some(folder) {
+        // Some rows name the whole way to it.
+        places.push(path.clone());
+    }
+    places.push(Path::new(folder).join(&path));
+    Ok(places)
+}
+
+/// Which folder of files it lies in: `videos/…`, or `data/<person>/videos/…`.
+pub(super) fn folder_of(path: &Path) -> Option<&'static str> {
+    let mut parts = path.iter().map(|part| part.to_str().unwrap_or_default());
+    let first = parts.next()?;
+    let folder = if PEOPLE.contains(&first) { parts.nth(1)? } else { first };
+    FOLDERS.into_iter().find(|known| *known == folder)
 }
 
 /// A name as a path within a folder; nothing for one that leads out of it.
@@ -120,7 +196,7 @@ pub(super) fn refusal(nature: Nature) -> Option<Message> {
     }
 }
 
-/// The person whose folder a file lies in: `videos/<person>/x.mp4`.
+/// The person whose folder a file lies in: `videos/<person>/x.mp4`, `data/<person>/videos/x.mp4`.
 pub(super) fn person_of(path: &Path) -> Option<&str> {
     let mut parts = path.components().map(Component::as_os_str);
     let (_, person, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -171,5 +247,27 @@ mod tests {
         assert_eq!(files.find("videos", Some("bo"), "x.mp4"), Ok("videos/x.mp4".into()));
         assert_eq!(files.find("videos", Some("../al"), "x.mp4"), Ok("videos/x.mp4".into()));
         assert!(files.find("videos", None, "y.mp4").is_err());
+    }
+
+    #[test]
+    fn a_file_is_looked_for_in_the_folders_of_its_person_too_and_where_it_went() {
+        let stamp = Stamp { size: 1, changed: 1 };
+        let entry = |path: &str| Entry { path: path.into(), nature: Nature::File, stamp };
+        let mut files = Files::new(vec![entry("data/al/videos/x.mp4"), entry("videos/y.mp4"), entry("videos/x.mp4")]);
+        assert_eq!(files.find("videos", Some("al"), "x.mp4"), Ok("data/al/videos/x.mp4".into()));
+        assert_eq!(files.find("videos", None, "data/al/videos/x.mp4"), Ok("data/al/videos/x.mp4".into()));
+        assert_eq!(files.find("videos", Some("bo"), "x.mp4"), Ok("videos/x.mp4".into()));
+        let al = crate::auth::UserName::parse("al").unwrap().own_tenant();
+        let id = Uuid::now_v7();
+        let went = |path: &str| (What::Video, PathBuf::from(path), id);
+        files.remember(&al, vec![went("videos/al/y.mp4"), went("videos/cafe\u{301}.mp4")]);
+        // What went was theirs; the other one of the same name is not.
+        assert_eq!(files.named(What::Video, &al, Some("al"), "y.mp4"), Ok(("videos/al/y.mp4".into(), Some(id))));
+        assert_eq!(files.named(What::Video, &al, None, "y.mp4"), Ok(("videos/y.mp4".into(), None)));
+        let composed = files.named(What::Video, &al, None, "caf\u{e9}.mp4").unwrap();
+        assert_eq!(composed.1, Some(id));
+        assert!(files.named(What::Thumbnail, &al, Some("al"), "y.mp4").is_err());
+        assert_eq!(folder_of(Path::new("data/al/tokens/c.json")), Some("tokens"));
+        assert_eq!(folder_of(Path::new("data/al/users.json")), None);
     }
 }

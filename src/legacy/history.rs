@@ -12,6 +12,7 @@ use super::streams::{Origin, instant};
 use super::{Ground, Owner, Walk};
 use crate::error::{Error, Result};
 use crate::library::names;
+use crate::live::run::TargetEnd;
 use crate::live::target::StreamKey;
 use crate::live::{Platform, PlayOrder, Run, RunOutcome, RunTarget};
 use crate::store::rows::Reader;
@@ -75,7 +76,15 @@ impl Ground {
             key_masked: key.map(|key| key.masked()),
             fence: 0,
             keeper: None,
-            end: None,
+            end: Some(TargetEnd {
+                outcome: RunOutcome::Completed,
+                reason: None,
+                started_at,
+                ended_at,
+                restarts: 0,
+                attempts: 0,
+                bytes: 0,
+            }),
         });
         Run {
             stream_id,

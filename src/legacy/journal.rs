@@ -78,6 +78,15 @@ fn path_key(what: What, path: &Path) -> String {
 }
 
 impl Mark {
+    /// The database and the row that it came from, where it came from one.
+    pub fn row(&self) -> Option<(String, String)> {
+        super::survey::DATABASES.iter().find_map(|name| {
+            let end = self.from.find(name)? + name.len();
+            let row = self.from.get(end..)?.strip_prefix(' ')?;
+            Some((self.from.get(..end)?.to_owned(), row.to_owned()))
+        })
+    }
+
     /// Writes it, in the batch of the row.
     ///
     /// # Errors
@@ -176,12 +185,11 @@ pub(super) async fn of_path(library: Option<&Library>, what: What, path: &Path) 
 /// # Errors
 /// Those of the store.
 pub(crate) fn came_from(rows: &Reader<'_>, what: What, person: &str, name: &str) -> Result<Vec<Uuid>> {
-    let folder = Path::new(if what == What::Video { "videos" } else { "thumbnails" });
-    let Some(file) = folder.to_str().and_then(|folder| super::files::inner(folder, name)) else {
+    let Ok(places) = super::files::places(super::files::folder_for(what), Some(person), name) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for path in [folder.join(person).join(&file), folder.join(&file)] {
+    for path in places {
         for identity in rows.value::<Vec<String>>(&path_key(what, &path))?.unwrap_or_default() {
             found.extend(mark(rows, &identity)?.map(|mark| mark.id));
         }
@@ -190,6 +198,32 @@ pub(crate) fn came_from(rows: &Reader<'_>, what: What, person: &str, name: &str)
         }
     }
     Ok(found)
+}
+
+/// What came from files: what it is, the old path, and the row. Where several old homes had one of that path, that of
+/// `home` is meant.
+pub(super) async fn files(library: Option<&Library>, home: &str) -> Result<Vec<(What, PathBuf, Uuid)>> {
+    let Some(library) = library else { return Ok(Vec::new()) };
+    let home = home.to_owned();
+    let look = move |rows: &Reader<'_>| {
+        let mut known = Vec::new();
+        rows.values::<Vec<String>>(PATHS, |_, identities| {
+            known.push(identities);
+            ControlFlow::Continue(())
+        })?;
+        let mut found = Vec::new();
+        for identities in known {
+            let marks = identities.iter().map(|identity| mark(rows, identity)).collect::<Result<Vec<_>>>()?;
+            let mut marks: Vec<Mark> = marks.into_iter().flatten().collect();
+            // The newest of this home, else the newest.
+            marks.sort_by_key(|mark| (mark.home == home, mark.at));
+            if let Some(Mark { what, id, file: Some(file), .. }) = marks.pop() {
+                found.push((what, file.path(), id));
+            }
+        }
+        Ok(found)
+    };
+    absent(library.rows().read(look).await)
 }
 
 /// Every mark of a library, with its identity.

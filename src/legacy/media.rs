@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt as _;
 use uuid::Uuid;
 
-use super::files;
+use super::files::{self, Named};
 use super::journal::{self, Mark, OldBytes};
 use super::records::MediaRecord;
 use super::report::{Fate, Item, What};
@@ -40,14 +40,27 @@ pub(super) struct Task {
     pub note: Option<Message>,
 }
 
-impl Task {
-    /// As rows of workbooks may mean it.
-    fn known(&self, picture: Option<PathBuf>) -> KnownVideo {
-        let file_name = self.path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        let names = [self.record.title.clone(), self.record.original_name.clone(), file_name];
-        let names = names.into_iter().flatten().collect();
-        KnownVideo { tenant: self.owner.tenant.clone(), path: self.path.clone(), id: None, names, picture }
-    }
+/// A row whose file went with an earlier move.
+pub(super) struct Gone {
+    record: MediaRecord,
+    path: PathBuf,
+    id: Uuid,
+    owner: Owner,
+}
+
+/// A row of a video, as rows of workbooks may mean it.
+fn known_as(record: &MediaRecord, owner: &Owner, path: &Path, picture: Option<PathBuf>) -> KnownVideo {
+    let file_name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let names = [record.title.clone(), record.original_name.clone(), file_name];
+    let names = names.into_iter().flatten().collect();
+    KnownVideo { tenant: owner.tenant.clone(), path: path.to_owned(), id: None, names, picture }
+}
+
+/// What a row comes to before its file is opened.
+enum Meant {
+    Take(PathBuf, Stamp, Owner),
+    Gone(PathBuf, Uuid, Owner, Box<Item>),
+    Told(Box<Item>),
 }
 
 /// What became of it.
@@ -80,22 +93,38 @@ impl Walk {
             videos.extend(self.read(&database, MediaRecord::read).await?);
         }
         self.give_owners(&mut pictures, &videos);
-        let tasks = self.tasks(What::Thumbnail, pictures).await?;
+        let (tasks, _) = self.tasks(What::Thumbnail, pictures).await?;
         let mut taken = self.take(What::Thumbnail, tasks).await?;
         let named = self.pictures_of(&videos, &taken).await?;
         taken.extend(self.take(What::Thumbnail, named).await?);
-        let mut tasks = self.tasks(What::Video, videos).await?;
+        let (mut tasks, gone) = self.tasks(What::Video, videos).await?;
         let mut known = Vec::new();
+        for Gone { record, path, id, owner } in gone {
+            let picture = self.picture_of(&record, &owner).and_then(Result::ok).map(|(path, _)| path);
+            self.videos.push(KnownVideo { id: Some(id), ..known_as(&record, &owner, &path, picture) });
+        }
         for task in &mut tasks {
-            let picture = task.record.thumbnail.as_deref();
-            let picture =
-                picture.and_then(|name| self.files.find("thumbnails", task.record.owner.as_deref(), name).ok());
-            let found = picture.clone().and_then(|path| taken.get(&(task.owner.tenant.clone(), path)));
-            known.push(task.known(picture));
-            let Some(name) = task.record.thumbnail.as_deref() else { continue };
+            let picture = self.picture_of(&task.record, &task.owner);
+            let path = picture.as_ref().and_then(|found| found.as_ref().ok()).map(|(path, _)| path.clone());
+            known.push(known_as(&task.record, &task.owner, &task.path, path));
+            let (Some(picture), Some(name)) = (picture, task.record.thumbnail.as_deref()) else { continue };
+            let about = |id| Message::new(id).with("name", shown(Path::new(name)));
+            let found = match picture {
+                Err(_) => Err(about("migrate-picture-missing")),
+                Ok((_, Some(id))) => Ok(Some(id)),
+                Ok((path, None)) => match taken.get(&(task.owner.tenant.clone(), path)) {
+                    Some(id) => Ok(*id),
+                    None if !self.ground.wants(What::Thumbnail) => Err(about("migrate-picture-not-asked")),
+                    None => Err(about("migrate-picture-not-taken")),
+                },
+            };
             match found {
-                Some(id) => task.thumbnail = *id,
-                None => task.note = Some(Message::new("migrate-picture-missing").with("name", shown(Path::new(name)))),
+                Ok(None) => {}
+                Ok(Some(id)) if self.ground.is_here(What::Thumbnail, &task.owner, id).await? => {
+                    task.thumbnail = Some(id)
+                }
+                Ok(Some(_)) => task.note = Some(about("migrate-picture-not-taken")),
+                Err(note) => task.note = Some(note),
             }
         }
         let videos = self.take(What::Video, tasks).await?;
@@ -106,6 +135,12 @@ impl Walk {
             }
         }
         Ok((taken, videos))
+    }
+
+    /// The picture that a row of a video names, if it names one.
+    fn picture_of(&self, record: &MediaRecord, owner: &Owner) -> Option<Result<Named, Message>> {
+        let name = record.thumbnail.as_deref()?;
+        Some(self.files.named(What::Thumbnail, &owner.tenant, record.owner.as_deref(), name))
     }
 
     /// A picture that says nobody's name belongs to whoever's videos show it, where that is one person.
@@ -131,11 +166,9 @@ impl Walk {
         let mut seen = HashSet::new();
         for video in videos {
             let Some(name) = video.thumbnail.as_deref() else { continue };
-            let Ok(path) = self.files.find("thumbnails", video.owner.as_deref(), name) else { continue };
-            if video.is_foreign(&path) {
-                continue;
-            }
             let Ok(owner) = self.owner(video.owner.as_deref(), video.person.as_deref()).await? else { continue };
+            let named = self.files.named(What::Thumbnail, &owner.tenant, video.owner.as_deref(), name);
+            let Some((path, None)) = named.ok().filter(|(path, _)| !video.is_foreign(path)) else { continue };
             let key = (owner.tenant.clone(), path.clone());
             let usable =
                 self.files.get(&path).filter(|slot| slot.told.is_none() && files::refusal(slot.nature).is_none());
@@ -152,73 +185,71 @@ impl Walk {
         Ok(tasks)
     }
 
-    /// The rows whose files can be opened; all others are told.
-    async fn tasks(&mut self, what: What, records: Vec<MediaRecord>) -> Result<Vec<Task>> {
-        let folder = if what == What::Video { "videos" } else { "thumbnails" };
-        let mut tasks = Vec::with_capacity(records.len());
+    /// The rows whose files can be opened, and those whose files went with an earlier move; all others are told.
+    async fn tasks(&mut self, what: What, records: Vec<MediaRecord>) -> Result<(Vec<Task>, Vec<Gone>)> {
+        let (mut tasks, mut gone) = (Vec::with_capacity(records.len()), Vec::new());
         for record in records {
-            match self.task(what, folder, &record).await? {
-                Ok((path, stamp, owner)) => {
+            match self.task(what, &record).await? {
+                Meant::Take(path, stamp, owner) => {
                     tasks.push(Task { record, path, stamp, owner, thumbnail: None, note: None });
                 }
-                Err(item) => self.teller.tell(*item).await?,
+                Meant::Gone(path, id, owner, item) => {
+                    gone.push(Gone { record, path, id, owner });
+                    self.teller.tell(*item).await?;
+                }
+                Meant::Told(item) => self.teller.tell(*item).await?,
             }
         }
-        Ok(tasks)
+        Ok((tasks, gone))
     }
 
-    async fn task(
-        &mut self,
-        what: What,
-        folder: &str,
-        record: &MediaRecord,
-    ) -> Result<Result<(PathBuf, Stamp, Owner), Box<Item>>> {
+    async fn task(&mut self, what: What, record: &MediaRecord) -> Result<Meant> {
         let item = described(what, record);
+        let told = |item: Item| Ok(Meant::Told(item.into()));
         let Some(name) = record.file_name.as_deref() else {
-            return Ok(Err(item.skipped(Message::new("migrate-row-no-file")).into()));
+            return told(item.skipped(Message::new("migrate-row-no-file")));
         };
-        let found = self.files.find(folder, record.owner.as_deref(), name);
+        let owner = self.owner(record.owner.as_deref(), record.person.as_deref()).await?;
+        let found = match &owner {
+            Ok(owner) => self.files.named(what, &owner.tenant, record.owner.as_deref(), name),
+            Err(_) => {
+                let found = self.files.find(files::folder_for(what), record.owner.as_deref(), name);
+                found.map(|path| (path, None))
+            }
+        };
         // Not told: whose it is may yet name it.
-        if let Some(path) = found.as_ref().ok().filter(|path| record.is_foreign(path)) {
-            return Ok(Err(item.skipped(Message::new("migrate-file-foreign").with("file", shown(path))).into()));
+        if let Some((path, _)) = found.as_ref().ok().filter(|(path, _)| record.is_foreign(path)) {
+            return told(item.skipped(Message::new("migrate-file-foreign").with("file", shown(path))));
         }
         // Told even where nobody gets it, so that it is not told a second time as nobody's.
-        let before = found
-            .as_ref()
-            .ok()
-            .and_then(|path| self.files.tell(path, format!("{} {}", record.place.database, record.place.row)));
+        let row = || format!("{} {}", record.place.database, record.place.row);
+        let before = found.as_ref().ok().and_then(|(path, _)| self.files.tell(path, row()));
         let item = match &found {
-            Ok(path) => item.file(shown(path)),
+            Ok((path, _)) => item.file(shown(path)),
             Err(_) => item,
         };
-        let owner = match self.owner(record.owner.as_deref(), record.person.as_deref()).await? {
+        let owner = match owner {
             Ok(owner) => owner,
-            Err(reason) => return Ok(Err(item.skipped(reason).into())),
+            Err(reason) => return told(item.skipped(reason)),
         };
         let item = item.owner(&owner.tenant);
         let path = match found {
-            Ok(path) => path,
-            Err(reason) => {
-                // What was moved is here and not there.
-                if let Some(path) = files::inner(folder, name).map(|inner| Path::new(folder).join(inner))
-                    && let [mark, ..] = journal::of_path(owner.library(), what, &path).await?.as_slice()
-                {
-                    let mut item = item.file(shown(&path)).fate(Fate::Present);
-                    item.id = Some(mark.id);
-                    return Ok(Err(item.into()));
-                }
-                return Ok(Err(item.skipped(reason).into()));
+            Ok((path, None)) => path,
+            Ok((path, Some(id))) => {
+                let item = Item { id: Some(id), ..item.fate(Fate::Present) };
+                return Ok(Meant::Gone(path, id, owner, item.into()));
             }
+            Err(reason) => return told(item.skipped(reason)),
         };
         if let Some(row) = before {
-            return Ok(Err(item.skipped(Message::new("migrate-same-file").with("row", row)).into()));
+            return told(item.skipped(Message::new("migrate-same-file").with("row", row)));
         }
         let Some(slot) = self.files.get(&path) else {
-            return Ok(Err(item.skipped(Message::new("migrate-row-no-file")).into()));
+            return told(item.skipped(Message::new("migrate-row-no-file")));
         };
         match files::refusal(slot.nature) {
-            Some(reason) => Ok(Err(item.skipped(reason).into())),
-            None => Ok(Ok((path, slot.stamp, owner))),
+            Some(reason) => told(item.skipped(reason)),
+            None => Ok(Meant::Take(path, slot.stamp, owner)),
         }
     }
 
@@ -358,6 +389,20 @@ impl Ground {
             let mark = Mark { what, id, home: home.clone(), from: from.clone(), file, at: rows.now() };
             mark.write(rows, &identity)
         }
+    }
+
+    /// Whether a video or a picture that came is in the library still.
+    pub(super) async fn is_here(&self, what: What, owner: &Owner, id: Uuid) -> Result<bool> {
+        let Some(library) = owner.library() else { return Ok(false) };
+        let rows = library.rows();
+        let look = rows.read(move |rows| {
+            Ok(match what {
+                What::Video => rows.get::<Video>(id)?.is_some_and(|row| row.value.state == VideoState::Ready),
+                What::Thumbnail => rows.get::<Thumbnail>(id)?.is_some_and(|row| !row.value.going),
+                _ => false,
+            })
+        });
+        look.await
     }
 
     /// Removes a file of the old home whose bytes are here, if that is asked for; what hindered it. What it became has to

@@ -14,11 +14,13 @@ mod journal;
 mod media;
 pub mod moves;
 mod notices;
+mod owners;
 mod records;
 pub mod report;
 mod rollback;
 mod source;
 mod streams;
+mod survey;
 mod users;
 mod workbook;
 
@@ -26,16 +28,15 @@ pub(crate) use journal::came_from;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::auth::{Accounts, FreshOperatorScope, Tenant, User, UserName, WriteScope};
+use crate::auth::{Accounts, FreshOperatorScope, Tenant, UserName};
 use crate::error::{Error, FieldError, Result};
 use crate::foundation::Foundation;
-use crate::library::{Editor, Library};
 use crate::objects::intake::disk_room;
 use crate::store::blocking;
 use crate::tenancy::Tenancy;
@@ -44,17 +45,15 @@ use crate::text::Message;
 use database::Ending;
 use files::Files;
 use moves::Desk;
+use owners::Owner;
 use records::Place;
 use report::{Event, Item, Summary, Teller, What};
 use source::{Nature, Source, shown};
+use survey::{Database, UNNEEDED, survey};
 use workbook::{KnownKey, KnownVideo};
 
 /// The zone of the old program's times.
 pub const TIME_ZONE: &str = "Asia/Jakarta";
-/// Folders of the old home that hold files of people.
-const FOLDERS: [&str; 3] = ["videos", "thumbnails", "tokens"];
-/// Folders that may hold one folder with databases for each person.
-const PEOPLE: [&str; 2] = ["data", "users"];
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -145,95 +144,12 @@ impl MovingIn {
             keys: Vec::new(),
             runs: HashMap::new(),
         };
+        walk.check_owner().await?;
         walk.all().await?;
         let mut summary = walk.teller.summary;
         summary.disk_free = disk_room(&self.foundation)?.unwrap_or(0);
         Ok(summary)
     }
-}
-
-/// A database of the old home.
-#[derive(Debug, Clone)]
-struct Database {
-    path: PathBuf,
-    /// The person in whose folder it lies.
-    person: Option<String>,
-}
-
-struct Found {
-    entries: Vec<source::Entry>,
-    databases: Vec<Database>,
-}
-
-/// The files that the old program wrote, in its home or in that of one person.
-const DATABASES: [&str; 7] = [
-    "users.json",
-    "video_database.json",
-    "thumbnail_database.json",
-    "live_streams.json",
-    "stream_mapping.json",
-    "telegram_config.json",
-    WORKBOOK,
-];
-const WORKBOOK: &str = "live_stream_data.xlsx";
-/// What the old program kept and this one has no use for.
-const UNNEEDED: [&str; 2] = ["schedule_config.json", "stream_timers.json"];
-
-fn is_database(path: &Path) -> bool {
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    DATABASES.contains(&name)
-}
-
-/// Looks through an old home without reading a file.
-fn survey(source: &Source) -> Result<Found> {
-    let unreadable = |cause: std::io::Error| {
-        let message = Message::new("migrate-no-folder").with("folder", shown(source.path()));
-        Error::Conflict(message.with("cause", cause.to_string()))
-    };
-    let (folders, mut entries) = source.list(Path::new("")).map_err(unreadable)?;
-    for folder in &folders {
-        let name = folder.to_str().unwrap_or_default();
-        if FOLDERS.contains(&name) || is_shared(name) {
-            source.walk(folder, &mut entries)?;
-        } else if PEOPLE.contains(&name) {
-            let (people, files) = source.list(folder).map_err(unreadable)?;
-            entries.extend(files);
-            for person in people {
-                entries.extend(source.list(&person).map_err(unreadable)?.1);
-                source::bounded(entries.len())?;
-            }
-        }
-        source::bounded(entries.len())?;
-    }
-    source::bounded(entries.len().max(folders.len()))?;
-    let mut databases: Vec<Database> = entries
-        .iter()
-        .filter(|entry| is_database(&entry.path))
-        .filter(|entry| !FOLDERS.iter().any(|folder| entry.path.starts_with(folder)))
-        .map(|entry| {
-            let person = files::person_of(&entry.path).map(str::to_owned);
-            Database { path: entry.path.clone(), person }
-        })
-        .collect();
-    // Those of the whole home first.
-    databases.sort_by_key(|database| (database.person.is_some(), database.path.clone()));
-    let is_ours = |folder: &str| FOLDERS.contains(&folder) || is_shared(folder);
-    let first = |path: &Path| path.iter().next().and_then(OsStr::to_str).map(is_ours);
-    let has_media = entries.iter().any(|entry| entry.path.iter().count() > 1 && first(&entry.path) == Some(true));
-    if databases.is_empty() && !has_media {
-        return Err(Error::Conflict(Message::new("migrate-nothing-there").with("folder", shown(source.path()))));
-    }
-    Ok(Found { entries, databases })
-}
-
-/// Folders of an old home whose files are looked at.
-fn is_looked_into(name: &str) -> bool {
-    FOLDERS.contains(&name) || PEOPLE.contains(&name) || is_shared(name)
-}
-
-/// Folders of the old program that all people shared.
-fn is_shared(name: &str) -> bool {
-    name == "albums" || ["Generated-Montages", "Generated-Slideshows", "Generated-Clips"].contains(&name)
 }
 
 /// What is told of something that could not be taken in. The rest goes on.
@@ -267,30 +183,6 @@ impl Ground {
 
     fn wants(&self, what: What) -> bool {
         self.request.only.is_empty() || self.request.only.contains(&what)
-    }
-}
-
-/// Whose something becomes.
-#[derive(Clone)]
-struct Owner {
-    tenant: Tenant,
-    /// Their user here; nothing where a plan will make one.
-    user: Option<User>,
-    /// Their library; nothing where a plan will make one.
-    editor: Option<Editor>,
-    /// Bytes that it takes yet; for a plan.
-    left: Arc<std::sync::atomic::AtomicU64>,
-}
-
-impl Owner {
-    fn library(&self) -> Option<&Library> {
-        self.editor.as_deref()
-    }
-
-    /// Counts bytes that a plan would take in; false where there is no room for them.
-    fn book(&self, bytes: u64) -> bool {
-        use std::sync::atomic::Ordering::Relaxed;
-        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).is_ok()
     }
 }
 
@@ -397,78 +289,27 @@ impl Walk {
         Ok(kept)
     }
 
-    /// Whose something becomes that a row says is `named`'s. What stands in the folder of one `person` is theirs: it
-    /// gives nothing to others, and has nothing from them.
-    async fn owner(&mut self, named: Option<&str>, person: Option<&str>) -> Result<Result<Owner, Message>> {
-        if let (Some(name), Some(person)) = (named, person)
-            && name != person
-        {
-            return Ok(Err(Message::new("migrate-owner-foreign").with("name", name).with("person", person)));
-        }
-        let name = named.or(person).unwrap_or(self.ground.request.owner.as_str()).to_owned();
-        if let Some(known) = self.owners.get(&name) {
-            return Ok(known.clone());
-        }
-        let found = self.look_up(&name).await?;
-        self.owners.insert(name, found.clone());
-        Ok(found)
-    }
-
-    async fn look_up(&self, name: &str) -> Result<Result<Owner, Message>> {
-        let unknown = || Message::new("migrate-owner-unknown").with("name", name);
-        let Ok(user_name) = UserName::parse(name) else { return Ok(Err(unknown())) };
-        let (moving, operator) = (&self.ground.moving, &self.ground.operator);
-        let user = match moving.accounts.get(operator, user_name.clone()).await {
-            Ok((user, _)) => user,
-            Err(Error::NotFound) => {
-                let Some(left) = self.coming.get(&user_name) else { return Ok(Err(unknown())) };
-                let left = Arc::new((*left).into());
-                return Ok(Ok(Owner { tenant: user_name.own_tenant(), user: None, editor: None, left }));
-            }
-            Err(cause) => return Err(cause),
-        };
-        if user.deleting {
-            return Ok(Err(unknown()));
-        }
-        let proof: WriteScope = operator.on_behalf(&user.tenant);
-        let account = moving.tenancy.own_account(&proof).await?;
-        let left = account.limit.saturating_sub(account.usage.used() + account.usage.reserved);
-        let editor = Editor::open(&moving.foundation, &proof);
-        if self.ground.applies() {
-            journal::remember_home(&editor, &self.ground.home, self.ground.source.path()).await?;
-        }
-        Ok(Ok(Owner {
-            tenant: user.tenant.clone(),
-            user: Some(user),
-            editor: Some(editor),
-            left: Arc::new(left.into()),
-        }))
-    }
-
     /// What no row named.
     async fn rest(&mut self) -> Result<()> {
         let left: Vec<(PathBuf, Nature)> =
             self.files.untold().map(|(path, slot)| (path.clone(), slot.nature)).collect();
         for (path, nature) in left {
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            let within = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
-            let what = if within(&["videos"]) {
-                What::Video
-            } else if within(&["thumbnails"]) {
-                What::Thumbnail
-            } else if within(&["tokens"]) {
-                What::Channel
-            } else {
-                What::Other
+            let folder = files::folder_of(&path);
+            let what = match folder {
+                Some("videos") => What::Video,
+                Some("thumbnails") => What::Thumbnail,
+                Some(_) => What::Channel,
+                None => What::Other,
             };
             let item = Item::new(what).file(shown(&path));
             let item = if let Some(reason) = files::refusal(nature) {
                 item.skipped(reason)
             } else if matches!(name, ".gitkeep" | ".DS_Store" | "Thumbs.db" | "desktop.ini") {
                 item.unneeded(Message::new("migrate-not-data"))
-            } else if UNNEEDED.contains(&name) && !within(&FOLDERS) {
+            } else if UNNEEDED.contains(&name) && folder.is_none() {
                 item.unneeded(Message::new("migrate-no-use"))
-            } else if within(&FOLDERS) {
+            } else if folder.is_some() {
                 item.skipped(Message::new("migrate-nobody-names-it"))
             } else if files::is_media(&path) {
                 item.skipped(Message::new("migrate-odd-place"))

@@ -189,14 +189,14 @@ impl MovingIn {
             };
             // By names, because folders may be huge.
             let is_home = |path: &Path| {
-                super::FOLDERS.iter().any(|folder| source.has_folder(&path.join(folder)))
-                    || super::DATABASES.iter().any(|database| source.stamp(&path.join(database)).is_some())
+                super::survey::FOLDERS.iter().any(|folder| source.has_folder(&path.join(folder)))
+                    || super::survey::DATABASES.iter().any(|database| source.stamp(&path.join(database)).is_some())
             };
             let (folders, _) = source.list(Path::new("")).map_err(unreadable)?;
             let mut found = vec![Folder { name: ".".to_owned(), is_home: is_home(Path::new("")) }];
             let of_home = found.iter().any(|root| root.is_home);
             for folder in folders.into_iter().take(LOOKED_AT) {
-                let name = folder.to_str().filter(|name| !(of_home && super::is_looked_into(name)));
+                let name = folder.to_str().filter(|name| !(of_home && super::survey::is_looked_into(name)));
                 let name = name.filter(|name| !name.starts_with('.') && !name.contains(char::is_control));
                 if let Some(name) = name {
                     found.push(Folder { name: name.to_owned(), is_home: is_home(&folder) });

@@ -138,6 +138,9 @@ pub struct Item {
     pub reason: Option<Message>,
     /// What it became.
     pub id: Option<Uuid>,
+    /// What kind of it that is, where there are several: of a user, role and plan.
+    #[serde(default)]
+    pub becomes: Option<Message>,
     /// Bytes that it takes.
     pub bytes: u64,
 }
@@ -154,6 +157,7 @@ impl Item {
             title: None,
             reason: None,
             id: None,
+            becomes: None,
             bytes: 0,
         }
     }
@@ -284,11 +288,16 @@ pub enum Event {
 }
 
 /// Characters of what a row calls itself that a report repeats.
-const LONGEST: usize = 300;
+const LONGEST: usize = 120;
 
 /// What a row calls itself, as it is shown: of one line and not of megabytes, whatever somebody wrote into it.
 fn plain(text: &str) -> String {
-    text.chars().take(LONGEST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    let mut letters = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let mut shown: String = letters.by_ref().take(LONGEST).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The same of what a reason repeats.

@@ -121,6 +121,29 @@ async fn unchanged<T: Record>(editor: &Editor, mark: &Mark) -> Result<Result<Opt
     })
 }
 
+/// What it is called here.
+async fn title(editor: &Editor, mark: &Mark) -> Result<Option<String>> {
+    let (what, id) = (mark.what, mark.id);
+    let look = move |rows: &Reader<'_>| {
+        Ok(match what {
+            What::Schedule => match rows.get::<Schedule>(id)? {
+                Some(row) => rows.get::<LiveStream>(row.value.stream_id)?.map(|row| row.value.title),
+                None => None,
+            },
+            What::Stream => rows.get::<LiveStream>(id)?.map(|row| row.value.title),
+            What::Run => rows.get::<Run>(id)?.map(|row| row.value.stream_title),
+            What::StreamKey => rows.get::<KeptKey>(id)?.map(|row| row.value.title),
+            What::Channel => rows.get::<Channel>(id)?.map(|row| row.value.title),
+            What::Collection => rows.get::<Collection>(id)?.map(|row| row.value.title),
+            What::Photo | What::Generated => rows.get::<StoredObject>(id)?.map(|row| row.value.title),
+            What::Video => rows.get::<Video>(id)?.map(|row| row.value.title),
+            What::Thumbnail => rows.get::<Thumbnail>(id)?.map(|row| row.value.title),
+            _ => None,
+        })
+    };
+    editor.rows().read(look).await
+}
+
 async fn forget(editor: &Editor, identity: &str, mark: &Mark) -> Result<()> {
     let (identity, mark) = (identity.to_owned(), mark.clone());
     editor.rows().write(move |rows| mark.forget(rows, &identity)).await
@@ -164,6 +187,11 @@ impl Back {
         let editor = Editor::open(&self.moving.foundation, &self.operator.on_behalf(tenant));
         let mut marks = journal::all(&editor).await?;
         marks.retain(|(_, mark)| self.is_meant(&mark.home));
+        // As they stood in the old home.
+        marks.sort_by_cached_key(|(_, mark)| {
+            let (database, row) = mark.row().unwrap_or_else(|| (mark.from.clone(), String::new()));
+            (database, row.parse::<u64>().unwrap_or(u64::MAX), row)
+        });
         for (home, path) in journal::homes(&editor).await? {
             if self.is_meant(&home) && !self.sources.contains_key(&home) {
                 self.sources.insert(home, opened(path).await);
@@ -172,7 +200,9 @@ impl Back {
         self.teller.expect(marks.len() as u64, 0).await?;
         for what in ORDER {
             for (identity, mark) in marks.iter().filter(|(_, mark)| mark.what == what) {
-                let item = Item { id: Some(mark.id), ..Item::new(what) }.owner(tenant).title(mark.from.as_str());
+                let title = title(&editor, mark).await?.unwrap_or_else(|| mark.from.clone());
+                let mut item = Item { id: Some(mark.id), ..Item::new(what) }.owner(tenant).title(title);
+                item.row = mark.row();
                 let item = match mark.file.as_ref().map(OldBytes::path) {
                     Some(path) => item.file(shown(&path)),
                     None => item,
@@ -326,7 +356,13 @@ impl Back {
             }
             let item = Item::new(What::User).owner(&name).title(name.as_str());
             let item = match self.user(&name, &moved).await? {
-                Ok(()) => item.fate(Fate::Removed),
+                Ok(()) => {
+                    let mut item = item.fate(Fate::Removed);
+                    // Who was here before stays.
+                    let stays = moved.former.is_some();
+                    item.reason = stays.then(|| Message::new("migrate-password-back").with("name", name.as_str()));
+                    item
+                }
                 Err(reason) => item.skipped(reason),
             };
             self.teller.tell(item).await?;

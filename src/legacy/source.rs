@@ -135,7 +135,7 @@ impl Source {
         let first = outer.and_then(|outer| home.strip_prefix(outer).ok()?.iter().next()?.to_str());
         Ok(is_this(&home)
             || own.iter().any(|own| is_this(own) || self.path.starts_with(own))
-            || first.is_some_and(super::is_looked_into))
+            || first.is_some_and(super::survey::is_looked_into))
     }
 
     fn below(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {

@@ -129,7 +129,10 @@ impl Walk {
     /// The video that a row names; in a plan it has no id yet.
     fn video_of(&self, record: &LiveRecord, owner: &Owner, videos: &Taken) -> Result<Option<Uuid>, Message> {
         let name = record.video.as_deref().ok_or_else(|| Message::new("migrate-row-no-file"))?;
-        let path = self.files.find("videos", record.owner.as_deref(), name)?;
+        let (path, came) = self.files.named(What::Video, &owner.tenant, record.owner.as_deref(), name)?;
+        if came.is_some() {
+            return Ok(came);
+        }
         let unknown = || Message::new("migrate-video-not-here").with("file", super::shown(&path));
         videos.get(&(owner.tenant.clone(), path.clone())).copied().ok_or_else(unknown)
     }
@@ -141,6 +144,9 @@ impl Ground {
         let title = names::line(record.title.as_deref().unwrap_or_default(), crate::live::stream::LONGEST_TITLE);
         if title.is_empty() {
             return Err(Message::new("migrate-row-no-title"));
+        }
+        if platform.default_url().is_none() && record.address.is_none() {
+            return Err(Message::new("migrate-address-missing").with("platform", platform.code()));
         }
         let target = target(platform, record.address.as_deref(), record.key.as_deref()).map_err(failure)?;
         Ok(Wanted {
@@ -171,6 +177,9 @@ impl Ground {
             None if !self.wants(What::Stream) => {
                 return Ok(vec![item.unneeded(Message::new("migrate-not-asked"))]);
             }
+            None if self.is_any_gone(owner, wanted).await? => {
+                return Ok(vec![item.skipped(Message::new("migrate-video-deleted"))]);
+            }
             None => match self.make_stream(owner, wanted, origin).await? {
                 Ok(id) => (Item { id, ..item.clone() }, id),
                 Err(reason) => return Ok(vec![item.skipped(reason)]),
@@ -189,6 +198,16 @@ impl Ground {
             Err(reason) => schedule.skipped(reason),
         };
         Ok(vec![stream, schedule])
+    }
+
+    /// Whether a video that came was deleted here since.
+    async fn is_any_gone(&self, owner: &Owner, wanted: &Wanted) -> Result<bool> {
+        for video in &wanted.videos {
+            if !self.is_here(What::Video, owner, *video).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What came of a row before, whatever hinders it by now: its video may have gone with a move.

@@ -17,11 +17,13 @@ struct Told {
     reason: Option<Message>,
     /// Bytes that a user whom a plan would make may use.
     coming: Option<u64>,
+    /// Role and plan of a user who is made.
+    becomes: Option<Message>,
 }
 
 impl Told {
     fn of(fate: Fate, reason: Option<Message>) -> Told {
-        Told { fate, reason, coming: None }
+        Told { fate, reason, coming: None, becomes: None }
     }
 
     fn skipped(reason: Message) -> Told {
@@ -29,11 +31,15 @@ impl Told {
     }
 }
 
-/// What the usual plan of a role gives.
+/// The plan that somebody gets.
+fn plan_of(role: Role, plan: Option<Plan>) -> Plan {
+    plan.unwrap_or_else(|| Plan::usual(role))
+}
+
+/// What it gives.
 fn storage(ground: &Ground, role: Role, plan: Option<Plan>) -> u64 {
-    let usual = if role == Role::Admin { Plan::Enterprise } else { Plan::Premium };
     let limits = &ground.moving.foundation.config().limits;
-    limits.storage_mib.map_or(plan.unwrap_or(usual).storage(), |mib| mib << 20)
+    limits.storage_mib.map_or(plan_of(role, plan).storage(), |mib| mib << 20)
 }
 
 impl Walk {
@@ -57,6 +63,10 @@ impl Walk {
         for (person, _) in &people {
             spellings.entry(person.name.to_lowercase()).or_default().insert(person.name.clone());
         }
+        // Whoever came keeps the old password, unless it was changed since; all others never had it here.
+        let moved = self.ground.moving.accounts.moved_in(&self.ground.operator).await?;
+        let came: HashSet<UserName> =
+            moved.into_iter().filter(|(_, moved)| moved.home == self.ground.home).map(|(name, _)| name).collect();
         let mut seen = HashSet::new();
         for (person, place) in people {
             let item = Item::new(What::User).row(place.database, place.row).title(person.name.as_str());
@@ -74,13 +84,16 @@ impl Walk {
                     Told::skipped(Message::new("migrate-user-twice").with("name", name.as_str()))
                 }
                 Ok(name) => {
-                    let told = Box::pin(self.ground.user(&name, &person)).await?;
+                    let mut told = Box::pin(self.ground.user(&name, &person)).await?;
+                    if told.fate == Fate::Present && !came.contains(&name) {
+                        told.reason = Some(Message::new("migrate-user-kept").with("name", name.as_str()));
+                    }
                     self.coming.extend(told.coming.map(|left| (name, left)));
                     told
                 }
             };
             let mut item = item.owner(&person.name).fate(told.fate);
-            item.reason = told.reason;
+            (item.reason, item.becomes) = (told.reason, told.becomes);
             self.teller.tell(item).await?;
             if let Ok(name) = person.user_name()
                 && person.role().is_some_and(|(role, _)| role == Role::Demo)
@@ -141,14 +154,16 @@ impl Ground {
         }
         // Nobody becomes an admin unseen.
         let note = (role == Role::Admin).then(|| Message::new("migrate-user-admin").with("name", name.as_str()));
+        let becomes = Message::new("migrate-user-becomes").with("role", role.code());
+        let becomes = Some(becomes.with("plan", plan_of(role, plan).code()));
         if !self.applies() {
-            return Ok(Told { coming: Some(storage(self, role, plan)), ..Told::of(Fate::Imported, note) });
+            return Ok(Told { coming: Some(storage(self, role, plan)), becomes, ..Told::of(Fate::Imported, note) });
         }
         let moved_in = MovedIn { home: self.home.clone(), former: None, hash: person.hash.clone() };
         let password = NewPassword::Old(hash, moved_in);
         let new = NewMember { name: name.clone(), role, tenant: None, password, plan, storage_limit: None };
         match Box::pin(tenancy.create(&self.operator, new)).await {
-            Ok(_) => Ok(Told::of(Fate::Imported, note)),
+            Ok(_) => Ok(Told { becomes, ..Told::of(Fate::Imported, note) }),
             // Somebody's library has that name.
             Err(Error::Conflict(reason)) => Ok(Told::skipped(reason)),
             Err(Error::Invalid(fields)) => Ok(Told::skipped(super::first(fields))),

@@ -13,7 +13,8 @@ use super::media::Taken;
 use super::report::{Item, What};
 use super::source::shown;
 use super::streams::{Origin, Wanted, instant, is_over};
-use super::{Owner, WORKBOOK, Walk, failure};
+use super::survey::WORKBOOK;
+use super::{Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::names;
@@ -123,7 +124,7 @@ impl Walk {
                 self.teller.tell(item.skipped(Message::new("migrate-same-row"))).await?;
                 continue;
             }
-            match self.row(&row, &owner, origin.clone(), pictures) {
+            match self.row(&row, &owner, person, origin.clone(), pictures) {
                 Ok(Meant::Past(run)) => {
                     let run = self.ground.past(*run, None, &origin);
                     past.push(Past { owner, item: Item { what: What::Run, ..item }, origin, run });
@@ -149,7 +150,15 @@ impl Walk {
     }
 
     /// What a row means.
-    fn row(&self, row: &SheetRow, owner: &Owner, origin: Origin, pictures: &Taken) -> Result<Meant, Message> {
+    fn row(
+        &self,
+        row: &SheetRow,
+        owner: &Owner,
+        person: Option<&str>,
+        origin: Origin,
+        pictures: &Taken,
+    ) -> Result<Meant, Message> {
+        let person = row.owner.as_deref().or(person);
         let title = names::line(row.title.as_deref().unwrap_or_default(), LONGEST_TITLE);
         if title.is_empty() {
             return Err(Message::new("migrate-row-no-title"));
@@ -167,10 +176,11 @@ impl Walk {
             return Ok(Meant::Past(Box::new(PastRow { title, started_at, length, platform, address, key })));
         }
         let target = self.target_of(row, owner)?;
-        let picture =
-            row.thumbnail.as_deref().and_then(|name| self.files.find("thumbnails", row.owner.as_deref(), name).ok());
-        let (video, proposed) = self.video_meant(row, owner, picture.as_ref())?;
-        let thumbnail_id = picture.and_then(|path| pictures.get(&(owner.tenant.clone(), path)).copied().flatten());
+        let picture = row.thumbnail.as_deref();
+        let picture = picture.and_then(|name| self.files.named(What::Thumbnail, &owner.tenant, person, name).ok());
+        let (video, proposed) = self.video_meant(row, owner, person, picture.as_ref().map(|(path, _)| path))?;
+        let thumbnail_id = picture
+            .and_then(|(path, came)| came.or_else(|| pictures.get(&(owner.tenant.clone(), path)).copied().flatten()));
         let broadcast = Broadcast {
             description: row.description.clone().filter(|text| text.len() <= Broadcast::LONGEST_DESCRIPTION),
             privacy: row.privacy,
@@ -235,6 +245,7 @@ impl Walk {
         &self,
         row: &SheetRow,
         owner: &Owner,
+        person: Option<&str>,
         picture: Option<&PathBuf>,
     ) -> Result<(&KnownVideo, bool), Message> {
         let own = || self.videos.iter().filter(|video| video.tenant == owner.tenant);
@@ -244,8 +255,8 @@ impl Walk {
             first.filter(|_| found.next().is_none())
         };
         if let Some(name) = row.videos.first() {
-            let by_file = self.files.find("videos", row.owner.as_deref(), name).ok();
-            let named = by_file.and_then(|path| own().find(|video| video.path == path));
+            let by_file = self.files.named(What::Video, &owner.tenant, person, name).ok();
+            let named = by_file.and_then(|(path, _)| own().find(|video| video.path == path));
             let named = named.or_else(|| only(&|video| video.names.iter().any(|known| plain(known) == plain(name))));
             let unknown = || Message::new("migrate-video-not-here").with("file", name.as_str());
             return named.map(|video| (video, false)).ok_or_else(unknown);

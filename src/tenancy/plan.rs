@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Role;
+
 /// A plan by its word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -18,6 +20,14 @@ pub enum Plan {
 impl Plan {
     /// All plans, smallest first.
     pub const ALL: [Plan; 3] = [Plan::Free, Plan::Premium, Plan::Enterprise];
+
+    /// That of a new tenant where nobody says.
+    pub fn usual(role: Role) -> Plan {
+        match role {
+            Role::Admin => Plan::Enterprise,
+            Role::User | Role::Demo => Plan::Premium,
+        }
+    }
 
     /// Bytes of storage.
     pub fn storage(self) -> u64 {

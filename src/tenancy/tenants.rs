@@ -124,14 +124,6 @@ pub(crate) fn is_ending(rows: &Reader<'_>, tenant: &Tenant) -> Result<bool> {
     Ok(matches!(rows.value(&state_key(tenant))?, Some(State::Ending(_))))
 }
 
-/// The plan of a new tenant where nobody says.
-fn usual_plan(role: Role) -> Plan {
-    match role {
-        Role::Admin => Plan::Enterprise,
-        Role::User | Role::Demo => Plan::Premium,
-    }
-}
-
 impl Tenancy {
     /// `streams` is the live engine; removals go on in `tasks` when whoever asked for them has gone.
     pub fn new(foundation: &Foundation, accounts: &Accounts, tasks: &Tasks, streams: Arc<dyn Streams>) -> Tenancy {
@@ -249,7 +241,7 @@ impl Tenancy {
         editor.rows().create().await?;
         let (bucket, held) = (editor.bucket(), proof.clone());
         blocking(move || bucket.create(&held)).await?;
-        let (plan, limit) = (new.plan.unwrap_or(usual_plan(new.role)), new.storage_limit);
+        let (plan, limit) = (new.plan.unwrap_or(Plan::usual(new.role)), new.storage_limit);
         editor.rows().write(move |rows| change_limit(rows, plan, limit)).await?;
         let key = state_key(proof.tenant());
         let live = move |rows: &mut crate::store::rows::Writer<'_>| rows.put_value(&key, &State::Live);

@@ -152,7 +152,8 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
             "length": end.map(|end| seconds_between(end.started_at, end.ended_at).round()),
             "attempts": end.map(|end| end.attempts),
             "bytes": end.map(|end| end.bytes),
-            "outcome": end.map_or("running", |end| end.outcome.code()),
+            // One without an end of its own ended with its run.
+            "outcome": end.map(|end| end.outcome).or(row.value.outcome).map_or("running", |outcome| outcome.code()),
             "reason": end.and_then(|end| end.reason.as_ref()).map(|reason| page.text(reason)),
         })
     });

@@ -79,6 +79,8 @@ pub(in crate::web) struct ItemBody {
     reason: Option<ReasonBody>,
     /// What it became.
     id: Option<Uuid>,
+    /// Of a user who is made: role and plan, in words.
+    becomes: Option<String>,
     bytes: u64,
 }
 
@@ -106,6 +108,7 @@ impl ItemBody {
                 .reason
                 .map(|reason| ReasonBody { message: reason.in_locale(locale), code: reason.id.into_owned() }),
             id: item.id,
+            becomes: item.becomes.map(|becomes| becomes.in_locale(locale)),
             bytes: item.bytes,
         }
     }

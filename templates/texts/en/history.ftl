@@ -1,4 +1,4 @@
-history-kept = Kept for 90 days.
+history-kept = Kept for 90 days; what was moved in, for 90 days from the day that it came.
 history-stream = Stream
 history-all-streams = All streams
 history-all-outcomes = Every outcome

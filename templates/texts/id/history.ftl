@@ -1,4 +1,4 @@
-history-kept = Disimpan 90 hari.
+history-kept = Disimpan 90 hari; yang dipindahkan dari program lama, 90 hari sejak hari pindahnya.
 history-stream = Siaran
 history-all-streams = Semua siaran
 history-all-outcomes = Semua hasil

@@ -5,6 +5,7 @@ mod back;
 mod dirty;
 mod hostile;
 mod killed;
+mod later;
 mod page;
 mod taken;
 

@@ -96,6 +96,14 @@ async fn an_old_home_becomes_libraries_and_its_people_log_in_with_their_old_pass
         assert_eq!(schedule["paused"], !daily, "what was proposed waits until somebody looked at it");
     }
     let runs = list("/api/v1/runs").await;
+    for run in &runs {
+        let run = admin.get(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await.expect(200).json();
+        let outcomes = run["targets"].as_array().unwrap().iter().map(|target| target["outcome"].as_str());
+        assert!(outcomes.clone().all(|outcome| outcome == Some("completed")), "{run}");
+        let page = server.login("admin", OLD_ADMIN).await;
+        let page = page.get(&format!("/history/{}", run["id"].as_str().unwrap())).await.expect(200).text();
+        assert!(!page.contains("On air"), "what is over is on air nowhere: {page}");
+    }
     let over: BTreeSet<&str> = runs.iter().map(|run| run["started_at"].as_str().unwrap()).collect();
     assert_eq!(over, BTreeSet::from(["2025-11-02T21:30:00Z", "2025-11-03T05:00:00Z"]));
     server.api("siti", OLD_SITI).await.get("/api/v1/videos").await.json()["items"].as_array().unwrap().is_empty();
@@ -127,6 +135,8 @@ async fn what_cannot_be_begun_says_why_and_what_finds_nothing_fails() {
         (vec!["--from", nothing.path().to_str().unwrap()], 1, "nothing of the old program"),
         (vec!["--from", old.text(), "--time-zone", "Mars/Base"], 1, "time_zone"),
         (vec!["--from", old.text(), "--owner", "Admin"], 1, "owner"),
+        (vec!["--from", old.text(), "--owner", "tidakada"], 1, "no user called tidakada"),
+        (vec!["--from", old.text(), "--owner", "budi", "--only", "videos"], 1, "no user called budi"),
         (vec!["--from", old.text(), "--move"], 2, "--apply"),
         (vec!["--from", old.text(), "--only", "wishes"], 2, "wishes"),
         (vec!["--apply"], 2, "--from"),
@@ -171,8 +181,10 @@ async fn beside_a_server_it_is_the_server_that_moves_and_the_api_reads_only_the_
     assert_eq!(ran.code, 3, "{ran:?}");
     assert_eq!(admin.get("/api/v1/videos").await.json()["total"], 3);
     server.api("admin", ADMIN).await;
-    let told = of_row(&ran.json(), "users.json", "admin").len();
-    assert_eq!(told, 1, "an admin who logged in keeps their password");
+    let kept = [("user", "present", "migrate-user-kept")];
+    assert_eq!(of_row(&ran.json(), "users.json", "admin"), kept, "an admin who logged in keeps their password");
+    let again = server.cli(&["migrate", "--from", old.text(), "--json"]).await.json();
+    assert_eq!(of_row(&again, "users.json", "budi"), [("user", "present", "")], "they have their old one");
 }
 
 #[tokio::test]
