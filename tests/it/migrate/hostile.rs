@@ -97,7 +97,7 @@ async fn a_user_whom_an_operator_made_keeps_the_password_that_they_were_given() 
     old.database("users.json", &people());
     server.user("siti").await;
     let report = server.cli(&["migrate", "--from", old.text(), "--apply", "--json"]).await.json();
-    assert_eq!(of_row(&report, "users.json", "siti"), [("user", "present", "")]);
+    assert_eq!(of_row(&report, "users.json", "siti"), [("user", "present", "migrate-user-kept")]);
     let login = json!({"username": "siti", "password": OLD_SITI});
     server.stranger().post("/api/v1/auth/login", &login).await.expect(401);
     server.api("siti", PASSWORD).await;

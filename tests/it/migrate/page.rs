@@ -84,6 +84,10 @@ async fn a_move_is_planned_done_and_taken_back_on_the_page() {
     assert!(done.contains("What happened") && !offers(&done, "apply"), "{done}");
     assert_eq!((total(&admin, "videos").await, total(&admin, "schedules").await), (3, 2));
     assert_eq!(report(&admin).await["applied"], true);
+    let runs = admin.get("/api/v1/runs").await.expect(200).json();
+    let page = admin.get(&format!("/history/{}", runs["items"][0]["id"].as_str().unwrap())).await.expect(200).text();
+    let (_, targets) = page.split_once("targets-title").unwrap();
+    assert!(!targets.contains("On air"), "what is over is on air nowhere: {targets}");
     assert_eq!(old.everything(), before);
     // What was planned once is not done twice.
     let answer = admin.form("/admin/moving/go", &[("id", &id(&planned)), ("act", "apply")]).await.expect(303);

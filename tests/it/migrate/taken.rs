@@ -100,9 +100,6 @@ async fn an_old_home_becomes_libraries_and_its_people_log_in_with_their_old_pass
         let run = admin.get(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await.expect(200).json();
         let outcomes = run["targets"].as_array().unwrap().iter().map(|target| target["outcome"].as_str());
         assert!(outcomes.clone().all(|outcome| outcome == Some("completed")), "{run}");
-        let page = server.login("admin", OLD_ADMIN).await;
-        let page = page.get(&format!("/history/{}", run["id"].as_str().unwrap())).await.expect(200).text();
-        assert!(!page.contains("On air"), "what is over is on air nowhere: {page}");
     }
     let over: BTreeSet<&str> = runs.iter().map(|run| run["started_at"].as_str().unwrap()).collect();
     assert_eq!(over, BTreeSet::from(["2025-11-02T21:30:00Z", "2025-11-03T05:00:00Z"]));
