@@ -133,7 +133,7 @@ async fn title(editor: &Editor, mark: &Mark) -> Result<Option<String>> {
             What::Stream => rows.get::<LiveStream>(id)?.map(|row| row.value.title),
             What::Run => rows.get::<Run>(id)?.map(|row| row.value.stream_title),
             What::StreamKey => rows.get::<KeptKey>(id)?.map(|row| row.value.title),
-            What::Channel => rows.get::<Channel>(id)?.map(|row| row.value.title),
+            What::Channel => rows.get::<Connection>(id)?.map(|row| row.value.title),
             What::Collection => rows.get::<Collection>(id)?.map(|row| row.value.title),
             What::Photo | What::Generated => rows.get::<StoredObject>(id)?.map(|row| row.value.title),
             What::Video => rows.get::<Video>(id)?.map(|row| row.value.title),
