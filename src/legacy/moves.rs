@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
@@ -24,6 +25,10 @@ use crate::text::Message;
 
 /// Things that are to be known which a page shows; the report has all.
 const REMARKS: usize = 200;
+/// Things that come, or go, which a page shows.
+const COMING: usize = 200;
+/// How often what is under way is written down, for a server that is killed.
+const KEPT_EVERY: Duration = Duration::from_secs(2);
 /// Folders that are offered.
 const FOLDERS: usize = 200;
 /// Folders that are looked at for it.
@@ -103,6 +108,9 @@ pub struct Move {
     pub remarks: Vec<Item>,
     /// How many there are.
     pub remarked: u64,
+    /// The first of what comes, or goes.
+    #[serde(default)]
+    pub coming: Vec<Item>,
     /// Why it did not come to its end.
     pub failure: Option<Message>,
 }
@@ -124,12 +132,20 @@ impl Move {
         }
     }
 
+    /// Whether it did not come to its end, so that the same may be begun again.
+    pub fn may_go_on(&self) -> bool {
+        !self.is_open() && self.failure.is_some()
+    }
+
     fn note(&mut self, event: &Event) {
         match event {
             Event::Progress(progress) => self.progress = *progress,
             Event::Item(item) => {
                 self.summary.count(item);
                 self.progress.done += 1;
+                if matches!(item.fate, Fate::Imported | Fate::Removed) && self.coming.len() < COMING {
+                    self.coming.push((**item).clone());
+                }
                 if item.fate != Fate::Skipped && (item.fate == Fate::Unneeded || item.reason.is_none()) {
                     return;
                 }
@@ -253,6 +269,7 @@ impl MovingIn {
             summary: Summary::default(),
             remarks: Vec::new(),
             remarked: 0,
+            coming: Vec::new(),
             failure: None,
         };
         let id = new.id;
@@ -288,17 +305,30 @@ impl MovingIn {
         Ok(id)
     }
 
+    /// Begins the last move again, which did not come to its end: it goes on where it was.
+    ///
+    /// # Errors
+    /// As [`MovingIn::follow`].
+    pub async fn go_on(&self, operator: &FreshOperatorScope, id: Uuid) -> Result<Uuid> {
+        let last = self.last(operator).await?.filter(|last| last.id == id && last.may_go_on());
+        self.begin_again(operator, last.map(|last| (last.act, last.order))).await
+    }
+
+    async fn begin_again(&self, operator: &FreshOperatorScope, order: Option<(Act, Order)>) -> Result<Uuid> {
+        // A folder that the settings allowed once is read no more.
+        let allowed = self.foundation.config().migrate.from.as_ref();
+        let order = order.filter(|(_, order)| allowed == Some(&order.within));
+        let (act, order) = order.ok_or_else(|| Error::Conflict(Message::new("migrate-not-planned")))?;
+        self.begin_move(operator, act, order).await
+    }
+
     /// Orders what follows from the last move: what was planned, or taking back.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the last move is another one by now, or `act` does not follow from it.
     pub async fn follow(&self, operator: &FreshOperatorScope, id: Uuid, act: Act) -> Result<Uuid> {
         let last = self.last(operator).await?.filter(|last| last.id == id && last.allows(act));
-        // A folder that the settings allowed once is read no more.
-        let allowed = self.foundation.config().migrate.from.as_ref();
-        let last = last.filter(|last| allowed == Some(&last.order.within));
-        let last = last.ok_or_else(|| Error::Conflict(Message::new("migrate-not-planned")))?;
-        self.begin_move(operator, act, last.order).await
+        self.begin_again(operator, last.map(|last| (act, last.order))).await
     }
 
     /// Ends the move that is under way, if one is. What came stays, and the next run goes on from there.
@@ -355,12 +385,21 @@ impl MovingIn {
         let mut items = BufWriter::new(file);
         let (sender, mut events) = mpsc::channel(EVENTS);
         let mut work = self.ordered(operator, &order, sender);
+        let mut kept_at = Instant::now();
         let outcome = loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Err(Error::Conflict(Message::new("migrate-stopped"))),
                 () = end.cancelled() => break Err(Error::Conflict(Message::new("migrate-cut-off"))),
-                Some(event) = events.recv() => self.note(&mut items, &event)?,
+                Some(event) = events.recv() => {
+                    self.note(&mut items, &event)?;
+                    if kept_at.elapsed() > KEPT_EVERY {
+                        kept_at = Instant::now();
+                        items.flush()?;
+                        let now = self.desk.last.lock().clone();
+                        now.map_or(Ok(()), |now| self.keep(&now))?;
+                    }
+                }
                 outcome = &mut work => break outcome,
             }
         };

@@ -1,5 +1,6 @@
 //! Whose what comes becomes: of the person whom a row names, in whose folder it stands, or who was asked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::records::UserRecord;
@@ -8,6 +9,7 @@ use super::{Walk, database, files, journal};
 use crate::auth::{OldHash, Tenant, User, UserName, WriteScope};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
+use crate::schedule::Intended;
 use crate::store::blocking;
 use crate::text::Message;
 
@@ -22,6 +24,19 @@ pub(super) struct Owner {
     pub editor: Option<Editor>,
     /// Bytes that it takes yet; for a plan.
     pub left: Arc<std::sync::atomic::AtomicU64>,
+    /// What a plan would have made by now.
+    pub planned: Arc<tokio::sync::Mutex<Planned>>,
+}
+
+/// Streams and schedules that a plan would make in one library.
+#[derive(Default)]
+pub(super) struct Planned {
+    /// What the streams are known by again.
+    pub streams: HashSet<String>,
+    /// Streams that are there.
+    pub there: Option<u64>,
+    /// The schedules.
+    pub schedules: Intended,
 }
 
 impl Owner {
@@ -67,7 +82,13 @@ impl Walk {
             Err(Error::NotFound) => {
                 let Some(left) = self.coming.get(&user_name) else { return Ok(Err(unknown())) };
                 let left = Arc::new((*left).into());
-                return Ok(Ok(Owner { tenant: user_name.own_tenant(), user: None, editor: None, left }));
+                return Ok(Ok(Owner {
+                    tenant: user_name.own_tenant(),
+                    user: None,
+                    editor: None,
+                    left,
+                    planned: Arc::default(),
+                }));
             }
             Err(cause) => return Err(cause),
         };
@@ -86,6 +107,7 @@ impl Walk {
             user: Some(user),
             editor: Some(editor),
             left: Arc::new(left.into()),
+            planned: Arc::default(),
         }))
     }
 

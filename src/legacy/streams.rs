@@ -13,8 +13,9 @@ use super::report::{Fate, Item, What};
 use super::{Ground, Owner, Walk, failure};
 use crate::error::{Error, Result};
 use crate::library::names;
+use crate::live::stream::{MOST_STREAMS, intended_target};
 use crate::live::target::{Platform, StreamKey};
-use crate::live::{NewStream, PlayOrder, TargetInput};
+use crate::live::{LiveStream, NewStream, PlayOrder, TargetInput};
 use crate::schedule::{Broadcast, ScheduleInput};
 use crate::store::rows::Writer;
 use crate::text::Message;
@@ -173,6 +174,10 @@ impl Ground {
         let as_schedule = |item: &Item| Item { what: What::Schedule, id: None, reason: None, ..item.clone() };
         let present = journal::find(owner.library(), origin.identity(What::Stream)).await?;
         let (stream, id) = match present {
+            // Rows may share one.
+            None if owner.planned.lock().await.streams.contains(&origin.identity(What::Stream)) => {
+                (item.clone().fate(Fate::Present), None)
+            }
             Some(mark) => (Item { id: Some(mark.id), ..item.clone().fate(Fate::Present) }, Some(mark.id)),
             None if !self.wants(What::Stream) => {
                 return Ok(vec![item.unneeded(Message::new("migrate-not-asked"))]);
@@ -181,7 +186,7 @@ impl Ground {
                 return Ok(vec![item.skipped(Message::new("migrate-video-deleted"))]);
             }
             None => match self.make_stream(owner, wanted, origin).await? {
-                Ok(id) => (Item { id, ..item.clone() }, id),
+                Ok((id, reason)) => (Item { id, reason, ..item.clone() }, id),
                 Err(reason) => return Ok(vec![item.skipped(reason)]),
             },
         };
@@ -226,8 +231,11 @@ impl Ground {
         owner: &Owner,
         wanted: &Wanted,
         origin: &Origin,
-    ) -> Result<Result<Option<Uuid>, Message>> {
-        let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
+    ) -> Result<Result<(Option<Uuid>, Option<Message>), Message>> {
+        let (true, Some(editor)) = (self.applies(), &owner.editor) else {
+            let planned = self.plan_stream(owner, wanted, origin).await;
+            return told(planned).map(|told| told.map(|note| (None, note)));
+        };
         let new = NewStream {
             title: wanted.title.clone(),
             videos: wanted.videos.clone(),
@@ -239,7 +247,34 @@ impl Ground {
             broadcast: Broadcast::default(),
         };
         let made = Box::pin(editor.create_stream_with(new, self.mark(What::Stream, origin))).await;
-        told(made.map(|view| view.row.id()))
+        told(made.map(|view| (Some(view.row.id()), None)))
+    }
+
+    /// What making a stream would say, and what is to be known of it beside.
+    async fn plan_stream(&self, owner: &Owner, wanted: &Wanted, origin: &Origin) -> Result<Option<Message>> {
+        let (_, name) = self.target_of(wanted)?;
+        let mut planned = owner.planned.lock().await;
+        let there = match (planned.there, owner.library()) {
+            (Some(there), _) => there,
+            (None, Some(library)) => {
+                match library.rows().read(|rows| rows.count_by::<LiveStream>("title", |_, _| true)).await {
+                    Err(Error::NotFound) => 0,
+                    there => there?,
+                }
+            }
+            (None, None) => 0,
+        };
+        planned.there = Some(there);
+        if there + planned.streams.len() as u64 >= MOST_STREAMS {
+            return Err(Error::OverQuota(Message::new("live-streams-many").with("most", MOST_STREAMS)));
+        }
+        planned.streams.insert(origin.identity(What::Stream));
+        Ok(name.map(|name| Message::new("migrate-host-later").with("host", name)))
+    }
+
+    /// What the key is known by that a stream would be sent to, and the name that would have to be looked up for it.
+    fn target_of(&self, wanted: &Wanted) -> Result<(String, Option<String>)> {
+        intended_target(&wanted.target, self.moving.foundation.config().live.allow_private_targets)
     }
 
     async fn make_schedule(
@@ -266,14 +301,20 @@ impl Ground {
             grace: None,
             paused: wanted.paused,
         };
-        if let Err(cause) = input.check() {
-            return Ok(Err(failure(cause)));
-        }
-        let (true, Some(editor)) = (self.applies(), &owner.editor) else { return Ok(Ok(None)) };
+        let (true, Some(editor)) = (self.applies(), &owner.editor) else {
+            let (key, _) = match self.target_of(wanted) {
+                Ok(target) => target,
+                Err(cause) => return told(Err(cause)),
+            };
+            let goes = (wanted.title.as_str(), std::iter::once(key).collect());
+            let mut planned = owner.planned.lock().await;
+            let planned = planned.schedules.add(&self.moving.foundation, owner.library(), goes, &input).await;
+            return told(planned.map(|()| None));
+        };
         let made =
             Box::pin(editor.create_schedule_with(input, wanted.broadcast.clone(), self.mark(What::Schedule, origin)))
                 .await;
-        told(made.map(|view| view.row.id()))
+        told(made.map(|view| Some(view.row.id())))
     }
 
     /// What writes the mark of a row, in the batch that makes what it becomes.
@@ -291,9 +332,9 @@ impl Ground {
 }
 
 /// What was refused is told, what failed ends the walk.
-fn told(made: Result<Uuid>) -> Result<Result<Option<Uuid>, Message>> {
+fn told<T>(made: Result<T>) -> Result<Result<T, Message>> {
     match made {
-        Ok(id) => Ok(Ok(Some(id))),
+        Ok(made) => Ok(Ok(made)),
         Err(cause @ Error::Internal(_)) => Err(cause),
         Err(cause) => Ok(Err(failure(cause))),
     }

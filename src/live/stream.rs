@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::overlay::Overlay;
 use super::run::RunOutcome;
-use super::target::{AddressFault, Platform, Scheme, StreamKey, TargetUrl, check_address};
+use super::target::{AddressFault, Platform, Scheme, StreamKey, TargetUrl, check_address, check_literal};
 use crate::auth::Tenant;
 use crate::error::{Error, FieldError, Result};
 use crate::library::names::is_hidden;
@@ -343,6 +343,40 @@ pub(crate) async fn check_targets(
 }
 
 async fn check_target(input: &TargetInput, kept: Option<Target>, allow_private: bool) -> Result<CheckedTarget> {
+    let (target, typed) = formed(input, kept)?;
+    if let Some(address) = typed {
+        let look = check_address(&address, allow_private);
+        // A name that is not known now may be known at air time; the keeper says so then.
+        if let Ok(Err(fault @ AddressFault::Inner(_))) = tokio::time::timeout(LOOK, look).await {
+            return Err(fault.into());
+        }
+    }
+    Ok(target)
+}
+
+/// A target of a stream that somebody intends to make, checked without asking a name server: what its key is known by, as
+/// [`Target::key_name`], and the name that would have to be looked up.
+///
+/// # Errors
+/// As making the stream, except for what a name leads to.
+pub(crate) fn intended_target(input: &TargetInput, allow_private: bool) -> Result<(String, Option<String>)> {
+    let (target, typed) = formed(input, None)?;
+    let name = match typed {
+        Some(address) => match check_literal(address.host(), address.port(), allow_private) {
+            Some(judged) => judged.map(|_| None)?,
+            None => Some(address.host().to_owned()),
+        },
+        None => None,
+    };
+    let address = match target.url {
+        Some(address) => address,
+        None => target.platform.url(None)?,
+    };
+    Ok((super::target::lock_name(&address, target.key.as_ref()), name))
+}
+
+/// A typed target by its form, and its address where somebody chose it.
+fn formed(input: &TargetInput, kept: Option<Target>) -> Result<(CheckedTarget, Option<TargetUrl>)> {
     let platform = input.platform;
     let typed_url = input.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
     let mut address = platform.url(typed_url)?;
@@ -370,20 +404,14 @@ async fn check_target(input: &TargetInput, kept: Option<Target>, allow_private: 
     if address.has_parameters() && before.as_ref() != Some(&address) {
         return Err(Error::field("url", Message::new("live-url-query")));
     }
-    if typed_url.is_some() && own.as_ref() != Some(&address) {
-        let look = check_address(&address, allow_private);
-        // A name that is not known now may be known at air time; the keeper says so then.
-        if let Ok(Err(fault @ AddressFault::Inner(_))) = tokio::time::timeout(LOOK, look).await {
-            return Err(fault.into());
-        }
-    }
     let url = (own.as_ref() != Some(&address)).then_some(address);
     // A key that was typed is no kept one; one that stays is what it was.
     let key_id = match (&key, input.key_id) {
         (Some(_), chosen) => chosen,
         (None, _) => kept.as_ref().and_then(|kept| kept.key_id),
     };
-    Ok(CheckedTarget { kept, platform, url, key, key_id })
+    let typed = url.clone().filter(|_| typed_url.is_some());
+    Ok((CheckedTarget { kept, platform, url, key, key_id }, typed))
 }
 
 /// Saving a form does not wait longer than this for a name server.

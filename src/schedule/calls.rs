@@ -479,7 +479,7 @@ pub(super) fn refuse_many(rows: &Reader<'_>) -> Result<()> {
     Ok(())
 }
 
-fn refuse_past(schedule: &Schedule, after: Timestamp) -> Result<()> {
+pub(super) fn refuse_past(schedule: &Schedule, after: Timestamp) -> Result<()> {
     if occurrences(schedule, after).next().is_some() {
         return Ok(());
     }

@@ -66,7 +66,17 @@ pub(super) fn booked(
     stream: &Row<LiveStream>,
     from: Timestamp,
 ) -> Result<Vec<(Window, String)>> {
-    let keys = key_names(library, &stream.value)?;
+    booked_on(library, rows, own, (Some(stream.id()), &key_names(library, &stream.value)?), from)
+}
+
+/// As [`booked`], for keys of a stream that may not be made yet.
+pub(super) fn booked_on(
+    library: &Library,
+    rows: &Reader<'_>,
+    own: Option<Uuid>,
+    (stream, keys): (Option<Uuid>, &HashSet<String>),
+    from: Timestamp,
+) -> Result<Vec<(Window, String)>> {
     let mut shares: HashMap<Uuid, Option<Row<LiveStream>>> = HashMap::new();
     let mut others = Vec::new();
     rows.each::<Schedule>(false, |row| {
@@ -82,7 +92,7 @@ pub(super) fn booked(
         if let Entry::Vacant(place) = shares.entry(id) {
             let found = rows.get::<LiveStream>(id)?;
             let shared = match &found {
-                Some(row) => id == stream.id() || !key_names(library, &row.value)?.is_disjoint(&keys),
+                Some(row) => Some(id) == stream || !key_names(library, &row.value)?.is_disjoint(keys),
                 None => false,
             };
             place.insert(found.filter(|_| shared));
@@ -137,9 +147,19 @@ pub(super) fn refuse_conflicts(
         taken.extend(windows(beside, first.start).map(|window| (window, stream.value.title.clone())));
         taken.sort_by_key(|(window, _)| *window);
     }
-    let until = first.start + LOOK_AHEAD;
+    refuse_taken(schedule, after, first.start, &taken)
+}
+
+/// Refuses a schedule whose first occurrence after `after` begins at `first`, where it falls onto what is taken.
+pub(super) fn refuse_taken(
+    schedule: &Schedule,
+    after: Timestamp,
+    first: Timestamp,
+    taken: &[(Window, String)],
+) -> Result<()> {
+    let until = first + LOOK_AHEAD;
     for one in occurrences(schedule, after).take(LOOK_AT).take_while(|one| one.start < until) {
-        if let Some(title) = clash(window(&one), &taken) {
+        if let Some(title) = clash(window(&one), taken) {
             return Err(refused(schedule, &one, title));
         }
     }

@@ -7,11 +7,9 @@ use super::calls::{JUST_NOW, MOST_SCHEDULES, refuse_past};
 use super::conflicts::{booked_on, refuse_taken, windows};
 use super::recurrence::occurrences;
 use super::{Schedule, ScheduleInput};
-use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::Library;
-use crate::live::Target;
 use crate::store::rows::Reader;
 use crate::text::Message;
 
@@ -28,23 +26,21 @@ pub(crate) struct Intended {
 }
 
 impl Intended {
-    /// Intends one more, on a stream called `title` that goes to `targets`; `library` is absent where it is to be made too.
+    /// Intends one more, on a stream called `title` that goes to `keys`; `library` is absent where it is to be made too.
     ///
     /// # Errors
     /// As [`crate::library::Editor::create_schedule`].
     pub(crate) async fn add(
         &mut self,
         foundation: &Foundation,
-        (tenant, library): (&Tenant, Option<&Library>),
-        (title, targets): (&str, &[Target]),
+        library: Option<&Library>,
+        (title, keys): (&str, HashSet<String>),
         input: &ScheduleInput,
     ) -> Result<()> {
         let schedule = input.check()?;
         let after = foundation.clock().now() - JUST_NOW;
         refuse_past(&schedule, after)?;
         let Some(first) = occurrences(&schedule, after).next().map(|first| first.start) else { return Ok(()) };
-        let keys = targets.iter().map(|target| target.key_name(foundation.vault(), tenant));
-        let keys = keys.collect::<Result<HashSet<_>>>()?;
         let (there, mut taken) = match library {
             Some(library) => {
                 let (own, keys, waits) = (library.clone(), keys.clone(), schedule.paused);

@@ -41,6 +41,8 @@ pub const ROUTES: &[Route] = &[
 const TEMPLATE: &str = "admin/moving.html";
 const PAGE: &str = "/admin/moving";
 const PROGRESS: &str = "/admin/moving/progress";
+/// The word of the button that begins again what did not come to its end.
+const GO_ON: &str = "go-on";
 /// Lines of a report that are read at once.
 const LINES: usize = 256;
 /// A row takes time too: as much as so many bytes of a file.
@@ -114,6 +116,7 @@ fn counted(name: &str, count: &Count) -> Value {
 fn told(page: &Page, last: &Move) -> Value {
     let totals: Vec<_> = last.summary.totals.iter().map(|(what, count)| counted(what.code(), count)).collect();
     let remarks: Vec<_> = last.remarks.iter().map(|item| remark(page, item)).collect();
+    let coming: Vec<_> = last.coming.iter().map(|item| remark(page, item)).collect();
     let all = last.summary.all();
     json!({
         "id": last.id,
@@ -131,6 +134,9 @@ fn told(page: &Page, last: &Move) -> Value {
         "is_tight": last.act == Act::Plan && last.summary.disk_needed > last.summary.disk_free,
         "remarks": remarks,
         "remarked": last.remarked,
+        "more": (all.imported + all.removed).saturating_sub(coming.len() as u64),
+        "coming": coming,
+        "may_go_on": last.may_go_on(),
         "may_apply": last.allows(Act::Apply) && all.imported + all.present > 0,
         "may_plan_back": last.allows(Act::PlanBack) && (last.act == Act::Apply || all.present > 0),
         "may_take_back": last.allows(Act::TakeBack) && all.removed > 0,
@@ -146,6 +152,7 @@ fn remark(page: &Page, item: &Item) -> Value {
         "row": row,
         "owner": item.owner,
         "title": item.title,
+        "becomes": item.becomes.as_ref().map(|becomes| page.text(becomes)),
         "reason": item.reason.as_ref().map(|reason| page.text(reason)),
     })
 }
@@ -229,9 +236,16 @@ async fn follow(
     server: web::Data<Server>,
     form: Form<Follow>,
 ) -> Result<HttpResponse> {
+    if form.value.act == GO_ON {
+        return begun(&page, server.moving_in.go_on(&operator.0, form.value.id).await);
+    }
     let act = [Act::Apply, Act::PlanBack, Act::TakeBack].into_iter().find(|act| act.code() == form.value.act);
     let act = act.ok_or_else(|| Error::Malformed(Message::new("error-form").with("cause", "act")))?;
-    match server.moving_in.follow(&operator.0, form.value.id, act).await {
+    begun(&page, server.moving_in.follow(&operator.0, form.value.id, act).await)
+}
+
+fn begun(page: &Page, begun: Result<Uuid>) -> Result<HttpResponse> {
+    match begun {
         Ok(_) => Ok(page.see_other(PROGRESS, "ok", None)),
         Err(Error::Conflict(reason)) => Ok(page.see_other(PAGE, "bad", Some(reason))),
         Err(error) => Err(error),
@@ -257,7 +271,13 @@ fn percent(progress: &Progress) -> f64 {
 
 fn doing(page: &Page, last: &Move) -> String {
     let all = last.summary.all();
-    let words = Message::new("moving-words").with("done", last.progress.done).with("of", last.progress.of);
+    let words = match last.act {
+        Act::Plan => "moving-words-plan",
+        Act::Apply => "moving-words-apply",
+        Act::PlanBack => "moving-words-plan-back",
+        Act::TakeBack => "moving-words-take-back",
+    };
+    let words = Message::new(words).with("done", last.progress.done).with("of", last.progress.of);
     page.text(&words.with("come", all.imported + all.removed).with("skipped", all.skipped))
 }
 
@@ -320,7 +340,8 @@ impl Report {
         }
         for _ in 0..LINES {
             let mut line = String::new();
-            if lines.read_line(&mut line)? == 0 {
+            // A line without an end was being written when the server was killed.
+            if lines.read_line(&mut line)? == 0 || !line.ends_with('\n') {
                 let applied = !self.last.act.is_plan();
                 let summary = serde_json::to_value(SummaryBody::of(&self.last.summary, applied))?;
                 text += "\n]";

@@ -87,6 +87,15 @@ pub async fn check_host(host: &str, port: u16, allow_private: bool) -> Result<Ch
     judge(host, found, allow_private)
 }
 
+/// Judges an address that is written in figures; nothing for a name.
+///
+/// # Errors
+/// [`AddressFault::Inner`].
+pub fn check_literal(host: &str, port: u16, allow_private: bool) -> Option<Result<Checked, AddressFault>> {
+    let literal = host.parse::<IpAddr>().ok()?;
+    Some(judge(host, vec![SocketAddr::new(literal, port)], allow_private))
+}
+
 fn judge(host: &str, found: Vec<SocketAddr>, allow_private: bool) -> Result<Checked, AddressFault> {
     let mut checked = Checked { addresses: Vec::with_capacity(found.len()), private: false };
     for address in found {

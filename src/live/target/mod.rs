@@ -9,7 +9,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-pub use address::{AddressFault, Checked, Reach, check_address, check_host, reach};
+pub use address::{AddressFault, Checked, Reach, check_address, check_host, check_literal, reach};
 
 use crate::error::{Error, Result};
 use crate::text::Message;

@@ -86,3 +86,4 @@ migrate-user-kept = { $name } was here already and keeps the password from here;
 migrate-user-becomes = role { $role }, plan { $plan }
 migrate-password-back = only the old password was taken back; { $name } stays, with the password from before the move
 migrate-address-missing = this row names no address, and { $platform } gives out one for each session; make the stream by hand
+migrate-host-later = whether { $host } may be streamed to is looked up only when this is moved in

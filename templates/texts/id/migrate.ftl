@@ -86,3 +86,4 @@ migrate-user-kept = { $name } sudah ada di sini dan tetap memakai kata sandi di 
 migrate-user-becomes = peran { $role }, paket { $plan }
 migrate-password-back = hanya kata sandi lamanya yang ditarik kembali; { $name } tetap ada, dengan kata sandi sebelum pindahan
 migrate-address-missing = baris ini tidak menyebut alamat, padahal { $platform } memberi alamat baru untuk setiap sesi; buat siarannya dengan tangan
+migrate-host-later = boleh tidaknya siaran ke { $host } baru diperiksa saat ini dipindahkan

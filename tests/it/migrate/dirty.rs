@@ -87,6 +87,8 @@ fn dirty() -> OldHome {
             live("long", json!({"duration": "-1"})),
             live("key", json!({"stream_key": ""})),
             live("clash", json!({"stream_key": "key-of-good-0000000"})),
+            live("name", json!({"rtmp_server": "custom", "custom_rtmp": "rtmp://live.nowhere.invalid/live/"})),
+            live("tiktok", json!({"rtmp_server": "tiktok"})),
         ]),
     );
     old.write("stream_mapping.json", "[1, 2");
@@ -106,6 +108,7 @@ async fn whatever_is_wrong_in_an_old_home_is_told_by_file_and_row_and_the_rest_g
     assert_eq!(plan.code, 3, "{plan:?}");
     let ran = run(home.path(), &from(&old, &["--apply"]));
     assert_eq!(ran.code, 3, "{ran:?}");
+    assert_eq!(count(&plan.json(), "imported"), count(&ran.json(), "imported"), "what was promised came");
     for (report, applied) in [(plan.json(), false), (ran.json(), true)] {
         let database = "video_database.json";
         for row in ["dash", "time", "long", "composed", "first", "whose"] {
@@ -167,10 +170,13 @@ async fn whatever_is_wrong_in_an_old_home_is_told_by_file_and_row_and_the_rest_g
         ] {
             assert_eq!(of_row(&report, streams, row), [("stream", "skipped", reason)], "{row}");
         }
-        if applied {
-            assert_eq!(of_row(&report, streams, "6")[0].1, "skipped", "no way to an inner address");
-            assert_eq!(of_row(&report, streams, "10")[1].1, "skipped", "never two on a key");
-        }
+        // What a plan promises comes.
+        assert_eq!(of_row(&report, streams, "6"), [("stream", "skipped", "live-address-inner")]);
+        let clashes = [("stream", "imported", ""), ("schedule", "skipped", "schedule-conflict")];
+        assert_eq!(of_row(&report, streams, "10"), clashes, "never two on a key");
+        let by_name = if applied { "" } else { "migrate-host-later" };
+        assert_eq!(of_row(&report, streams, "11"), [("stream", "imported", by_name), ("schedule", "imported", "")]);
+        assert_eq!(of_row(&report, streams, "12"), [("stream", "skipped", "migrate-address-missing")]);
         assert_eq!(of_file(&report, "stream_mapping.json"), [("database", "skipped", "migrate-database-torn")]);
         assert_eq!(of_file(&report, "tokens/broken.json"), [("channel", "skipped", "migrate-no-grant")]);
         assert_eq!(of_file(&report, "tokens/notes.txt"), [("channel", "skipped", "migrate-nobody-names-it")]);

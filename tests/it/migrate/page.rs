@@ -75,6 +75,7 @@ async fn a_move_is_planned_done_and_taken_back_on_the_page() {
     let planned = plan(&admin, &[]).await;
     assert!(planned.contains("What would happen") && planned.contains("no row names this file"), "{planned}");
     assert!(offers(&planned, "apply") && !offers(&planned, "take-back"), "{planned}");
+    assert!(planned.contains("What would come") && planned.contains("role user, plan premium"), "{planned}");
     assert_eq!(total(&admin, "videos").await, 0, "a plan changes nothing");
     let told = report(&admin).await;
     assert_eq!((told["applied"].as_bool(), told["totals"]["video"]["imported"].as_u64()), (Some(false), Some(3)));
@@ -207,9 +208,9 @@ async fn a_move_goes_on_while_nobody_looks_is_stopped_and_goes_on_where_it_was()
     server.restart().await;
     let admin = server.login("admin", ADMIN).await;
     let page = admin.get(PAGE).await.expect(200).text();
-    assert!(page.contains("The server ended meanwhile"), "{page}");
-    let planned = plan(&admin, &[("only", "video")]).await;
-    go(&admin, &planned, "apply").await;
+    assert!(page.contains("The server ended meanwhile") && offers(&page, "go-on"), "{page}");
+    let done = go(&admin, &page, "go-on").await;
+    assert!(done.contains("What happened") && !offers(&done, "go-on"), "{done}");
     assert_eq!(total(&admin, "videos").await, 60);
     // What it came to is known after the next start too.
     assert_eq!(server.stop().await, 0);
