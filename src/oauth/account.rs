@@ -18,6 +18,7 @@ use crate::library::Editor;
 use crate::outbound::{self, Ask, LIMIT};
 use crate::store::rows::Writer;
 use crate::text::Message;
+use crate::youtube::model::is_id;
 use crate::youtube::quota::Quota;
 use crate::youtube::units::Call;
 
@@ -35,10 +36,6 @@ pub(super) struct Account {
     pub(super) title: String,
     pub(super) handle: Option<String>,
     picture: Option<Url>,
-}
-
-fn is_id(id: &str) -> bool {
-    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Reads what the Data API says of the channel that a grant opens.

@@ -3,6 +3,7 @@
 //!
 //! Source: Google, "YouTube Data API Reference" and "YouTube Live Streaming API Reference" (developers.google.com/youtube/v3).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -256,6 +257,7 @@ impl Account<'_> {
         mut enough: impl FnMut(&[T]) -> bool,
     ) -> Result<Vec<T>, Fault> {
         let (mut all, mut next): (Vec<T>, Option<String>) = (Vec::new(), None);
+        let mut seen = HashSet::new();
         for _ in 0..MOST_PAGES {
             let mut query = query.to_vec();
             query.push(("maxResults", PAGE));
@@ -265,6 +267,10 @@ impl Account<'_> {
             next = page.next_page_token;
             if next.is_none() || enough(&all) {
                 break;
+            }
+            // A list that leads back into itself has no end.
+            if !seen.insert(next.clone()) {
+                return Err(Fault::odd());
             }
         }
         Ok(all)
@@ -382,7 +388,7 @@ impl Account<'_> {
     pub async fn video(&self, id: &str) -> Result<Option<Video>, Fault> {
         let query = [("part", "id,snippet,status"), ("id", id)];
         let page: Page<Video> = self.get(Call::VideosList, "youtube/v3/videos", &query).await?;
-        Ok(page.items.into_iter().next())
+        Ok(page.items.into_iter().find(|found| found.id.as_deref() == Some(id)))
     }
 
     /// Sets the picture of a video.

@@ -1,5 +1,7 @@
 //! Stream keys of a channel: fetched, made and deleted at the platform, kept sealed here.
 
+use std::collections::HashSet;
+
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -115,7 +117,9 @@ pub(super) async fn keep_all(
             }
             let mut fetched = Fetched::default();
             let mut room = MOST_KEYS.saturating_sub(kept.len());
-            for one in &found {
+            // What stands twice in a list is taken once.
+            let mut taken = HashSet::new();
+            for one in found.iter().filter(|one| taken.insert(one.platform_id.as_str())) {
                 let same = |row: &&Row<KeptKey>| row.value.platform_id.as_deref() == Some(&one.platform_id);
                 let own = kept.iter().filter(same).find(|row| row.value.channel_id == channel);
                 // Streams go to it by its id, so it goes back to its channel.

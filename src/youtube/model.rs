@@ -1,9 +1,23 @@
 //! Resources of the API, as far as this program reads and writes them. What is absent is absent on the wire.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::live::target::StreamKey;
+
+/// Whether a text can be an id of the platform's: it is kept, and stands in addresses.
+pub fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Reads an id; an answer with anything else in its place cannot be read.
+fn parse_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(from)? {
+        Some(text) if !is_id(&text) => Err(serde::de::Error::custom("that is no id")),
+        id => Ok(id),
+    }
+}
 
 /// A page of a list.
 #[derive(Debug, Deserialize)]
@@ -26,7 +40,7 @@ impl<T> Default for Page<T> {
 #[serde(rename_all = "camelCase", default)]
 pub struct Broadcast {
     /// Also the id of its video.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "parse_id")]
     pub id: Option<String>,
     /// Texts and times.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +123,7 @@ impl LifeCycle {
 #[serde(rename_all = "camelCase", default)]
 pub struct BroadcastDetails {
     /// Stream that is bound to it; only read.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "parse_id")]
     pub bound_stream_id: Option<String>,
     /// The preview.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +163,7 @@ pub struct MonitorStream {
 #[serde(rename_all = "camelCase", default)]
 pub struct Stream {
     /// Id.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "parse_id")]
     pub id: Option<String>,
     /// Texts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -270,7 +284,7 @@ pub struct StreamDetails {
 #[serde(rename_all = "camelCase", default)]
 pub struct Video {
     /// Id.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "parse_id")]
     pub id: Option<String>,
     /// Texts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -342,4 +356,27 @@ pub struct ResourceId {
     pub kind: String,
     /// Its id.
     pub video_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_whose_ids_are_no_ids_cannot_be_read() {
+        let long = "x".repeat(129);
+        for id in ["", "../x", "a b", "a&id=b", "sm\u{e5}", long.as_str()] {
+            let answer = json!({"id": id, "contentDetails": {"boundStreamId": id}});
+            assert!(serde_json::from_value::<Stream>(answer.clone()).is_err(), "{id}");
+            assert!(serde_json::from_value::<Video>(answer.clone()).is_err(), "{id}");
+            assert!(serde_json::from_value::<Broadcast>(answer).is_err(), "{id}");
+            assert!(serde_json::from_value::<Broadcast>(json!({"contentDetails": {"boundStreamId": id}})).is_err());
+        }
+        let video: Video = serde_json::from_value(json!({"id": "dQw4w9WgXc_-"})).unwrap();
+        assert_eq!(video.id.as_deref(), Some("dQw4w9WgXc_-"));
+        let broadcast: Broadcast = serde_json::from_value(json!({"contentDetails": {"boundStreamId": null}})).unwrap();
+        assert_eq!((broadcast.id, broadcast.content_details.unwrap().bound_stream_id), (None, None));
+    }
 }

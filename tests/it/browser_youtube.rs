@@ -81,7 +81,7 @@ async fn a_row_of_a_workbook_is_live_on_its_channel_at_its_minute_and_complete_a
     click(driver, "form[action='/schedules/files'] button[type=submit]").await;
     until(driver, SOON, "document.querySelectorAll('input[name=row]:checked').length === 1").await;
     click(driver, "button[value=take]").await;
-    until(driver, SOON, "location.pathname === '/schedules'").await;
+    until(driver, SOON, "document.querySelector('#done')").await;
 
     // Its broadcast is there before its minute, with a link to share.
     let found = broadcasts_until(&al, "it is ready", |found| found.len() == 1 && found[0]["stage"] == "ready").await;

@@ -195,6 +195,8 @@ impl Editor {
                         total: video.value.facts.size,
                         sent: 0,
                         session: None,
+                        sessions: 0,
+                        reached: 0,
                         platform_id: None,
                         pictured: item.texts.thumbnail_id.is_none(),
                         listed: item.texts.playlist.is_none(),
@@ -252,8 +254,17 @@ impl Editor {
                     UploadState::Failed => UploadState::Waiting,
                     other => other,
                 };
-                let again =
-                    Upload { state, tries: 0, not_before: None, trouble: None, ended_at: None, ..row.value.clone() };
+                // Whoever tries again what had failed wants another session for it, too.
+                let failed = row.value.state == UploadState::Failed;
+                let again = Upload {
+                    state,
+                    sessions: if failed { 0 } else { row.value.sessions },
+                    tries: 0,
+                    not_before: None,
+                    trouble: None,
+                    ended_at: None,
+                    ..row.value.clone()
+                };
                 rows.update(&row, again).map(drop)
             })
             .await

@@ -4,6 +4,7 @@
 //! after a cut, a restart or kill -9 the platform is asked how much it has, and the rest follows.
 
 mod calls;
+mod gain;
 mod send;
 mod sheet;
 mod wire;
@@ -80,6 +81,12 @@ pub struct Upload {
     pub sent: u64,
     /// Address of the upload session. Secret: whoever has it may send.
     pub session: Option<Sealed>,
+    /// Upload sessions that were opened for it; each one costs units.
+    #[serde(default)]
+    pub sessions: u32,
+    /// The most that this session has got on to.
+    #[serde(default)]
+    pub reached: u64,
     /// The platform's id of the video.
     pub platform_id: Option<String>,
     /// The picture is set, or given up.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::calls::forget_old;
+use super::gain::Gain;
 use super::wire::There;
 use super::{Upload, UploadState, usual};
 use crate::audit;
@@ -46,6 +47,15 @@ const MARKS: &str = "youtube-uploads/";
 const NEAR: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Tries in vain after which an upload is given up.
 const MOST_TRIES: u32 = 40;
+
+/// A part or a question that brought nothing new; `whole` where nothing is left to be sent.
+fn in_vain(tries: u32, whole: bool) -> Fault {
+    if tries < MOST_TRIES {
+        return Fault::no_token(Sort::Again(AGAIN), Message::new("youtube-fault-passing"));
+    }
+    let id = if whole { "youtube-upload-unknown" } else { "youtube-upload-stuck" };
+    Fault::no_token(Sort::Tell, Message::new(id))
+}
 
 /// The task that uploads. Cheap to clone.
 #[derive(Clone)]
@@ -266,14 +276,18 @@ impl Uploader {
             let sealed = sealing.seal(Some(editor.tenant()), Purpose::UploadSession, id, &session)?;
             let begun = move |upload: &mut Upload| {
                 (upload.session, upload.sent, upload.state) = (Some(sealed.clone()), 0, UploadState::Sending);
-                (upload.tries, upload.not_before, upload.trouble) = (0, None, None);
+                (upload.sessions, upload.reached) = (upload.sessions.saturating_add(1), 0);
+                // Tries are forgotten only where bytes get on.
+                (upload.not_before, upload.trouble) = (None, None);
             };
-            self.change(editor, id, begun).await?;
+            if self.change(editor, id, begun).await? {
+                self.known.lock().insert(id);
+            }
             return Ok(());
         };
         let session: SecretString = vault.open_sealed(Some(editor.tenant()), Purpose::UploadSession, id, sealed)?;
-        // After a start, and after anything odd, the platform is asked what it has.
-        let asks = !self.known.lock().contains(&id) || upload.tries > 0 || upload.sent >= upload.total;
+        // After a start, and after a try in vain, the platform is asked what it has.
+        let asks = !self.known.lock().contains(&id) || upload.sent >= upload.total;
         let part = match asks {
             true => None,
             false => {
@@ -290,19 +304,27 @@ impl Uploader {
                 Some(read.await?)
             }
         };
-        let asked_only = part.is_none();
+        let length = part.as_ref().map(|part| part.len() as u64);
         match account.put_part(&session, (upload.sent, upload.total), part).await? {
             There::Bytes(sent) => {
-                self.known.lock().insert(id);
-                // Taken, and not there: not again at once.
-                let stuck = !asked_only && sent <= upload.sent;
-                let not_before = stuck.then(|| self.now() + AGAIN);
+                let gain = upload.gain(sent, length);
+                if gain == Gain::Odd {
+                    return Err(Fault::odd());
+                }
+                let on = gain == Gain::On;
                 self.change(editor, id, move |upload| {
-                    upload.sent = sent.min(upload.total);
-                    upload.tries = if stuck { upload.tries + 1 } else { 0 };
-                    (upload.not_before, upload.trouble) = (not_before, None);
+                    upload.sent = sent;
+                    if on {
+                        upload.reached = sent;
+                        (upload.tries, upload.not_before, upload.trouble) = (0, None, None);
+                    }
                 })
                 .await?;
+                // A question that brings nothing new is a try only where no part follows it at once.
+                if !on && (length.is_some() || sent >= upload.total) {
+                    return Err(in_vain(upload.tries, sent >= upload.total));
+                }
+                self.known.lock().insert(id);
                 Ok(())
             }
             There::Video(video) => {
@@ -320,11 +342,19 @@ impl Uploader {
                 Err(Fault::no_token(Sort::Tell, Message::new("youtube-upload-unknown")))
             }
             There::Nothing => {
-                self.change(editor, id, |upload| {
+                self.known.lock().remove(&id);
+                let wait = upload.before_another_session();
+                let next = wait.map(|wait| self.now() + wait);
+                self.change(editor, id, move |upload| {
                     (upload.session, upload.sent, upload.state) = (None, 0, UploadState::Waiting);
+                    (upload.reached, upload.not_before) = (0, next);
+                    upload.trouble = Some(Message::new("youtube-fault-passing"));
                 })
                 .await?;
-                Ok(())
+                match next {
+                    Some(_) => Ok(()),
+                    None => Err(Fault::no_token(Sort::Tell, Message::new("youtube-upload-sessions"))),
+                }
             }
         }
     }

@@ -29,6 +29,13 @@ pub(super) enum There {
     Nothing,
 }
 
+/// How many bytes a `Range` says to be there; none where it says anything else, or more than there are.
+fn received(range: &str, total: u64) -> Option<u64> {
+    let range = range.trim();
+    let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;
+    last.parse::<u64>().ok()?.checked_add(1).filter(|there| *there <= total)
+}
+
 impl Account<'_> {
     /// Opens an upload session; its address.
     pub(super) async fn open_session(&self, video: &Video, total: u64, kind: &str) -> Result<SecretString, Fault> {
@@ -76,9 +83,11 @@ impl Account<'_> {
         let response = self.send(&mut token, make).await?;
         match response.status().as_u16() {
             308 => {
-                let there = response.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
-                let last = there.and_then(|text| text.rsplit_once('-')).and_then(|(_, last)| last.parse::<u64>().ok());
-                Ok(There::Bytes(last.map_or(0, |last| last + 1)))
+                let there = match response.headers().get(header::RANGE) {
+                    None => Some(0),
+                    Some(range) => range.to_str().ok().and_then(|range| received(range, total)),
+                };
+                there.map(There::Bytes).ok_or_else(Fault::odd)
             }
             200 | 201 => {
                 let video: Video = self.read_json(response).await?;
@@ -87,5 +96,31 @@ impl Account<'_> {
             404 | 410 => Ok(There::Nothing),
             _ => Err(self.fault(token.project(), response).await),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_to_the_end_of_the_file_and_no_further() {
+        for (range, there) in [("bytes=0-0", 1), ("bytes=0-99", 100), ("0-41", 42)] {
+            assert_eq!(received(range, 100), Some(there), "{range}");
+        }
+        for range in [
+            "bytes=0-100",
+            "bytes=0-18446744073709551615",
+            "bytes=0-18446744073709551616",
+            "bytes=1-9",
+            "bytes=0--1",
+            "bytes=0-9, 20-30",
+            "bytes=-9",
+            "",
+            "x",
+        ] {
+            assert_eq!(received(range, 100), None, "{range}");
+        }
+        assert_eq!(received("bytes=0-18446744073709551615", u64::MAX), None);
     }
 }

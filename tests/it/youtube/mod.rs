@@ -196,6 +196,37 @@ async fn a_channel_that_is_connected_again_gets_its_keys_back_and_streams_go_on_
 }
 
 #[tokio::test]
+async fn lists_that_lead_back_into_themselves_or_name_what_is_no_id_are_refused_and_twins_are_one() {
+    let youtube = Youtube::start();
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let fetch = format!("/api/v1/channels/{channel}/keys/fetch");
+    let one = |id: &str, key: &str| {
+        json!({"id": id, "snippet": {"title": "Main"}, "cdn": {"ingestionInfo":
+        {"streamName": key, "ingestionAddress": "rtmp://a.rtmp.youtube.com/live2"}}})
+    };
+    let page = json!({"items": [one("st-1", KEY)], "nextPageToken": "AGAIN"});
+    youtube.want("liveStreams.list", How::Say(page), usize::MAX);
+    al.post(&fetch, &json!({})).await.expect(502);
+    assert_eq!(youtube.done("liveStreams.list"), 2);
+    for id in ["", "../st", "a,b", &"x".repeat(129)] {
+        youtube.world().wanted.clear();
+        youtube.want("liveStreams.list", How::Say(json!({"items": [one(id, KEY)]})), 1);
+        al.post(&fetch, &json!({})).await.expect(502);
+    }
+    assert_eq!(al.get("/api/v1/stream-keys").await.expect(200).json()["total"], 0);
+    let twins = json!({"items": [one("st-1", KEY), one("st-1", "sentinel-key-of-its-twin"), one("st-1", KEY)]});
+    for added in [1, 0] {
+        youtube.want("liveStreams.list", How::Say(twins.clone()), 1);
+        let fetched = al.post(&fetch, &json!({})).await.expect(200).json();
+        assert_eq!(fetched, json!({"added": added, "changed": 0, "gone": 0}));
+    }
+    assert_eq!(al.get("/api/v1/stream-keys").await.expect(200).json()["total"], 1);
+}
+
+#[tokio::test]
 async fn a_broadcast_is_made_ahead_told_everything_changed_and_deleted_with_its_schedule() {
     let youtube = Youtube::start();
     youtube.world().put_stream("al", "Main", KEY, "rtmp://a.rtmp.youtube.com/live2");

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{connect, secrets_stand_nowhere, server_with};
 use crate::streams::video;
-use crate::support::server::{Client, PASSWORD};
-use crate::support::youtube::{How, Youtube};
+use crate::support::server::{Client, PASSWORD, Server};
+use crate::support::youtube::{How, World, Youtube};
 
 async fn uploads_until(api: &Client, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -104,4 +104,81 @@ async fn uploads_wait_for_units_and_can_be_let_be() {
     al.delete(&format!("/api/v1/youtube-uploads/{id}")).await.expect(204);
     al.delete(&format!("/api/v1/youtube-uploads/{id}")).await.expect(409);
     assert_eq!(al.get(&format!("/api/v1/youtube-uploads/{id}")).await.json()["state"], "cancelled");
+}
+
+/// One video on its way, in parts of 256 KiB: its server, its owner, and the upload.
+async fn queued(youtube: &Youtube, file: &std::path::Path) -> (Server, Client, String) {
+    let server = server_with(youtube, &[("JADWAL_YOUTUBE_UPLOAD_PART_KIB", "256")]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let sent = al.upload("/api/v1/videos", &[("title", "Rain")], &[("rain.mp4", file)]).await.expect(201);
+    let body = json!({"channel_id": channel, "items": [{"video_id": sent.json()["items"][0]["id"]}]});
+    let made = al.post("/api/v1/youtube-uploads", &body).await.expect(201).json();
+    let upload = made["items"][0]["id"].as_str().unwrap().to_owned();
+    (server, al, upload)
+}
+
+#[tokio::test]
+async fn sessions_that_are_forgotten_again_and_again_cost_units_three_times_and_no_more() {
+    let youtube = Youtube::start();
+    youtube.want("videos.upload", How::Refuse(404, "notFound"), 1);
+    youtube.want("videos.upload", How::Refuse(410, "gone"), usize::MAX);
+    let file = crate::support::clip::clip(4, 50, true, "640x360");
+    let (_server, al, upload) = queued(&youtube, &file).await;
+    let retry = format!("/api/v1/youtube-uploads/{upload}/retry");
+    let waits = |found: &[Value]| found[0]["state"] == "waiting" && !found[0]["trouble"].is_null();
+    uploads_until(&al, "it waits before another session", waits).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(youtube.done("videos.insert"), 1);
+    // Somebody does not want to wait: that is another session, and not another count.
+    for sessions in 2..=3 {
+        al.post(&retry, &json!({})).await.expect(200);
+        let opened = |world: &World| world.calls.iter().filter(|call| **call == ("videos.insert", 200)).count();
+        youtube.until("another session", Duration::from_secs(20), |world| opened(world) == sessions).await;
+        if sessions == 2 {
+            uploads_until(&al, "it waits again", waits).await;
+        }
+    }
+    let failed = uploads_until(&al, "it is given up", |found| found[0]["state"] == "failed").await;
+    assert!(failed[0]["trouble"].as_str().unwrap().contains("three times"), "{failed:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(youtube.done("videos.insert"), 3);
+    // Later the platform is well, and somebody tries again.
+    youtube.world().wanted.clear();
+    al.post(&retry, &json!({})).await.expect(200);
+    // Three sessions took what the library may use of the day.
+    let waits = |found: &[Value]| found[0]["state"] == "waiting" && !found[0]["trouble"].is_null();
+    uploads_until(&al, "it waits for the units of another day", waits).await;
+    assert_eq!(youtube.done("videos.insert"), 3);
+}
+
+#[tokio::test]
+async fn a_platform_that_says_what_cannot_be_is_not_asked_without_a_rest() {
+    let file = crate::support::clip::clip(14, 50, true, "1920x1080");
+    let bytes = std::fs::read(&file).unwrap();
+    let all = format!("bytes=0-{}", bytes.len() - 1);
+    for (range, what) in [
+        (Some(all), "all at once"),
+        (Some(format!("bytes=0-{}", u64::MAX)), "it overflows"),
+        (Some(format!("bytes=0-{}", bytes.len())), "beyond the end"),
+        (Some("bytes=0-0".to_owned()), "a crumb"),
+        (None, "nothing ever"),
+    ] {
+        let youtube = Youtube::start();
+        youtube.want("videos.upload", How::There(range), usize::MAX);
+        let (_server, al, upload) = queued(&youtube, &file).await;
+        let tried = |found: &[Value]| found[0]["state"] == "sending" && !found[0]["trouble"].is_null();
+        uploads_until(&al, what, tried).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let puts = youtube.world().calls.iter().filter(|(call, _)| *call == "videos.upload").count();
+        assert!(puts <= 2, "{what}: {puts} requests at once");
+        // It is well again, and all of it arrives.
+        youtube.world().wanted.clear();
+        al.post(&format!("/api/v1/youtube-uploads/{upload}/retry"), &json!({})).await.expect(200);
+        uploads_until(&al, what, |found| found[0]["state"] == "done").await;
+        let world = youtube.world();
+        assert_eq!(world.videos.len(), 1, "{what}");
+        assert!(world.videos.values().all(|video| video.bytes == bytes), "{what}: other bytes arrived");
+    }
 }

@@ -36,6 +36,7 @@ pub struct Wanted {
     pub times: usize,
 }
 
+#[derive(Clone)]
 pub enum How {
     /// Refused, nothing is done.
     Refuse(u16, &'static str),
@@ -43,6 +44,10 @@ pub enum How {
     DoneAndCut,
     /// Nothing is done, and the connection is cut.
     Cut,
+    /// Nothing is done, and this is said all the same.
+    Say(Value),
+    /// Nothing is done, and so much is said to be there.
+    There(Option<String>),
 }
 
 #[derive(Default)]
@@ -279,7 +284,7 @@ impl World {
         let mut cut = false;
         if let Some(place) = self.wanted.iter().position(|wanted| wanted.call == call && wanted.times > 0) {
             self.wanted[place].times -= 1;
-            match self.wanted[place].how {
+            match self.wanted[place].how.clone() {
                 How::Refuse(status, reason) => {
                     told(self, status);
                     return error(status, reason, "as a test wants it");
@@ -289,6 +294,16 @@ impl World {
                     return Reply::Cut;
                 }
                 How::DoneAndCut => cut = true,
+                How::Say(body) => {
+                    told(self, 200);
+                    let json = ("content-type", "application/json; charset=UTF-8".to_owned());
+                    return Reply::Say(200, vec![json], body.to_string());
+                }
+                How::There(range) => {
+                    told(self, 308);
+                    let headers = range.into_iter().map(|range| ("range", range)).collect();
+                    return Reply::Say(308, headers, String::new());
+                }
             }
         }
         self.tick(ingest);
