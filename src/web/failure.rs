@@ -122,11 +122,11 @@ fn tell(response: &ServiceResponse<BoxBody>, took: Duration) {
     let (request, status) = (response.request(), response.status());
     let (method, path, milliseconds) = (request.method(), open_path(request.path()), took.as_millis() as u64);
     if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
-        tracing::warn!(%method, %path, status = status.as_u16(), milliseconds, "request failed");
+        tracing::warn!(%method, path = path.as_str(), status = status.as_u16(), milliseconds, "request failed");
     } else if took >= SLOW && !is_upload(request) {
-        tracing::warn!(%method, %path, status = status.as_u16(), milliseconds, "slow request");
+        tracing::warn!(%method, path = path.as_str(), status = status.as_u16(), milliseconds, "slow request");
     } else {
-        tracing::debug!(%method, %path, status = status.as_u16(), milliseconds, "request");
+        tracing::debug!(%method, path = path.as_str(), status = status.as_u16(), milliseconds, "request");
     }
 }
 
@@ -171,7 +171,7 @@ pub(super) fn wants_json(request: &HttpRequest) -> bool {
 
 async fn render(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Error::Internal(cause) = error {
-        tracing::error!(path = open_path(request.path()), cause = format!("{cause:#}"), "internal error");
+        tracing::error!(path = open_path(request.path()).as_str(), cause = format!("{cause:#}"), "internal error");
     }
     let mut response = HttpResponse::build(error.status_code());
     if let Error::TooMany { retry_after } = error {
