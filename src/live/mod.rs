@@ -28,6 +28,7 @@ pub mod process;
 pub mod progress;
 pub mod redact;
 pub mod run;
+mod runs;
 pub(crate) mod sample;
 pub(crate) mod start;
 mod stop_time;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::schedules::{OccurrenceBody, ScheduleBody, starts_at};
+use super::occurrence::OccurrenceBody;
+use super::schedules::{ScheduleBody, starts_at};
 use super::{Moment, bad_query, given, no_content, shown};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::broadcast::BroadcastBody;
+use super::occurrence::OccurrenceBody;
 use super::runs::RunBody;
 use super::streams::Nothing;
 use super::{List, ListQuery, Moment, RowFields, created, given, no_content, place, shown};
@@ -15,8 +16,8 @@ use crate::error::{Error, FieldError, Result};
 use crate::library::{Editor, Library};
 use crate::live::RunOutcome;
 use crate::schedule::{
-    Becomes, Exception, Occurrence, ScheduleChange, ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort,
-    ScheduleView, Shift, StopTime, Until,
+    Becomes, Exception, ScheduleChange, ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView,
+    StopTime, Until,
 };
 use crate::text::Message;
 use crate::web::extract::MaybeJson;
@@ -430,38 +431,6 @@ struct CountQuery {
 #[schema(as = Occurrences)]
 struct OccurrencesBody {
     items: Vec<OccurrenceBody>,
-}
-
-/// One instant of a schedule.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Occurrence)]
-pub(super) struct OccurrenceBody {
-    at: Moment,
-    ends_at: Option<Moment>,
-    /// The local time that the rule names: which occurrence. Its address is `/api/v1/schedules/{id}/occurrences/{of}`.
-    of: String,
-    /// The local time that it is planned for.
-    local: String,
-    time_zone: String,
-    /// `gap`: that local time does not exist on that day, and it happens later. `fold`: it exists twice, and it happens
-    /// the first time.
-    shift: Option<&'static str>,
-    /// It was changed by hand.
-    changed: bool,
-}
-
-impl OccurrenceBody {
-    pub(super) fn new(occurrence: &Occurrence, time_zone: &str) -> OccurrenceBody {
-        OccurrenceBody {
-            at: occurrence.start.into(),
-            ends_at: occurrence.stop.map(Moment::from),
-            of: occurrence.of.to_string(),
-            local: occurrence.civil.to_string(),
-            time_zone: time_zone.to_owned(),
-            shift: occurrence.shift.map(Shift::code),
-            changed: occurrence.changed,
-        }
-    }
 }
 
 /// The next occurrences of a schedule, paused or not

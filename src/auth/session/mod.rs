@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::scope::UserName;
-use super::token::{Claims, random_token, token_hash};
+use super::token::{random_token, token_hash};
 use super::user::{User, user_key};
 use super::{Accounts, Identity};
 use crate::audit;
@@ -18,12 +18,15 @@ use crate::store::rows::{Reader, Writer};
 use crate::store::{Change, Space};
 use crate::text::Message;
 
+mod family;
+
+pub use family::TokenPair;
+
 /// A session that is not used ends after 12 hours, any session after 30 days.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Reading a page writes nothing, but for the time of last use, this often.
 const TOUCH: Duration = Duration::from_secs(300);
-const ACCESS: Duration = Duration::from_secs(15 * 60);
 /// Used-up refresh tokens that are kept: those of a day in which each access token is used to its end.
 const SPENT: usize = 96;
 /// A user who logs in without end loses the oldest login, not the disk.
@@ -96,17 +99,6 @@ pub struct Confirmed {
     pub identity: Identity,
     /// What the browser shows from now on; nothing for the API.
     pub token: Option<String>,
-}
-
-/// What an API login gets.
-#[derive(Debug, Clone)]
-pub struct TokenPair {
-    /// Shown with each request, for a quarter of an hour.
-    pub access: String,
-    /// Seconds until `access` runs out.
-    pub expires_in: u64,
-    /// Used once, for the next pair.
-    pub refresh: String,
 }
 
 fn session_key(user: &UserName, id: Uuid) -> String {
@@ -358,95 +350,6 @@ impl Accounts {
         Ok(Confirmed { identity, token })
     }
 
-    /// Logs the API in.
-    pub async fn log_in_api(&self, name: &str, password: String, caller: Caller) -> Result<(TokenPair, Identity)> {
-        let user = self.check_password(name, password, &caller).await?;
-        let Caller { address, agent, .. } = caller;
-        let refresh = random_token()?;
-        let (kept, shown) = (refresh.clone(), user.clone());
-        let family = self
-            .platform
-            .write(move |rows| {
-                let id = begin(rows, &user, Kind::Api, &kept, address, &agent, true)?;
-                let identity = Identity::of(user.clone(), id, address, false);
-                audit::record(rows, identity.scope().actor(), "token.begin", user.name.as_str())?;
-                Ok(id)
-            })
-            .await?;
-        let pair = self.pair(&shown, family, refresh)?;
-        Ok((pair, Identity::of(shown, family, address, true)))
-    }
-
-    fn pair(&self, user: &User, family: Uuid, refresh: String) -> Result<TokenPair> {
-        let iat = self.now().as_second();
-        let claims =
-            Claims { sub: user.name.to_string(), family, epoch: user.epoch, iat, exp: iat + ACCESS.as_secs() as i64 };
-        Ok(TokenPair { access: self.signer.sign(&claims)?, expires_in: ACCESS.as_secs(), refresh })
-    }
-
-    /// A new pair for a refresh token, which is used up by it. One that is shown a second time was stolen or lost:
-    /// its whole family ends.
-    ///
-    /// # Errors
-    /// [`Error::LoginRequired`].
-    pub async fn refresh(&self, token: &str, address: Option<IpAddr>) -> Result<TokenPair> {
-        let hash = token_hash(token);
-        let next = random_token()?;
-        let given = next.clone();
-        let renewed = self
-            .platform
-            .write(move |rows| {
-                let Some(pointer) = rows.value::<Pointer>(&token_key(&hash))? else { return Ok(None) };
-                let key = session_key(&pointer.user, pointer.session);
-                let Some(session) = rows.value::<Session>(&key)? else { return Ok(None) };
-                let user = rows.value::<User>(&user_key(&pointer.user))?;
-                let now = rows.now();
-                if session.kind != Kind::Api {
-                    return Ok(None);
-                }
-                if session.token != hash {
-                    end(rows, &pointer.user, &session)?;
-                    let shown = address.map(|address| address.to_string());
-                    audit::record_refusal(rows, pointer.user.as_str(), shown, "token.reuse", session.id.to_string())?;
-                    return Ok(None);
-                }
-                let Some(user) = user.filter(|user| user.may_log_in() && !is_over(&session, now)) else {
-                    end(rows, &pointer.user, &session)?;
-                    return Ok(None);
-                };
-                remember_spent(rows, session.id, &hash)?;
-                let session = Session { token: token_hash(&given), last_seen: now, address, ..session };
-                rows.put_value(&token_key(&session.token), &Pointer { user: user.name.clone(), session: session.id })?;
-                rows.put_value(&key, &session)?;
-                Ok(Some((user, session.id)))
-            })
-            .await?;
-        let (user, family) = renewed.ok_or(Error::LoginRequired)?;
-        self.pair(&user, family, next)
-    }
-
-    /// The user behind an access token.
-    ///
-    /// # Errors
-    /// [`Error::LoginRequired`] if it is not ours, run out, or its family or user has ended.
-    pub async fn by_access_token(&self, token: &str, address: Option<IpAddr>) -> Result<Identity> {
-        let now = self.now();
-        let claims = self.signer.check(token, now.as_second())?;
-        let name = UserName::parse(&claims.sub).map_err(|_| Error::LoginRequired)?;
-        let family = claims.family;
-        let found = self
-            .platform
-            .read(move |rows| {
-                let session = rows.value::<Session>(&session_key(&name, family))?;
-                Ok(rows.value::<User>(&user_key(&name))?.zip(session))
-            })
-            .await?;
-        let (user, session) =
-            found.filter(|(user, _)| user.may_log_in() && user.epoch == claims.epoch).ok_or(Error::LoginRequired)?;
-        let fresh = self.is_fresh(&session, now);
-        Ok(Identity::of(user, claims.family, address, fresh))
-    }
-
     /// Whether a commit may have changed what [`Accounts::is_live`] says of an identity.
     pub fn concerns(change: &Change, me: &Identity) -> bool {
         let session = session_key(&me.user.name, me.session);
@@ -522,5 +425,4 @@ impl Accounts {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;
