@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::files;
 use super::journal::{self, Mark, OldBytes};
+use super::known::KnownKey;
 use super::records::{Place, field};
 use super::report::{Fate, Item, What};
 use super::source::{Stamp, shown};
-use super::workbook::KnownKey;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::Result;
@@ -48,10 +48,9 @@ struct KeyRecord {
 
 impl KeyRecord {
     /// As rows of workbooks may mean it.
-    fn known(&self, owner: &Owner) -> Option<KnownKey> {
+    fn known(&self) -> Option<KnownKey> {
         let url = self.address.as_deref().map(TargetUrl::parse).transpose().ok()?;
         Some(KnownKey {
-            tenant: owner.tenant.clone(),
             title: self.title.clone().unwrap_or_default(),
             platform_id: self.platform_id.clone(),
             key: StreamKey::parse(self.key.as_deref()?).ok()?,
@@ -126,7 +125,9 @@ impl Walk {
                     Err(reason) => item.skipped(reason),
                     Ok(owner) => {
                         let item = item.owner(&owner.tenant);
-                        self.keys.extend(record.known(&owner));
+                        if let Some(known) = record.known() {
+                            self.keys.put(&owner.tenant, known);
+                        }
                         self.ground.key(&owner, record, token.as_deref(), item).await?
                     }
                 };

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 /// Largest database, in bytes.
 pub(super) const MOST_BYTES: u64 = 128 << 20;
+/// What the databases of an old home may have together, in bytes: their records stand in memory beside one another.
+pub(super) const MOST_TOGETHER: u64 = 256 << 20;
 /// Largest record, in bytes: as values it takes many times that much memory.
 pub(super) const MOST_RECORD: usize = 2 << 20;
 /// Records of one database: each of them, even an empty one, takes memory.
@@ -28,7 +30,7 @@ pub(super) enum Ending {
         /// Column, from 1.
         column: usize,
     },
-    /// Larger than any database.
+    /// Larger than it may be.
     TooLarge,
     /// It has more than [`MOST_RECORDS`]; those were read.
     TooMany,
@@ -140,16 +142,16 @@ impl<'de> DeserializeSeed<'de> for &mut Each<'_> {
     }
 }
 
-/// Reads a database; `record` sees each record with its place, also those before a tear.
+/// Reads a database of `most` bytes; `record` sees each record with its place, also those before a tear.
 ///
 /// # Errors
 /// Those of reading the file.
-pub(super) fn read(file: File, mut record: impl FnMut(RowName, Value)) -> std::io::Result<Ending> {
-    if file.metadata()?.len() > MOST_BYTES {
+pub(super) fn read(file: File, most: u64, mut record: impl FnMut(RowName, Value)) -> std::io::Result<Ending> {
+    if file.metadata()?.len() > most {
         return Ok(Ending::TooLarge);
     }
     // It may grow while it is read.
-    let mut reader = BufReader::with_capacity(64 << 10, file.take(MOST_BYTES));
+    let mut reader = BufReader::with_capacity(64 << 10, file.take(most));
     // Some editors begin a text with this mark.
     if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         reader.consume(3);
@@ -195,8 +197,18 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text).unwrap();
         let mut found = Vec::new();
-        let ending = read(file.reopen().unwrap(), |row, value| found.push(format!("{row}={value}"))).unwrap();
+        let ending =
+            read(file.reopen().unwrap(), MOST_BYTES, |row, value| found.push(format!("{row}={value}"))).unwrap();
         (found, ending)
+    }
+
+    #[test]
+    fn what_is_larger_than_there_is_room_for_is_not_read() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"[1,2]").unwrap();
+        let mut seen = 0;
+        assert_eq!(read(file.reopen().unwrap(), 4, |_, _| seen += 1).unwrap(), Ending::TooLarge);
+        assert_eq!((seen, read(file.reopen().unwrap(), 5, |_, _| seen += 1).unwrap()), (0, Ending::Whole(2)));
     }
 
     #[test]

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::files::{self, Named};
 use super::journal::{self, Mark, OldBytes};
+use super::known::KnownVideo;
 use super::records::MediaRecord;
 use super::report::{Fate, Item, What};
 use super::source::{Stamp, shown};
-use super::workbook::KnownVideo;
 use super::{Ground, Owner, Walk, failure};
 use crate::auth::Tenant;
 use crate::error::{Error, Result};
@@ -49,11 +49,11 @@ pub(super) struct Gone {
 }
 
 /// A row of a video, as rows of workbooks may mean it.
-fn known_as(record: &MediaRecord, owner: &Owner, path: &Path, picture: Option<PathBuf>) -> KnownVideo {
+fn known_as(record: &MediaRecord, path: &Path, picture: Option<PathBuf>) -> KnownVideo {
     let file_name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let names = [record.title.clone(), record.original_name.clone(), file_name];
     let names = names.into_iter().flatten().collect();
-    KnownVideo { tenant: owner.tenant.clone(), path: path.to_owned(), id: None, names, picture }
+    KnownVideo { path: path.to_owned(), id: None, names, picture }
 }
 
 /// What a row comes to before its file is opened.
@@ -101,12 +101,12 @@ impl Walk {
         let mut known = Vec::new();
         for Gone { record, path, id, owner } in gone {
             let picture = self.picture_of(&record, &owner).and_then(Result::ok).map(|(path, _)| path);
-            self.videos.push(KnownVideo { id: Some(id), ..known_as(&record, &owner, &path, picture) });
+            self.videos.put(&owner.tenant, KnownVideo { id: Some(id), ..known_as(&record, &path, picture) });
         }
         for task in &mut tasks {
             let picture = self.picture_of(&task.record, &task.owner);
             let path = picture.as_ref().and_then(|found| found.as_ref().ok()).map(|(path, _)| path.clone());
-            known.push(known_as(&task.record, &task.owner, &task.path, path));
+            known.push((task.owner.tenant.clone(), known_as(&task.record, &task.path, path)));
             let (Some(picture), Some(name)) = (picture, task.record.thumbnail.as_deref()) else { continue };
             let about = |id| Message::new(id).with("name", shown(Path::new(name)));
             let found = match picture {
@@ -128,10 +128,10 @@ impl Walk {
             }
         }
         let videos = self.take(What::Video, tasks).await?;
-        for mut video in known {
-            if let Some(id) = videos.get(&(video.tenant.clone(), video.path.clone())) {
+        for (tenant, mut video) in known {
+            if let Some(id) = videos.get(&(tenant.clone(), video.path.clone())) {
                 video.id = *id;
-                self.videos.push(video);
+                self.videos.put(&tenant, video);
             }
         }
         Ok((taken, videos))

@@ -11,6 +11,7 @@ mod database;
 mod files;
 mod history;
 mod journal;
+mod known;
 mod media;
 pub mod moves;
 mod notices;
@@ -44,13 +45,13 @@ use crate::text::Message;
 
 use database::Ending;
 use files::Files;
+use known::{KnownKey, KnownVideo, Shelf};
 use moves::Desk;
 use owners::Owner;
 use records::Place;
 use report::{Event, Item, Summary, Teller, What};
 use source::{Nature, Source, shown};
 use survey::{Database, UNNEEDED, survey};
-use workbook::{KnownKey, KnownVideo};
 
 /// The zone of the old program's times.
 pub const TIME_ZONE: &str = "Asia/Jakarta";
@@ -140,8 +141,9 @@ impl MovingIn {
             databases: found.databases,
             owners: HashMap::new(),
             coming: HashMap::new(),
-            videos: Vec::new(),
-            keys: Vec::new(),
+            videos: Shelf::default(),
+            keys: Shelf::default(),
+            room: database::MOST_TOGETHER,
             runs: HashMap::new(),
         };
         walk.check_owner().await?;
@@ -197,8 +199,10 @@ struct Walk {
     /// Bytes that users whom a plan would make may use.
     coming: HashMap<UserName, u64>,
     /// What rows of workbooks may mean.
-    videos: Vec<KnownVideo>,
-    keys: Vec<KnownKey>,
+    videos: Shelf<KnownVideo>,
+    keys: Shelf<KnownKey>,
+    /// Bytes of databases that may yet be read.
+    room: u64,
     /// How many runs a history has, with those that came.
     runs: HashMap<Tenant, u64>,
 }
@@ -243,10 +247,12 @@ impl Walk {
         }
         let (source, path, person) = (self.ground.source.clone(), database.path.clone(), database.person.clone());
         let shown_name = name.clone();
+        let most = self.room.min(database::MOST_BYTES);
+        self.room = self.room.saturating_sub(slot.stamp.size.min(most));
         let read = blocking(move || {
             let (mut kept, mut odd) = (Vec::new(), Vec::new());
             let read = source.open_file(&path, None).and_then(|file| {
-                database::read(file, |row, value| {
+                database::read(file, most, |row, value| {
                     let place = Place { database: shown_name.clone(), row: row.clone() };
                     match record(place, person.as_deref(), &value) {
                         Some(record) => kept.push(record),
@@ -269,6 +275,10 @@ impl Walk {
             Ok(Ending::Torn { line, column }) => {
                 let message = Message::new("migrate-database-torn").with("line", line).with("column", column);
                 item.skipped(message.with("count", count))
+            }
+            Ok(Ending::TooLarge) if most < database::MOST_BYTES => {
+                let mib = database::MOST_TOGETHER >> 20;
+                item.skipped(Message::new("migrate-databases-large").with("mib", mib))
             }
             Ok(Ending::TooLarge) => {
                 item.skipped(Message::new("migrate-database-large").with("mib", database::MOST_BYTES >> 20))

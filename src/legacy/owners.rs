@@ -140,7 +140,7 @@ impl Walk {
                 let mut found = false;
                 let Ok(file) = source.open_file(&database.path, None) else { return Ok(false) };
                 // What cannot be read is told where its rows are.
-                let _ = database::read(file, |row, value| {
+                let _ = database::read(file, database::MOST_BYTES, |row, value| {
                     let person =
                         UserRecord::read(&row, &value).filter(|person| person.user_name().as_ref() == Ok(&name));
                     found |= person.is_some_and(|it| it.role().is_some() && OldHash::parse(&it.hash).is_some());

@@ -5,51 +5,24 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use uuid::Uuid;
-
 use super::files;
 use super::history::{Past, PastRow};
+use super::known::{KnownVideo, Sign};
 use super::media::Taken;
 use super::report::{Item, What};
 use super::source::shown;
 use super::streams::{Origin, Wanted, instant, is_over};
 use super::survey::WORKBOOK;
 use super::{Owner, Walk, failure};
-use crate::auth::Tenant;
 use crate::error::{Error, Result};
 use crate::library::names;
 use crate::live::TargetInput;
 use crate::live::stream::LONGEST_TITLE;
-use crate::live::target::{Platform, StreamKey, TargetUrl};
+use crate::live::target::Platform;
 use crate::schedule::Broadcast;
 use crate::schedule::sheet::{Limits, Mapping, Reading, SheetRow, Table, read, read_rows};
 use crate::store::blocking;
 use crate::text::Message;
-
-/// A key of the old home, as rows of a workbook may name it.
-pub(super) struct KnownKey {
-    pub tenant: Tenant,
-    pub title: String,
-    pub platform_id: String,
-    pub key: StreamKey,
-    pub url: Option<TargetUrl>,
-}
-
-/// A video of the old home, as rows of a workbook may mean it.
-pub(super) struct KnownVideo {
-    pub tenant: Tenant,
-    pub path: PathBuf,
-    pub id: Option<Uuid>,
-    /// Its title and the names of its file.
-    pub names: Vec<String>,
-    /// The file of its picture.
-    pub picture: Option<PathBuf>,
-}
-
-/// A name as it is compared.
-fn plain(name: &str) -> String {
-    names::folded(name.trim())
-}
 
 impl Walk {
     pub(super) async fn workbooks(&mut self, pictures: &Taken) -> Result<()> {
@@ -219,19 +192,10 @@ impl Walk {
             let key = row.key.as_ref().map(|key| key.expose().to_owned());
             return super::streams::target(platform, row.url.as_deref(), key.as_deref()).map_err(failure);
         }
-        let own = |key: &&KnownKey| key.tenant == owner.tenant;
         let by_id = row.key_id.as_deref().or(row.platform_stream_id.as_deref());
-        let found = by_id.and_then(|id| self.keys.iter().filter(own).find(|key| key.platform_id == id));
-        let found = match (found, row.key_name.as_deref()) {
-            (Some(found), _) => Some(found),
-            (None, Some(name)) => {
-                let mut named = self.keys.iter().filter(own).filter(|key| plain(&key.title) == plain(name));
-                let first = named.next();
-                // Two keys of one name are not ours to choose from.
-                first.filter(|_| named.next().is_none())
-            }
-            (None, None) => None,
-        };
+        let found = by_id.and_then(|id| self.keys.first(&owner.tenant, &Sign::Id(id.to_owned())));
+        let by_name = |name| self.keys.only(&owner.tenant, &Sign::name(name));
+        let found = found.or_else(|| row.key_name.as_deref().and_then(by_name));
         let found = found.ok_or_else(|| Message::new("migrate-row-no-key"))?;
         let (platform, url) = match &found.url {
             Some(url) => (Platform::Custom, Some(url.to_string())),
@@ -248,29 +212,17 @@ impl Walk {
         person: Option<&str>,
         picture: Option<&PathBuf>,
     ) -> Result<(&KnownVideo, bool), Message> {
-        let own = || self.videos.iter().filter(|video| video.tenant == owner.tenant);
-        let only = |test: &dyn Fn(&KnownVideo) -> bool| {
-            let mut found = own().filter(|video| test(video));
-            let first = found.next();
-            first.filter(|_| found.next().is_none())
-        };
+        let only = |sign| self.videos.only(&owner.tenant, &sign);
         if let Some(name) = row.videos.first() {
             let by_file = self.files.named(What::Video, &owner.tenant, person, name).ok();
-            let named = by_file.and_then(|(path, _)| own().find(|video| video.path == path));
-            let named = named.or_else(|| only(&|video| video.names.iter().any(|known| plain(known) == plain(name))));
+            let named = by_file.and_then(|(path, _)| self.videos.first(&owner.tenant, &Sign::File(path)));
+            let named = named.or_else(|| only(Sign::name(name)));
             let unknown = || Message::new("migrate-video-not-here").with("file", name.as_str());
             return named.map(|video| (video, false)).ok_or_else(unknown);
         }
-        let by_picture = picture.and_then(|picture| only(&|video| video.picture.as_ref() == Some(picture)));
-        let title = plain(row.title.as_deref().unwrap_or_default());
-        let found = by_picture.or_else(|| only(&|video| video.names.iter().any(|known| plain(known) == title)));
+        let by_picture = picture.and_then(|picture| only(Sign::Picture(picture.clone())));
+        let found = by_picture.or_else(|| only(Sign::name(row.title.as_deref().unwrap_or_default())));
         found.map(|video| (video, true)).ok_or_else(|| Message::new("migrate-row-no-video"))
-    }
-}
-
-impl KnownVideo {
-    fn title(&self) -> String {
-        self.names.first().cloned().unwrap_or_default()
     }
 }
 

@@ -14,6 +14,7 @@ migrate-database-empty = it holds nothing
 migrate-database-read = its rows are told one by one: { $count }
 migrate-database-torn = it is torn at line { $line }, column { $column }; rows before that are taken: { $count }. Mend it and run this again.
 migrate-database-large = it is larger than { $mib } MiB, which no database of the old program is
+migrate-databases-large = the databases of this old home are larger than { $mib } MiB together; move them in one after another: leave this one alone in the folder and move in again
 migrate-database-strange = it holds neither a list nor an object
 migrate-row-strange = this row is no object with the fields of the old program
 migrate-row-no-file = this row names no file

@@ -14,6 +14,7 @@ migrate-database-empty = isinya kosong
 migrate-database-read = barisnya dilaporkan satu per satu: { $count }
 migrate-database-torn = berkas ini rusak di baris { $line }, kolom { $column }; baris sebelumnya diambil: { $count }. Perbaiki lalu jalankan lagi.
 migrate-database-large = berkas ini lebih besar dari { $mib } MiB; basis data program lama tidak sebesar itu
+migrate-databases-large = semua basis data di folder lama ini bersama-sama lebih besar dari { $mib } MiB; pindahkan satu per satu: sisakan berkas ini saja di folder itu, lalu pindahkan lagi
 migrate-database-strange = isinya bukan daftar dan bukan objek
 migrate-row-strange = baris ini bukan objek dengan isian program lama
 migrate-row-no-file = baris ini tidak menyebut berkas
