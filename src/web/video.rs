@@ -10,6 +10,7 @@ use super::failure::wants_json;
 use super::format::Moment;
 use super::serve::{self, Shown};
 use super::upload::{Outcome, Upload};
+use super::youtube::youtube_of_video;
 use super::{Access, Form, Page, Query, Route, api, jobs, pager, words};
 use crate::error::{Error, Result};
 use crate::library::{
@@ -162,6 +163,8 @@ impl UploadBox {
 #[derive(Serialize)]
 struct Gallery<'w> {
     list: Listing<'w, Card>,
+    /// There is a channel to upload to.
+    connected: bool,
     upload: UploadBox,
 }
 
@@ -212,7 +215,8 @@ async fn gallery(
         .collect();
     let max_file = library.foundation().config().limits.upload_mib << 20;
     let upload = UploadBox::new(library, &usage, max_file, errors)?;
-    let context = Gallery { list: wanted.frame("/videos", &found, items), upload };
+    let connected = !library.channels().await?.is_empty();
+    let context = Gallery { connected, list: wanted.frame("/videos", &found, items), upload };
     page.render_status(status, "videos", "video/list.html", context).await
 }
 
@@ -342,9 +346,10 @@ async fn context(page: &Page, library: &Library, id: Uuid) -> Result<(Row<Video>
         "description": row.value.description,
         "tags": row.value.tags.join(", "),
     });
+    let youtube = youtube_of_video(page, library, id).await?;
     let (shape, optimise) = jobs::context(page, library, &row).await?;
     let context = json!({ "video": video, "form": form, "errors": {}, "thumbnails": thumbnails, "used_by": used_by,
-                          "loss": loss, "shape": shape, "optimise": optimise });
+                          "loss": loss, "shape": shape, "optimise": optimise, "youtube": youtube });
     Ok((row, context))
 }
 

@@ -98,6 +98,19 @@ impl Youtube {
         editor.cancel_upload(id).await
     }
 
+    /// Takes an upload that is over off the list; what is on the platform stays there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is not over.
+    pub async fn remove_upload(&self, editor: &Editor, id: Uuid) -> Result<()> {
+        editor.remove_upload(id).await
+    }
+
+    /// What one upload and one broadcast cost of a day's units.
+    pub fn prices(&self) -> (u64, u64) {
+        self.api().quota().costs().prices()
+    }
+
     /// Tries an upload again that failed or waits.
     ///
     /// # Errors

@@ -109,6 +109,11 @@ impl Call {
     }
 }
 
+/// What every broadcast is made with.
+pub const TO_MAKE: [Call; 3] = [Call::BroadcastsInsert, Call::BroadcastsBind, Call::VideosUpdate];
+/// What it is moved on with; on air its stream is looked at each minute besides.
+pub const TO_AIR: [Call; 2] = [Call::BroadcastsTransition; 2];
+
 /// The table with the settings' own prices.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Costs(BTreeMap<Call, u64>);
@@ -138,6 +143,11 @@ impl Costs {
     pub fn sum(&self, calls: &[Call]) -> u64 {
         calls.iter().map(|call| self.of(*call)).sum()
     }
+
+    /// Units of one upload, and of one broadcast before it is on air for long.
+    pub fn prices(&self) -> (u64, u64) {
+        (self.of(Call::VideosInsert), self.sum(&TO_MAKE) + self.sum(&TO_AIR))
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +173,7 @@ mod tests {
         let own = Costs::parse(&["videos.insert = 100".into()]).unwrap();
         assert_eq!((own.of(Call::VideosInsert), own.of(Call::VideosUpdate)), (100, 50));
         assert_eq!(own.sum(&[Call::VideosInsert, Call::VideosList]), 101);
+        assert_eq!((usual.prices(), own.prices()), ((1600, 250), (100, 250)));
         for wrong in ["videos.insert", "videos.insert=0", "videos.inert=5", "videos.insert=-1", ""] {
             assert_eq!(Costs::parse(&[wrong.into()]), Err(wrong.to_owned()));
         }

@@ -15,7 +15,7 @@
   let asked = null;
   document.addEventListener('submit', event => {
     const form = event.target;
-    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    if (!form.dataset.confirm || form.dataset.confirmed || event.submitter?.dataset.atOnce !== undefined) return;
     event.preventDefault();
     asked = { form, button: event.submitter };
     ask.querySelector('#ask-title').textContent = texts.confirm;
@@ -150,6 +150,17 @@
   document.addEventListener('htmx:afterSettle', bulk);
   window.addEventListener('pageshow', bulk);
   bulk();
+
+  // A long list shows what holds the words that are typed, and what is chosen.
+  document.addEventListener('input', event => {
+    const field = event.target.closest('[data-narrow]');
+    if (!field) return;
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const item of document.getElementById(field.dataset.narrow).children) {
+      const text = item.textContent.toLowerCase();
+      item.hidden = !item.querySelector(':checked') && !words.every(word => text.includes(word));
+    }
+  });
 
   // The video player tells where it stands.
   document.addEventListener('click', event => {

@@ -30,6 +30,12 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "POST",
+        path: "/api/v1/youtube-uploads/{id}/remove",
+        access: Access::Write,
+        handler: || web::to(remove),
+    },
+    Route {
+        method: "POST",
         path: "/api/v1/youtube-uploads/{id}/retry",
         access: Access::Write,
         handler: || web::to(retry),
@@ -39,7 +45,7 @@ pub const ROUTES: &[Route] = &[
 
 /// This resource's part of the OpenAPI document.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, create, show, cancel, retry, sheet))]
+#[openapi(paths(list, create, show, cancel, remove, retry, sheet))]
 pub struct Document;
 
 /// Uploads that a list gives at most.
@@ -116,14 +122,15 @@ struct ItemFields {
     video_id: Uuid,
     /// At most 100 characters; the video's own title where absent.
     title: Option<String>,
-    /// At most 5,000 bytes.
+    /// At most 5,000 bytes; the video's own where absent, as with tags and thumbnail.
     description: Option<String>,
     tags: Option<Vec<String>>,
     category: Option<u16>,
     /// `public`, `unlisted` or `private` (default).
     #[schema(value_type = Option<String>)]
     privacy: Option<Privacy>,
-    /// It becomes public then; not together with `public` or `unlisted`.
+    /// It becomes public then, and is `private` until then, whether `privacy` says that or `public`; not together with
+    /// `unlisted`.
     #[schema(value_type = Option<String>, format = DateTime)]
     publish_at: Option<jiff::Timestamp>,
     made_for_kids: Option<bool>,
@@ -224,6 +231,17 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
     responses((status = 204), (status = 404), (status = 409, description = "It is over")))]
 async fn cancel(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
     page.server().youtube.cancel_upload(&editor, *id).await?;
+    Ok(no_content())
+}
+
+/// Take an upload that is over off the list
+///
+/// What is on YouTube stays there.
+#[utoipa::path(post, path = "/api/v1/youtube-uploads/{id}/remove", tag = "youtube uploads",
+    params(("id" = Uuid, Path)), responses(
+    (status = 204), (status = 404), (status = 409, description = "It is still under way")))]
+async fn remove(page: Page, editor: Editor, id: web::Path<Uuid>, _body: MaybeJson<Nothing>) -> Result<HttpResponse> {
+    page.server().youtube.remove_upload(&editor, *id).await?;
     Ok(no_content())
 }
 

@@ -162,7 +162,7 @@ async fn preview(page: Page, library: Library, form: Query<ScheduleForm>) -> Res
 }
 
 /// IANA names to choose from: those with a place, the reader's own first.
-fn zones(page: &Page) -> Vec<String> {
+pub(in crate::web) fn zones(page: &Page) -> Vec<String> {
     let mut zones = crate::clock::zone_names();
     zones.retain(|name| name.contains('/') && !name.starts_with("Etc/") && name != page.zone_name());
     zones.sort_unstable();

@@ -31,7 +31,9 @@ pub(in crate::web) async fn quota_card(page: &Page, library: &Library, client: O
     let Some(client) = client else { return Ok(Value::Null) };
     let units = page.server().youtube.units(project_of(client), library.tenant()).await?;
     let percent = (units.used + units.kept).saturating_mul(100) / units.limit.max(1);
+    let (upload, broadcast) = page.server().youtube.prices();
     Ok(json!({
+        "upload": upload, "broadcast": broadcast,
         "used": units.used, "kept": units.kept, "limit": units.limit, "exhausted": units.exhausted,
         "share": units.share.map(|(left, share)| json!({"left": left, "units": share})),
         "percent": percent.min(100), "reset_at": page.moment(units.reset_at),

@@ -35,6 +35,18 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/youtube-uploads", access: Access::Write, handler: || web::to(uploads::queue) },
     Route {
         method: "POST",
+        path: "/youtube-uploads/choose",
+        access: Access::Write,
+        handler: || web::to(uploads::choose),
+    },
+    Route {
+        method: "POST",
+        path: "/youtube-uploads/{id}/remove",
+        access: Access::Write,
+        handler: || web::to(uploads::remove),
+    },
+    Route {
+        method: "POST",
         path: "/channels/{id}/uploads",
         access: Access::Write,
         handler: || web::to(uploads::sheet),
@@ -86,3 +98,4 @@ pub const ROUTES: &[Route] = &[
 
 pub(super) use broadcast::card as broadcast_card;
 pub(super) use keys::quota_card;
+pub(super) use uploads::of_video as youtube_of_video;

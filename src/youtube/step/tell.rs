@@ -12,7 +12,7 @@ use crate::youtube::api::Which;
 use crate::youtube::event::Event;
 use crate::youtube::fault::{Fault, Sort, quota_day};
 use crate::youtube::model::Broadcast;
-use crate::youtube::units::Call;
+use crate::youtube::units::{Call, TO_AIR, TO_MAKE};
 
 /// Largest picture that the platform takes.
 const LARGEST_PICTURE: u64 = 2 << 20;
@@ -140,13 +140,13 @@ impl Step<'_> {
         let settings = &event.wanted.settings;
         let (quota, project) = (self.worker.api().quota(), self.account.project().await?);
         let costs = quota.costs();
-        let mut make = costs.sum(&[Call::BroadcastsInsert, Call::BroadcastsBind, Call::VideosUpdate]);
+        let mut make = costs.sum(&TO_MAKE);
         make += event.wanted.thumbnail.map_or(0, |_| costs.of(Call::ThumbnailsSet));
         make += event.wanted.playlist.as_ref().map_or(0, |_| costs.of(Call::PlaylistItemsInsert) + 1);
         let starts_at = settings.starts_at.max(self.now);
         let minutes = settings.stops_at.map_or(600, |stop| stop.duration_since(starts_at).as_mins().clamp(1, 600));
         let looks = u64::try_from(minutes).unwrap_or(1) + 20;
-        let air = 2 * costs.of(Call::BroadcastsTransition) + looks * costs.of(Call::StreamsList);
+        let air = costs.sum(&TO_AIR) + looks * costs.of(Call::StreamsList);
         let same = quota_day(self.now).0 == quota_day(starts_at).0;
         // Kept as far as there is room; what is short is taken when its time comes, from what is left then.
         let whose = (project.as_str(), self.editor.tenant());

@@ -9,9 +9,11 @@ use uuid::Uuid;
 use super::{MOST_OPEN, MOST_OVER, Upload, UploadState};
 use crate::audit;
 use crate::error::{Error, FieldError, Result};
+use crate::library::names::is_hidden;
 use crate::library::{Editor, Library, Thumbnail, Video, VideoState};
 use crate::oauth::Connection;
 use crate::schedule::Broadcast;
+use crate::schedule::broadcast::tags_length;
 use crate::schedule::sheet::Privacy;
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
@@ -22,7 +24,7 @@ use crate::text::Message;
 pub struct UploadTexts {
     /// The video's own title where absent.
     pub title: Option<String>,
-    /// Below it.
+    /// Below it; the video's own where absent, as with tags and picture.
     pub description: Option<String>,
     /// Words that it is found by.
     pub tags: Option<Vec<String>>,
@@ -70,16 +72,52 @@ impl UploadTexts {
             let message = Message::new("youtube-publish-past");
             errors.push(FieldError { field: format!("{prefix}publish_at"), message });
         }
-        if self.publish_at.is_some() && matches!(self.privacy, Some(Privacy::Public | Privacy::Unlisted)) {
-            let message = Message::new("youtube-publish-private");
-            errors.push(FieldError { field: format!("{prefix}privacy"), message });
-        }
+        let privacy = match (self.publish_at, self.privacy) {
+            // Its link alone would show it before its time, and then everybody would see it.
+            (Some(_), Some(Privacy::Unlisted)) => {
+                let message = Message::new("youtube-publish-private");
+                errors.push(FieldError { field: format!("{prefix}privacy"), message });
+                None
+            }
+            // YouTube's rule: what becomes public later is private until then.
+            (Some(_), _) => Some(Privacy::Private),
+            (None, privacy) => privacy,
+        };
         UploadTexts {
             title: broadcast.title,
             description: broadcast.description,
             tags: broadcast.tags,
             category: broadcast.category,
             playlist: broadcast.playlist,
+            privacy,
+            ..self.clone()
+        }
+    }
+
+    /// With the video's own texts and picture where nothing is said, as far as YouTube takes them.
+    fn or_of(&self, video: &Video) -> UploadTexts {
+        let plain = |text: &str| -> String {
+            let odd = |c: char| matches!(c, '<' | '>') || (c != '\n' && is_hidden(c));
+            text.replace("\r\n", "\n").chars().map(|c| if odd(c) { ' ' } else { c }).collect()
+        };
+        let title = || plain(&video.title).chars().take(Broadcast::LONGEST_TITLE).collect();
+        let description = || {
+            let text = plain(video.description.trim());
+            let end = text.floor_char_boundary(Broadcast::LONGEST_DESCRIPTION);
+            (end > 0).then(|| text[..end].to_owned())
+        };
+        let tags = || {
+            let mut tags: Vec<String> = video.tags.iter().filter(|tag| !tag.contains([',', '<', '>'])).cloned().collect();
+            while tags_length(&tags) > Broadcast::LONGEST_TAGS {
+                tags.pop();
+            }
+            (!tags.is_empty()).then_some(tags)
+        };
+        UploadTexts {
+            title: Some(self.title.clone().unwrap_or_else(title)),
+            description: self.description.clone().or_else(description),
+            tags: self.tags.clone().or_else(tags),
+            thumbnail_id: self.thumbnail_id.or(video.thumbnail_id),
             ..self.clone()
         }
     }
@@ -114,6 +152,19 @@ impl Library {
                     found.push(row);
                     if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 })?;
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Uploads of a video, the newest first; at most so many.
+    pub async fn youtube_uploads_of(&self, video: Uuid, most: usize) -> Result<Vec<Row<Upload>>> {
+        self.rows()
+            .read(move |rows| {
+                let mut found = Vec::new();
+                for id in rows.ids_at::<Upload>("video", video.as_bytes())?.into_iter().rev().take(most) {
+                    found.extend(rows.get::<Upload>(id)?);
+                }
                 Ok(found)
             })
             .await
@@ -183,14 +234,12 @@ impl Editor {
                         let title = video.value.title.clone();
                         return Err(Error::Conflict(Message::new("youtube-upload-twice").with("title", title)));
                     }
-                    let title = item.texts.title.clone().unwrap_or_else(|| {
-                        let title = video.value.title.replace(['<', '>'], " ");
-                        title.chars().take(Broadcast::LONGEST_TITLE).collect()
-                    });
+                    let texts = item.texts.or_of(&video.value);
+                    let (title, pictured) = (texts.title.clone().unwrap_or_default(), texts.thumbnail_id.is_none());
                     let upload = Upload {
                         video_id: item.video_id,
                         channel_id: channel,
-                        texts: UploadTexts { title: Some(title.clone()), ..item.texts.clone() },
+                        texts,
                         state: UploadState::Waiting,
                         total: video.value.facts.size,
                         sent: 0,
@@ -198,7 +247,7 @@ impl Editor {
                         sessions: 0,
                         reached: 0,
                         platform_id: None,
-                        pictured: item.texts.thumbnail_id.is_none(),
+                        pictured,
                         listed: item.texts.playlist.is_none(),
                         tries: 0,
                         not_before: None,
@@ -231,9 +280,32 @@ impl Editor {
                     return Err(Error::Conflict(Message::new("youtube-upload-over")));
                 }
                 let ended_at = Some(rows.now());
-                let gone = Upload { state: UploadState::Cancelled, session: None, ended_at, ..row.value.clone() };
+                let there = row.value.platform_id.is_some();
+                let why = if there { "youtube-upload-cancelled-there" } else { "youtube-upload-cancelled-why" };
+                let trouble = Some(Message::new(why));
+                let gone =
+                    Upload { state: UploadState::Cancelled, session: None, trouble, ended_at, ..row.value.clone() };
                 audit::record(rows, &actor, "youtube-upload.cancel", format!("{id}"))?;
                 rows.update(&row, gone).map(drop)
+            })
+            .await
+    }
+
+    /// Takes an upload that is over off the list; what is on the platform stays there, and the record keeps its link.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is not over.
+    pub(in crate::youtube) async fn remove_upload(&self, id: Uuid) -> Result<()> {
+        let actor = self.actor().clone();
+        self.rows()
+            .write(move |rows| {
+                let row = rows.need::<Upload>(id, None)?;
+                if row.value.state.is_open() {
+                    return Err(Error::Conflict(Message::new("youtube-upload-not-over")));
+                }
+                audit::record(rows, &actor, "youtube-upload.remove", row.value.recorded(id))?;
+                rows.delete(&row);
+                Ok(())
             })
             .await
     }

@@ -108,6 +108,12 @@ impl Upload {
     pub fn link(&self) -> Option<String> {
         self.platform_id.as_ref().map(|id| format!("https://www.youtube.com/watch?v={id}"))
     }
+
+    /// What the record of acts keeps of it.
+    fn recorded(&self, id: Uuid) -> String {
+        let words = [Some(id.to_string()), Some(self.state.code().to_owned()), self.link()];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// How what was not said is.

@@ -245,7 +245,7 @@ impl Uploader {
                 let mut upload = row.value.clone();
                 change(&mut upload);
                 if !upload.state.is_open() {
-                    audit::record(rows, &actor, "youtube-upload.end", format!("{id} {}", upload.state.code()))?;
+                    audit::record(rows, &actor, "youtube-upload.end", upload.recorded(id))?;
                     forget_old(rows)?;
                 }
                 rows.update(&row, upload)?;
