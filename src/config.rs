@@ -166,6 +166,8 @@ pub struct Youtube {
     pub silent_seconds: u32,
     /// KiB of a video that are sent at once: a multiple of 256.
     pub upload_part_kib: u32,
+    /// Seconds after which a part of a video that does not get on is given up and tried again later.
+    pub upload_quiet_seconds: u32,
     /// Prices of calls that are not Google's usual ones, such as `videos.insert=100`.
     pub costs: Vec<String>,
 }
@@ -179,6 +181,7 @@ impl Default for Youtube {
             roll_over_minutes: 705,
             silent_seconds: 120,
             upload_part_kib: 8192,
+            upload_quiet_seconds: 60,
             costs: Vec::new(),
         }
     }
@@ -314,6 +317,7 @@ const SETTINGS: &[&str] = &[
     "youtube.roll_over_minutes",
     "youtube.silent_seconds",
     "youtube.upload_part_kib",
+    "youtube.upload_quiet_seconds",
     "youtube.costs",
     "migrate.from",
     "limits.storage_mib",
@@ -408,6 +412,9 @@ impl Config {
         if !(256..=65_536).contains(&self.youtube.upload_part_kib) || !self.youtube.upload_part_kib.is_multiple_of(256)
         {
             return complain("youtube.upload_part_kib: a multiple of 256, 256 to 65536, is expected".into());
+        }
+        if !(1..=600).contains(&self.youtube.upload_quiet_seconds) {
+            return complain("youtube.upload_quiet_seconds: 1 to 600 is expected".into());
         }
         if !(5..=3600).contains(&self.youtube.silent_seconds) {
             return complain("youtube.silent_seconds: 5 to 3600 is expected".into());

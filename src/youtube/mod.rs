@@ -10,6 +10,7 @@ pub mod fault;
 pub mod health;
 pub mod keys;
 pub mod mapping;
+mod marks;
 pub mod model;
 mod plan;
 pub mod quota;
@@ -84,7 +85,7 @@ impl Youtube {
     /// [`Error::Invalid`] with fields `items.<n>.…` and `channel_id`; [`Error::Conflict`] where a video is on its way
     /// there already; [`Error::OverQuota`] where too many wait.
     pub async fn queue_uploads(&self, editor: &Editor, channel: Uuid, items: Vec<NewUpload>) -> Result<Vec<Uuid>> {
-        self.uploader.mark(editor.tenant()).await?;
+        self.uploader.marks().set(editor.tenant(), true).await?;
         let ids = editor.queue_uploads(channel, items).await?;
         self.uploader.wake(editor.tenant());
         Ok(ids)
@@ -116,7 +117,7 @@ impl Youtube {
     /// # Errors
     /// [`Error::Conflict`] where it is done or was cancelled.
     pub async fn retry_upload(&self, editor: &Editor, id: Uuid) -> Result<()> {
-        self.uploader.mark(editor.tenant()).await?;
+        self.uploader.marks().set(editor.tenant(), true).await?;
         editor.retry_upload(id).await?;
         let channel = editor.youtube_upload(id).await?.value.channel_id;
         self.ask_again(editor, channel).await?;

@@ -2,7 +2,6 @@
 //! to what is planned and tells the platform, one step at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +15,13 @@ use uuid::Uuid;
 
 use super::api::Api;
 use super::event::Event;
+use super::marks::Marks;
 use super::plan::{Planned, plan};
 use super::step::Watching;
 use crate::auth::{SystemLicence, Tenant};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
-use crate::store::rows::Reader;
 use crate::store::{Change, Space, SpaceStore};
 use crate::tenancy;
 
@@ -44,6 +43,7 @@ struct Shared {
     foundation: Foundation,
     licence: Arc<SystemLicence>,
     api: Api,
+    marks: Marks,
     watched: Mutex<HashMap<Uuid, Watching>>,
     /// Tenants to look at at once.
     wanted: Mutex<BTreeSet<Tenant>>,
@@ -64,6 +64,7 @@ impl Worker {
                 foundation: foundation.clone(),
                 licence,
                 api,
+                marks: Marks::new(foundation, MARKS),
                 watched: Mutex::default(),
                 wanted: Mutex::default(),
                 woken: Notify::new(),
@@ -127,7 +128,7 @@ impl Worker {
     /// Sees to broadcasts until the end.
     pub(super) async fn work(self, end: CancellationToken) {
         let mut changes = self.shared.foundation.store().watch();
-        match self.marked().await {
+        match self.shared.marks.all().await {
             Ok(marked) => self.shared.wanted.lock().extend(marked),
             Err(cause) => tracing::error!(%cause, "the marks of broadcasts could not be read"),
         }
@@ -189,44 +190,13 @@ impl Worker {
         }
     }
 
-    async fn marked(&self) -> Result<Vec<Tenant>> {
-        let read = |rows: &Reader<'_>| {
-            let mut marked = Vec::new();
-            rows.values::<bool>(MARKS, |key, _| {
-                marked.extend(key.strip_prefix(MARKS).and_then(|name| Tenant::parse(name).ok()));
-                ControlFlow::Continue(())
-            })?;
-            Ok(marked)
-        };
-        self.platform().read(read).await
-    }
-
-    async fn mark(&self, tenant: &Tenant, wanted: bool) -> Result<()> {
-        let key = format!("{MARKS}{tenant}");
-        let there = {
-            let key = key.clone();
-            self.platform().read(move |rows| Ok(rows.value::<bool>(&key)?.is_some())).await?
-        };
-        if there == wanted {
-            return Ok(());
-        }
-        let write = move |rows: &mut crate::store::rows::Writer<'_>| {
-            if wanted {
-                return rows.put_value(&key, &true);
-            }
-            rows.delete_value(&key);
-            Ok(())
-        };
-        self.platform().write(write).await
-    }
-
     /// Everything of a tenant that can be done now; when to look again, if ever.
     async fn pass(&self, tenant: &Tenant) -> Option<Timestamp> {
         match self.try_pass(tenant).await {
             Ok(next) => next,
             // Being removed, or without a library.
             Err(Error::NotFound) => {
-                if let Err(cause) = self.mark(tenant, false).await {
+                if let Err(cause) = self.shared.marks.set(tenant, false).await {
                     tracing::warn!(%tenant, %cause, "the mark of a library that is gone could not be removed");
                 }
                 None
@@ -241,14 +211,14 @@ impl Worker {
     async fn try_pass(&self, tenant: &Tenant) -> Result<Option<Timestamp>> {
         let whose = tenant.clone();
         if self.platform().read(move |rows| tenancy::is_ending(rows, &whose)).await? {
-            self.mark(tenant, false).await?;
+            self.shared.marks.set(tenant, false).await?;
             return Ok(None);
         }
         let editor = Editor::open(&self.shared.foundation, &self.shared.licence.scope(tenant, "youtube"));
         let planned = self.planned(&editor).await?;
         self.give_back(&editor).await?;
         let busy = planned.any || !planned.open.is_empty();
-        self.mark(tenant, busy).await?;
+        self.shared.marks.set(tenant, busy).await?;
         if !busy {
             return Ok(None);
         }

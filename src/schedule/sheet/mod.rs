@@ -33,7 +33,7 @@ pub use header::{Column, HeaderSet, Mapping};
 pub use moment::{DayOrder, Moment, day_order_of, read_moment};
 pub use read::read;
 pub use row::{Problem, SheetRow, read_rows};
-pub use template::{Lists, template};
+pub use template::{Described, Example, Lists, Source, empty_workbook, template};
 pub use value::{Privacy, Repeat};
 #[cfg(test)]
 pub(crate) use worker::answer;

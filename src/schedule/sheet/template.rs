@@ -25,132 +25,150 @@ pub struct Lists {
 /// Lines with drop-downs.
 const LINES: u32 = 1000;
 
-struct Described {
-    column: Column,
-    /// The head in Indonesian; in English it is the column's name.
-    indonesian: &'static str,
-    note: &'static str,
-    example: Example,
-    width: f64,
+/// A column of an empty workbook.
+pub struct Described {
+    /// Its head.
+    pub english: fn() -> &'static str,
+    /// The same in Indonesian.
+    pub indonesian: &'static str,
+    /// Id of the text of its note.
+    pub note: &'static str,
+    /// What its drop-down offers.
+    pub source: Option<Source>,
+    /// What stands below the head.
+    pub example: Example,
+    /// In characters.
+    pub width: f64,
 }
 
-enum Example {
+/// What the line of the example says.
+pub enum Example {
+    /// This.
     Text(&'static str),
+    /// The first that there is.
     First(Source),
+    /// Nothing.
     None,
 }
 
+/// What a drop-down offers.
 #[derive(Clone, Copy, PartialEq)]
-enum Source {
+pub enum Source {
+    /// [`Lists::videos`]
     Videos,
+    /// [`Lists::keys`]
     Keys,
+    /// [`Lists::thumbnails`]
     Thumbnails,
+    /// [`Lists::zones`]
     Zones,
+    /// Who may see it.
     Privacy,
+    /// How often.
     Repeat,
+    /// Yes and no.
     Flags,
 }
 
 /// The example is over, so that a file with it still in brings nothing in.
 const COLUMNS: [Described; 12] = [
     Described {
-        column: Column::Title,
+        english: || Column::Title.name(),
         indonesian: "judul",
         note: "template-note-title",
+        source: None,
         example: Example::Text("Contoh – Example"),
         width: 32.0,
     },
     Described {
-        column: Column::Videos,
+        english: || Column::Videos.name(),
         indonesian: "video",
         note: "template-note-videos",
+        source: Some(Source::Videos),
         example: Example::First(Source::Videos),
         width: 32.0,
     },
     Described {
-        column: Column::KeyName,
+        english: || Column::KeyName.name(),
         indonesian: "kunci",
         note: "template-note-key",
+        source: Some(Source::Keys),
         example: Example::First(Source::Keys),
         width: 28.0,
     },
     Described {
-        column: Column::StartsAt,
+        english: || Column::StartsAt.name(),
         indonesian: "mulai",
         note: "template-note-start",
+        source: None,
         example: Example::Text("2024-01-06 20:00"),
         width: 20.0,
     },
     Described {
-        column: Column::TimeZone,
+        english: || Column::TimeZone.name(),
         indonesian: "zona waktu",
         note: "template-note-zone",
+        source: Some(Source::Zones),
         example: Example::First(Source::Zones),
         width: 20.0,
     },
     Described {
-        column: Column::Repeat,
+        english: || Column::Repeat.name(),
         indonesian: "ulangi",
         note: "template-note-repeat",
+        source: Some(Source::Repeat),
         example: Example::Text("once"),
         width: 12.0,
     },
     Described {
-        column: Column::Duration,
+        english: || Column::Duration.name(),
         indonesian: "durasi",
         note: "template-note-duration",
+        source: None,
         example: Example::Text("2:00"),
         width: 12.0,
     },
     Described {
-        column: Column::StopAt,
+        english: || Column::StopAt.name(),
         indonesian: "selesai",
         note: "template-note-stop",
+        source: None,
         example: Example::None,
         width: 12.0,
     },
     Described {
-        column: Column::Privacy,
+        english: || Column::Privacy.name(),
         indonesian: "privasi",
         note: "template-note-privacy",
+        source: Some(Source::Privacy),
         example: Example::Text("public"),
         width: 12.0,
     },
     Described {
-        column: Column::Description,
+        english: || Column::Description.name(),
         indonesian: "deskripsi",
         note: "template-note-description",
+        source: None,
         example: Example::None,
         width: 32.0,
     },
     Described {
-        column: Column::Thumbnail,
+        english: || Column::Thumbnail.name(),
         indonesian: "gambar mini",
         note: "template-note-thumbnail",
+        source: Some(Source::Thumbnails),
         example: Example::First(Source::Thumbnails),
         width: 24.0,
     },
     Described {
-        column: Column::Paused,
+        english: || Column::Paused.name(),
         indonesian: "dijeda",
         note: "template-note-paused",
+        source: Some(Source::Flags),
         example: Example::Text("no"),
         width: 10.0,
     },
 ];
-
-fn source_of(column: Column) -> Option<Source> {
-    match column {
-        Column::Videos => Some(Source::Videos),
-        Column::KeyName => Some(Source::Keys),
-        Column::Thumbnail => Some(Source::Thumbnails),
-        Column::TimeZone => Some(Source::Zones),
-        Column::Privacy => Some(Source::Privacy),
-        Column::Repeat => Some(Source::Repeat),
-        Column::Paused => Some(Source::Flags),
-        _ => None,
-    }
-}
 
 const SOURCES: [Source; 7] =
     [Source::Videos, Source::Keys, Source::Thumbnails, Source::Zones, Source::Privacy, Source::Repeat, Source::Flags];
@@ -173,13 +191,18 @@ fn failed(cause: XlsxError) -> Error {
     Error::Internal(anyhow::Error::new(cause).context("writing the template"))
 }
 
-/// The workbook.
+/// The workbook of schedules.
 pub fn template(lists: &Lists, locale: Locale) -> Result<Vec<u8>> {
+    empty_workbook("template-sheet", &COLUMNS, lists, locale)
+}
+
+/// A workbook of these columns to fill in; `name` is the id of the text that its sheet is called.
+pub fn empty_workbook(name: &'static str, columns: &[Described], lists: &Lists, locale: Locale) -> Result<Vec<u8>> {
     let mut workbook = Workbook::new();
-    let name = Message::new("template-sheet").in_locale(locale);
+    let name = Message::new(name).in_locale(locale);
     let sheet = workbook.add_worksheet();
     sheet.set_name(name).map_err(failed)?;
-    fill(sheet, lists, locale)?;
+    fill(sheet, columns, lists, locale)?;
     // A list in the cell's own rule may have 255 characters: a sheet that is not shown has as many as there are.
     let hidden = workbook.add_worksheet();
     hidden.set_name("lists").map_err(failed)?.set_hidden(true);
@@ -192,14 +215,14 @@ pub fn template(lists: &Lists, locale: Locale) -> Result<Vec<u8>> {
     workbook.save_to_buffer().map_err(failed)
 }
 
-fn fill(sheet: &mut Worksheet, lists: &Lists, locale: Locale) -> Result<()> {
+fn fill(sheet: &mut Worksheet, columns: &[Described], lists: &Lists, locale: Locale) -> Result<()> {
     let head = Format::new().set_bold().set_background_color(Color::RGB(0x00DD_E7F5));
     let text = Format::new().set_num_format("@");
     sheet.set_freeze_panes(1, 0).map_err(failed)?;
-    for (place, described) in COLUMNS.iter().enumerate() {
+    for (place, described) in columns.iter().enumerate() {
         let place = u16::try_from(place).unwrap_or(u16::MAX);
         let title = match locale {
-            Locale::En => described.column.name(),
+            Locale::En => (described.english)(),
             Locale::Id => described.indonesian,
         };
         let note = Message::new(described.note).in_locale(locale);
@@ -216,7 +239,7 @@ fn fill(sheet: &mut Worksheet, lists: &Lists, locale: Locale) -> Result<()> {
         if !example.is_empty() {
             write_text(sheet, 1, place, &example)?;
         }
-        let Some(source) = source_of(described.column) else { continue };
+        let Some(source) = described.source else { continue };
         let (count, number) = (lists.of(source).len(), SOURCES.iter().position(|known| *known == source));
         if let (1.., Some(number)) = (count, number) {
             let letters = super::column_letters(number);

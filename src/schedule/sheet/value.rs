@@ -22,6 +22,16 @@ impl Privacy {
     /// All, in the order of lists.
     pub const ALL: [Privacy; 3] = [Privacy::Public, Privacy::Unlisted, Privacy::Private];
 
+    /// A word of a workbook, English or Indonesian.
+    pub fn read(word: &str) -> Option<Privacy> {
+        match word.to_lowercase().as_str() {
+            "public" | "publik" | "umum" => Some(Privacy::Public),
+            "unlisted" | "tidak publik" | "tidak tercantum" | "tidak terdaftar" => Some(Privacy::Unlisted),
+            "private" | "pribadi" | "privat" => Some(Privacy::Private),
+            _ => None,
+        }
+    }
+
     /// As YouTube and our files spell it.
     pub fn code(self) -> &'static str {
         match self {
@@ -124,12 +134,7 @@ pub(super) fn repeat(cell: &Cell) -> Read<Repeat> {
 
 /// Who may see it.
 pub(super) fn privacy(cell: &Cell) -> Read<Privacy> {
-    match cell.text().to_lowercase().as_str() {
-        "public" | "publik" | "umum" => Ok(Privacy::Public),
-        "unlisted" | "tidak publik" | "tidak tercantum" | "tidak terdaftar" => Ok(Privacy::Unlisted),
-        "private" | "pribadi" | "privat" => Ok(Privacy::Private),
-        _ => Err(wrong("sheet-cell-privacy", cell)),
-    }
+    Privacy::read(&cell.text()).ok_or_else(|| wrong("sheet-cell-privacy", cell))
 }
 
 /// A length in seconds: minutes as a bare number, `1:30`, `1:30:00`, `2h 30m`, `90 menit`, `PT2H30M`; 0 is none.

@@ -6,12 +6,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::streams::Nothing;
+use super::imports::file;
 use super::{List, Moment, RowFields, no_content, shown};
 use crate::error::Result;
 use crate::library::{Editor, Library};
 use crate::objects::intake::Spool;
 use crate::schedule::sheet::{Limits, Privacy};
 use crate::store::rows::Row;
+use crate::tabular::Format;
 use crate::text::Locale;
 use crate::web::extract::{MaybeJson, chunks};
 use crate::web::{Access, Json, Page, Query, Route};
@@ -19,6 +21,12 @@ use crate::youtube::upload::{NewUpload, Upload, UploadTexts, read_sheet};
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
+    Route {
+        method: "GET",
+        path: "/api/v1/youtube-uploads/template",
+        access: Access::Read,
+        handler: || web::to(template),
+    },
     Route { method: "GET", path: "/api/v1/youtube-uploads", access: Access::Read, handler: || web::to(list) },
     Route { method: "POST", path: "/api/v1/youtube-uploads", access: Access::Write, handler: || web::to(create) },
     Route { method: "GET", path: "/api/v1/youtube-uploads/{id}", access: Access::Read, handler: || web::to(show) },
@@ -45,7 +53,7 @@ pub const ROUTES: &[Route] = &[
 
 /// This resource's part of the OpenAPI document.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, create, show, cancel, remove, retry, sheet))]
+#[openapi(paths(list, create, show, cancel, remove, retry, sheet, template))]
 pub struct Document;
 
 /// Uploads that a list gives at most.
@@ -214,6 +222,17 @@ async fn sheet(page: Page, editor: Editor, to: Query<To>, body: web::Payload) ->
     let items = rows.into_iter().map(|row| row.upload).collect();
     let ids = page.server().youtube.queue_uploads(&editor, to.0.channel_id, items).await?;
     queued(&page, &editor, ids).await
+}
+
+/// An empty workbook for uploads
+///
+/// With drop-downs of the library's own videos and thumbnails, notes and an example, which is passed over.
+#[utoipa::path(get, path = "/api/v1/youtube-uploads/template", tag = "youtube uploads", responses(
+    (status = 200, description = "The workbook", content_type = "application/octet-stream"),
+))]
+pub(crate) async fn template(page: Page, library: Library) -> Result<HttpResponse> {
+    let bytes = library.upload_template(page.locale()).await?;
+    Ok(file(bytes, "youtube-uploads-template", Format::Xlsx))
 }
 
 /// One upload

@@ -34,6 +34,12 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/youtube-uploads", access: Access::Read, handler: || web::to(uploads::list) },
     Route { method: "POST", path: "/youtube-uploads", access: Access::Write, handler: || web::to(uploads::queue) },
     Route {
+        method: "GET",
+        path: "/youtube-uploads/template",
+        access: Access::Read,
+        handler: || web::to(super::api::youtube_uploads::template),
+    },
+    Route {
         method: "POST",
         path: "/youtube-uploads/choose",
         access: Access::Write,

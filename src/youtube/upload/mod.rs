@@ -5,8 +5,10 @@
 
 mod calls;
 mod gain;
+mod pace;
 mod send;
 mod sheet;
+mod template;
 mod wire;
 
 use jiff::Timestamp;

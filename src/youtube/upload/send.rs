@@ -1,7 +1,6 @@
 //! Sends what waits: one video a tenant at a time, in the order of the queue, a part at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,11 +25,12 @@ use crate::foundation::Foundation;
 use crate::library::{Editor, Video, VideoState};
 use crate::schedule::sheet::Privacy;
 use crate::store::rows::{Reader, Row, Writer};
-use crate::store::{SpaceStore, blocking};
+use crate::store::blocking;
 use crate::text::Message;
 use crate::vault::Purpose;
 use crate::youtube::api::{Account, Api};
 use crate::youtube::fault::{Fault, Sort};
+use crate::youtube::marks::Marks;
 use crate::youtube::model::{Video as Resource, VideoSnippet, VideoStatus};
 use crate::youtube::quota::Need;
 use crate::youtube::step::picture_of;
@@ -63,6 +63,7 @@ pub(in crate::youtube) struct Uploader {
     foundation: Foundation,
     licence: Arc<SystemLicence>,
     api: Api,
+    marks: Marks,
     wanted: Arc<Mutex<BTreeSet<Tenant>>>,
     woken: Arc<Notify>,
     /// Uploads of which this start knows what the platform has.
@@ -82,32 +83,17 @@ enum Turn {
 impl Uploader {
     pub(in crate::youtube) fn new(foundation: &Foundation, licence: Arc<SystemLicence>, api: Api) -> Uploader {
         let (wanted, woken, known) = Default::default();
-        Uploader { foundation: foundation.clone(), licence, api, wanted, woken, known }
-    }
-
-    fn platform(&self) -> SpaceStore {
-        #[allow(clippy::disallowed_methods, reason = "marks are over all tenants")]
-        self.foundation.store().platform()
+        let marks = Marks::new(foundation, MARKS);
+        Uploader { foundation: foundation.clone(), licence, api, marks, wanted, woken, known }
     }
 
     fn now(&self) -> Timestamp {
         self.foundation.clock().now()
     }
 
-    /// Marks a tenant before its uploads are written, so that a crash leaves a mark too many and never one too few.
-    pub(in crate::youtube) async fn mark(&self, tenant: &Tenant) -> Result<()> {
-        let key = format!("{MARKS}{tenant}");
-        self.platform().write(move |rows| rows.put_value(&key, &true)).await
-    }
-
-    async fn unmark(&self, tenant: &Tenant) -> Result<()> {
-        let key = format!("{MARKS}{tenant}");
-        self.platform()
-            .write(move |rows| {
-                rows.delete_value(&key);
-                Ok(())
-            })
-            .await
+    /// Marks of tenants with uploads.
+    pub(in crate::youtube) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// Has a tenant's uploads looked at at once.
@@ -116,21 +102,9 @@ impl Uploader {
         self.woken.notify_one();
     }
 
-    async fn marked(&self) -> Result<Vec<Tenant>> {
-        let read = |rows: &Reader<'_>| {
-            let mut marked = Vec::new();
-            rows.values::<bool>(MARKS, |key, _| {
-                marked.extend(key.strip_prefix(MARKS).and_then(|name| Tenant::parse(name).ok()));
-                ControlFlow::Continue(())
-            })?;
-            Ok(marked)
-        };
-        self.platform().read(read).await
-    }
-
     /// Uploads until the end.
     pub(in crate::youtube) async fn work(self, end: CancellationToken) {
-        match self.marked().await {
+        match self.marks.all().await {
             Ok(marked) => self.wanted.lock().extend(marked),
             Err(cause) => tracing::error!(%cause, "the marks of uploads could not be read"),
         }
@@ -139,9 +113,15 @@ impl Uploader {
         let mut turns = FuturesUnordered::new();
         loop {
             let now = self.now();
-            for tenant in std::mem::take(&mut *self.wanted.lock()) {
-                due.insert(tenant, Timestamp::MIN);
-            }
+            // Whoever is at work comes again at the end of its turn, and asking twice does not help anybody forward.
+            self.wanted.lock().retain(|tenant| {
+                if at_work.contains(tenant) {
+                    return true;
+                }
+                let at = due.entry(tenant.clone()).or_insert(now);
+                *at = now.min(*at);
+                false
+            });
             let mut ready: Vec<(Timestamp, Tenant)> = due
                 .iter()
                 .filter(|(tenant, at)| **at <= now && !at_work.contains(*tenant))
@@ -201,13 +181,13 @@ impl Uploader {
         let open = match editor.rows().read(read).await {
             // Being removed, or gone.
             Err(Error::NotFound) => {
-                self.unmark(tenant).await?;
+                self.marks.set(tenant, false).await?;
                 return Ok(Turn::Over);
             }
             open => open?,
         };
         let Some(soonest) = open.iter().map(|row| row.value.not_before.unwrap_or(Timestamp::MIN)).min() else {
-            self.unmark(tenant).await?;
+            self.marks.set(tenant, false).await?;
             return Ok(Turn::Over);
         };
         let Some(row) = open.into_iter().find(|row| row.value.not_before.is_none_or(|at| at <= now)) else {
@@ -305,7 +285,8 @@ impl Uploader {
             }
         };
         let length = part.as_ref().map(|part| part.len() as u64);
-        match account.put_part(&session, (upload.sent, upload.total), part).await? {
+        let quiet = Duration::from_secs(self.foundation.config().youtube.upload_quiet_seconds.into());
+        match account.put_part(&session, (upload.sent, upload.total), part, quiet).await? {
             There::Bytes(sent) => {
                 let gain = upload.gain(sent, length);
                 if gain == Gain::Odd {

@@ -23,10 +23,12 @@ pub const SHEET_HEADS: [(&str, &[&str]); 9] = [
     ("tags", &["tags", "tag"]),
     ("publish_at", &["publish_at", "publish time", "publish_time", "publishat", "publishtime", "waktu terbit"]),
     ("privacy", &["privacy", "privacystatus", "privacy_status", "privasi"]),
-    ("thumbnail", &["thumbnail", "thumbnail_file", "thumbnailfile"]),
+    ("thumbnail", &["thumbnail", "thumbnail_file", "thumbnailfile", "gambar mini", "gambar"]),
     ("category", &["category", "kategori"]),
-    ("playlist", &["playlist"]),
+    ("playlist", &["playlist", "daftar putar"]),
 ];
+/// The video of the template's example: a line with it means nothing.
+pub(super) const EXAMPLE: &str = "contoh-example.mp4";
 
 /// A line of a workbook that means an upload.
 #[derive(Debug, Clone)]
@@ -136,7 +138,7 @@ pub async fn read_sheet(library: &Library, file: Spool, zone: &TimeZone) -> Resu
         let mut complain = |column: usize, message: Message| {
             errors.push(FieldError { field: format!("line.{}.{}", line.number, SHEET_HEADS[column].0), message });
         };
-        let Some(name) = text(0) else { continue };
+        let Some(name) = text(0).filter(|name| name != EXAMPLE) else { continue };
         let Some(video_id) = known.video(&name) else {
             complain(0, Message::new("youtube-sheet-video").with("name", name));
             continue;
@@ -162,7 +164,7 @@ pub async fn read_sheet(library: &Library, file: Spool, zone: &TimeZone) -> Resu
         let privacy = match text(5) {
             None => None,
             Some(word) => {
-                let found = Privacy::ALL.into_iter().find(|privacy| privacy.code() == word.to_lowercase());
+                let found = Privacy::read(&word);
                 if found.is_none() {
                     complain(5, Message::new("choice-unknown"));
                 }

@@ -11,12 +11,13 @@ use reqwest::header;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::pace::Pace;
 use crate::youtube::api::Account;
 use crate::youtube::fault::Fault;
 use crate::youtube::model::Video;
 use crate::youtube::units::Call;
 
-/// A part has so long.
+/// A part has so long, however well it gets on.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What the platform has of an upload.
@@ -60,12 +61,13 @@ impl Account<'_> {
         place.map(|place| SecretString::from(String::from(place))).ok_or_else(Fault::odd)
     }
 
-    /// Sends a part that begins at `from`, or asks only what is there.
+    /// Sends a part that begins at `from`, or asks only what is there. Where nothing gets on for `quiet`, it is given up.
     pub(super) async fn put_part(
         &self,
         session: &SecretString,
         (from, total): (u64, u64),
         part: Option<Bytes>,
+        quiet: Duration,
     ) -> Result<There, Fault> {
         // Within a session nothing costs units.
         let mut token = self.token().await?;
@@ -73,14 +75,19 @@ impl Account<'_> {
             Some(part) => format!("bytes {from}-{}/{total}", from + part.len() as u64 - 1),
             None => format!("bytes */{total}"),
         };
+        let pace = Pace::new();
         let make = |http: &reqwest::Client| {
             let request = http.put(session.expose_secret()).header(header::CONTENT_RANGE, &range).timeout(LIMIT);
             match &part {
-                Some(part) => request.body(part.clone()),
+                Some(part) => request.header(header::CONTENT_LENGTH, part.len()).body(pace.body(part.clone())),
                 None => request.header(header::CONTENT_LENGTH, 0),
             }
         };
-        let response = self.send(&mut token, make).await?;
+        let response = tokio::select! {
+            response = self.send(&mut token, make) => response?,
+            // It may have arrived all the same; the next try asks.
+            () = pace.lost(quiet) => return Err(Fault::unreachable(true)),
+        };
         match response.status().as_u16() {
             308 => {
                 let there = match response.headers().get(header::RANGE) {

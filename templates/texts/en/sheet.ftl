@@ -77,6 +77,16 @@ template-note-privacy = Who may see the broadcast: public, unlisted or private.
 template-note-description = What viewers read below the broadcast.
 template-note-thumbnail = Title or id of a thumbnail.
 template-note-paused = yes: nothing starts until it is resumed.
+template-upload-sheet = uploads
+template-upload-video = Title, file name or id of a video of the library. The only column that has to be filled in.
+template-upload-title = What the video is called on YouTube, at most 100 characters. Empty: as the video itself is called.
+template-upload-description = What viewers read below it. Empty: the video’s own description.
+template-upload-tags = Separated by commas. Empty: the video’s own tags.
+template-upload-publish = When it becomes public, like 2027-01-04 20:00 or 4 Januari 2027 jam 20.00; in your time zone unless one stands beside it. Until then it is private. Empty: as soon as it has arrived.
+template-upload-privacy = Who may see it: public, unlisted or private. Empty: private. Unlisted goes without a publish time only.
+template-upload-thumbnail = Title or id of a thumbnail. Empty: the video’s own.
+template-upload-category = A category as YouTube calls it, or its number. Empty: People & blogs.
+template-upload-playlist = Address of a playlist of the channel.
 files-columns = { $unknown ->
     [0] Columns
     [one] Columns: one is not known

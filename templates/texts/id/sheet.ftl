@@ -77,6 +77,16 @@ template-note-privacy = Siapa yang boleh menonton: public, unlisted atau private
 template-note-description = Teks yang dibaca penonton di bawah siaran.
 template-note-thumbnail = Judul atau id thumbnail.
 template-note-paused = ya: tidak ada yang mulai sampai dilanjutkan.
+template-upload-sheet = unggahan
+template-upload-video = Judul, nama berkas atau id video di pustaka. Hanya kolom ini yang wajib diisi.
+template-upload-title = Judul video di YouTube, paling banyak 100 huruf. Kalau kosong: judul videonya sendiri.
+template-upload-description = Teks yang dibaca penonton di bawahnya. Kalau kosong: deskripsi videonya sendiri.
+template-upload-tags = Dipisah dengan koma. Kalau kosong: tag videonya sendiri.
+template-upload-publish = Kapan video menjadi publik, seperti 2027-01-04 20:00 atau 4 Januari 2027 jam 20.00; menurut zona waktu Anda kecuali ada zona di sampingnya. Sampai saat itu video pribadi. Kalau kosong: begitu video tiba.
+template-upload-privacy = Siapa yang boleh menonton: public, unlisted atau private. Kalau kosong: private. Unlisted hanya bisa tanpa waktu terbit.
+template-upload-thumbnail = Judul atau id thumbnail. Kalau kosong: milik videonya sendiri.
+template-upload-category = Kategori seperti sebutan YouTube, atau nomornya. Kalau kosong: Orang & blog.
+template-upload-playlist = Alamat playlist di kanal itu.
 files-columns = { $unknown ->
     [0] Kolom
    *[other] Kolom: { $unknown } belum dikenali
