@@ -93,6 +93,39 @@ pub const FIELDS: [&str; 7] = ["title", "date", "time", "day", "month", "year", 
 /// YouTube's categories that a broadcast may have, by number (`videoCategories.list`, assignable ones).
 pub const CATEGORIES: [u16; 15] = [1, 2, 10, 15, 17, 19, 20, 22, 23, 24, 25, 26, 27, 28, 29];
 
+/// What holds where nothing is said.
+pub struct Usual {
+    /// YouTube's own choice where nobody chose: People & blogs.
+    pub category: u16,
+    /// Of broadcasts.
+    pub privacy: Privacy,
+    /// It is made for children.
+    pub made_for_kids: bool,
+    /// The platform shows it by itself.
+    pub auto_start: bool,
+    /// The platform ends it by itself.
+    pub auto_stop: bool,
+    /// How far viewers are behind.
+    pub latency: Latency,
+    /// Viewers may go back.
+    pub dvr: bool,
+    /// A new one follows.
+    pub roll_over: bool,
+}
+
+/// What holds where nothing is said.
+pub const USUAL: Usual = Usual {
+    category: 22,
+    privacy: Privacy::Public,
+    made_for_kids: false,
+    auto_start: false,
+    // The platform would end a broadcast whose sender comes back after a minute.
+    auto_stop: false,
+    latency: Latency::Normal,
+    dvr: true,
+    roll_over: false,
+};
+
 /// What one occurrence puts into the braces.
 #[derive(Debug, Clone)]
 pub struct Filling {
@@ -188,6 +221,21 @@ impl Broadcast {
             thumbnail_id: self.thumbnail_id.or(other.thumbnail_id),
             playlist: self.playlist.clone().or_else(|| other.playlist.clone()),
         }
+    }
+
+    /// The same with what is usual where nothing is said.
+    pub fn or_usual(&self) -> Broadcast {
+        self.or(&Broadcast {
+            category: Some(USUAL.category),
+            privacy: Some(USUAL.privacy),
+            made_for_kids: Some(USUAL.made_for_kids),
+            auto_start: Some(USUAL.auto_start),
+            auto_stop: Some(USUAL.auto_stop),
+            latency: Some(USUAL.latency),
+            dvr: Some(USUAL.dvr),
+            roll_over: Some(USUAL.roll_over),
+            ..Broadcast::default()
+        })
     }
 
     /// Without blanks around it and with nothing for what is empty; complaints stand under `broadcast.<field>`. Whether

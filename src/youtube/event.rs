@@ -9,12 +9,10 @@ use super::model::{
     Broadcast as Resource, BroadcastDetails, BroadcastSnippet, BroadcastStatus, MonitorStream, Video, VideoSnippet,
 };
 use crate::schedule::Latency;
+use crate::schedule::broadcast::USUAL;
 use crate::schedule::sheet::Privacy;
 use crate::store::rows::{Header, Index, Record};
 use crate::text::Message;
-
-/// YouTube's own choice where nobody chose: People & Blogs.
-const USUAL_CATEGORY: u16 = 22;
 
 /// What is wanted of a broadcast, with nothing left open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -315,7 +313,7 @@ impl Event {
                 title: Some(texts.title.clone()),
                 description: Some(texts.description.clone()),
                 tags: Some(texts.tags.clone()),
-                category_id: Some(texts.category.unwrap_or(USUAL_CATEGORY).to_string()),
+                category_id: Some(texts.category.unwrap_or(USUAL.category).to_string()),
             }),
             status: None,
         }

@@ -17,11 +17,10 @@ use crate::library::Library;
 use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Platform, Run, open_runs};
 use crate::oauth::Connection;
-use crate::schedule::broadcast::{Filling, fill, tags_length};
+use crate::schedule::broadcast::{Filling, USUAL, fill, tags_length};
 use crate::schedule::recurrence::occurrences;
-use crate::schedule::sheet::Privacy;
 use crate::schedule::{
-    Broadcast, Latency, Occurrence, Passed, Schedule, occurrence_key, occurrence_name, occurrence_number, occurrence_of,
+    Broadcast, Occurrence, Passed, Schedule, occurrence_key, occurrence_name, occurrence_number, occurrence_of,
 };
 use crate::store::rows::{Reader, Row, Writer};
 
@@ -103,13 +102,12 @@ fn wanted(stream: &LiveStream, schedule: Option<&Schedule>, moment: &Moment) -> 
         settings: Settings {
             starts_at: moment.start,
             stops_at: moment.stop,
-            privacy: broadcast.privacy.unwrap_or(Privacy::Public),
-            made_for_kids: broadcast.made_for_kids.unwrap_or(false),
-            auto_start: broadcast.auto_start.unwrap_or(false),
-            // The platform would end a broadcast whose sender comes back after a minute.
-            auto_stop: broadcast.auto_stop.unwrap_or(false),
-            latency: broadcast.latency.unwrap_or(Latency::Normal),
-            dvr: broadcast.dvr.unwrap_or(true),
+            privacy: broadcast.privacy.unwrap_or(USUAL.privacy),
+            made_for_kids: broadcast.made_for_kids.unwrap_or(USUAL.made_for_kids),
+            auto_start: broadcast.auto_start.unwrap_or(USUAL.auto_start),
+            auto_stop: broadcast.auto_stop.unwrap_or(USUAL.auto_stop),
+            latency: broadcast.latency.unwrap_or(USUAL.latency),
+            dvr: broadcast.dvr.unwrap_or(USUAL.dvr),
         },
         texts: Texts {
             title: if title.is_empty() { "Live".to_owned() } else { title },
@@ -119,7 +117,7 @@ fn wanted(stream: &LiveStream, schedule: Option<&Schedule>, moment: &Moment) -> 
         },
         thumbnail: broadcast.thumbnail_id,
         playlist: broadcast.playlist,
-        roll_over: broadcast.roll_over.unwrap_or(false),
+        roll_over: broadcast.roll_over.unwrap_or(USUAL.roll_over),
     }
 }
 

@@ -9,6 +9,7 @@ mod browser_calendar;
 mod browser_channels;
 mod browser_moving;
 mod browser_sheet;
+mod browser_uploads;
 mod browser_youtube;
 mod calendar;
 mod cli;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::streams::Nothing;
 use super::imports::file;
+use super::streams::Nothing;
 use super::{List, Moment, RowFields, no_content, shown};
 use crate::error::Result;
 use crate::library::{Editor, Library};

@@ -170,6 +170,8 @@ struct Place {
     title: String,
     of_schedule: bool,
     seated: bool,
+    /// What holds where nothing is chosen.
+    usual: Broadcast,
 }
 
 async fn context(page: &Page, library: &Library, place: &Place, broadcast: &Broadcast, stream: Uuid) -> Result<Value> {
@@ -183,6 +185,7 @@ async fn context(page: &Page, library: &Library, place: &Place, broadcast: &Broa
         "categories": CATEGORIES.iter().map(category).collect::<Vec<_>>(),
         "pictures": pictures.into_iter().map(|(id, title)| json!({"id": id, "title": title})).collect::<Vec<_>>(),
         "broadcasts": found.iter().map(|row| card(page, row)).collect::<Vec<_>>(),
+        "usual": BroadcastForm::filled(&place.usual),
         "form": BroadcastForm::filled(broadcast),
         "errors": {},
     }))
@@ -192,16 +195,19 @@ async fn stream_place(library: &Library, id: Uuid) -> Result<(Place, Broadcast)>
     let view = library.stream(id).await?;
     let seated = view.row.value.targets.iter().any(|target| target.key_id.is_some());
     let (back, action) = (format!("/streams/{id}"), format!("/streams/{id}/broadcast"));
-    let place = Place { back, action, title: view.row.value.title, of_schedule: false, seated };
+    let usual = Broadcast::default().or_usual();
+    let place = Place { back, action, title: view.row.value.title, of_schedule: false, seated, usual };
     Ok((place, view.row.value.broadcast))
 }
 
 async fn schedule_place(library: &Library, id: Uuid) -> Result<(Place, Broadcast, Uuid)> {
     let view = library.schedule(id).await?;
     let stream = view.row.value.stream_id;
-    let seated = library.stream(stream).await?.row.value.targets.iter().any(|target| target.key_id.is_some());
+    let of = library.stream(stream).await?.row.value;
+    let seated = of.targets.iter().any(|target| target.key_id.is_some());
+    let usual = of.broadcast.or_usual();
     let (back, action) = (format!("/schedules/{id}/edit"), format!("/schedules/{id}/broadcast"));
-    let place = Place { back, action, title: view.stream_title, of_schedule: true, seated };
+    let place = Place { back, action, title: view.stream_title, of_schedule: true, seated, usual };
     Ok((place, view.row.value.broadcast, stream))
 }
 

@@ -62,16 +62,15 @@ async fn context(page: &Page, library: &Library, chosen: &[Uuid]) -> Result<Valu
         chosen.iter().copied().filter(|id| newest.items.iter().all(|(known, _)| known != id)).take(MOST_OPEN).collect();
     let others = library.videos_by_id(others.into_iter().collect()).await?;
     let pictures = library.rows().read(|rows| library::gallery(rows, [])).await?;
-    let option = |id: Uuid, title: &str, duration: f64, picture: Option<Uuid>| {
-        json!({"id": id, "title": title, "duration": duration, "picture": picture})
-    };
+    let option = |id: Uuid, title: &str, duration: f64, picture: Option<Uuid>| json!({"id": id, "title": title, "duration": duration, "picture": picture});
     let others = others.iter().map(|(id, row)| {
         let video = &row.value;
         option(*id, &video.title, video.facts.duration, video.thumbnail_id)
     });
     // What was chosen stands in sight.
     let (first, rest): (Vec<_>, Vec<_>) = newest.items.iter().partition(|(id, _)| chosen.contains(id));
-    let newest = first.into_iter().chain(rest).map(|(id, card)| option(*id, &card.title, card.duration, card.thumbnail_id));
+    let newest =
+        first.into_iter().chain(rest).map(|(id, card)| option(*id, &card.title, card.duration, card.thumbnail_id));
     let videos: Vec<Value> = others.chain(newest).collect();
     Ok(json!({
         "uploads": uploads.iter().map(|row| card(page, &channels, row)).collect::<Vec<_>>(),

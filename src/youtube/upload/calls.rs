@@ -107,7 +107,8 @@ impl UploadTexts {
             (end > 0).then(|| text[..end].to_owned())
         };
         let tags = || {
-            let mut tags: Vec<String> = video.tags.iter().filter(|tag| !tag.contains([',', '<', '>'])).cloned().collect();
+            let mut tags: Vec<String> =
+                video.tags.iter().filter(|tag| !tag.contains([',', '<', '>'])).cloned().collect();
             while tags_length(&tags) > Broadcast::LONGEST_TAGS {
                 tags.pop();
             }

@@ -23,9 +23,10 @@ use crate::auth::{SystemLicence, Tenant};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Video, VideoState};
+use crate::schedule::broadcast::USUAL;
 use crate::schedule::sheet::Privacy;
-use crate::store::rows::{Reader, Row, Writer};
 use crate::store::blocking;
+use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 use crate::vault::Purpose;
 use crate::youtube::api::{Account, Api};
@@ -355,12 +356,12 @@ impl Uploader {
                 title: texts.title.clone(),
                 description: texts.description.clone(),
                 tags: texts.tags.clone(),
-                category_id: Some(texts.category.unwrap_or(22).to_string()),
+                category_id: Some(texts.category.unwrap_or(USUAL.category).to_string()),
             }),
             status: Some(VideoStatus {
                 privacy_status: Some(privacy.code().to_owned()),
                 publish_at,
-                self_declared_made_for_kids: Some(texts.made_for_kids.unwrap_or(false)),
+                self_declared_made_for_kids: Some(texts.made_for_kids.unwrap_or(USUAL.made_for_kids)),
                 upload_status: None,
             }),
         }

@@ -64,6 +64,7 @@ impl Reply {
 }
 
 type Answer = dyn Fn(&Heard, usize) -> Reply + Send + Sync;
+type Reads = dyn Fn(&Heard) -> bool + Send + Sync;
 
 /// The server. It ends when this is dropped.
 pub struct Listener {
@@ -82,10 +83,20 @@ impl Listener {
 
     /// On this port, which must be free.
     pub fn on(port: u16, answer: impl Fn(&Heard, usize) -> Reply + Send + Sync + 'static) -> Listener {
+        Listener::choosy(port, |_| true, answer)
+    }
+
+    /// One that reads no body of a request where `reads`, which is given the request without it, says so, and keeps the
+    /// connection open all the same.
+    pub fn choosy(
+        port: u16,
+        reads: impl Fn(&Heard) -> bool + Send + Sync + 'static,
+        answer: impl Fn(&Heard, usize) -> Reply + Send + Sync + 'static,
+    ) -> Listener {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (heard, end): (Arc<Mutex<Vec<Heard>>>, Arc<AtomicBool>) = Default::default();
-        let answer: Arc<Answer> = Arc::new(answer);
+        let (answer, reads): (Arc<Answer>, Arc<Reads>) = (Arc::new(answer), Arc::new(reads));
         let (remembered, over) = (heard.clone(), end.clone());
         let accepting = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -93,9 +104,10 @@ impl Listener {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let (remembered, over, answer) = (remembered.clone(), over.clone(), answer.clone());
+                let (remembered, over) = (remembered.clone(), over.clone());
+                let (answer, reads) = (answer.clone(), reads.clone());
                 // A connection that is only opened says nothing.
-                std::thread::spawn(move || drop(serve(stream, &remembered, &over, answer.as_ref())));
+                std::thread::spawn(move || drop(serve(stream, &remembered, &over, reads.as_ref(), answer.as_ref())));
             }
         });
         Listener { port, heard, end, accepting: Some(accepting) }
@@ -136,7 +148,13 @@ impl Drop for Listener {
     }
 }
 
-fn serve(stream: TcpStream, remembered: &Mutex<Vec<Heard>>, end: &AtomicBool, answer: &Answer) -> std::io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    remembered: &Mutex<Vec<Heard>>,
+    end: &AtomicBool,
+    reads: &Reads,
+    answer: &Answer,
+) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
@@ -155,17 +173,25 @@ fn serve(stream: TcpStream, remembered: &Mutex<Vec<Heard>>, end: &AtomicBool, an
             None => break,
         }
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body)?;
-    let heard = Heard {
+    let mut heard = Heard {
         method: method.to_owned(),
         path: path.to_owned(),
         headers,
-        body,
+        body: Vec::new(),
         at: Instant::now(),
         time: jiff::Timestamp::now(),
     };
+    if !reads(&heard) {
+        while !end.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        return Ok(());
+    }
+    let headers = &heard.headers;
+    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    heard.body = body;
     let before = {
         let mut all = remembered.lock();
         all.push(heard.clone());

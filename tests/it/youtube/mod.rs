@@ -3,6 +3,7 @@
 
 mod air;
 mod secrets;
+mod upload_ways;
 mod uploads;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::streams::video;
 use crate::support::server::{Client, PASSWORD, Server};
 use crate::support::youtube::{How, World, Youtube};
 
-async fn uploads_until(api: &Client, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub async fn uploads_until(api: &Client, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let found = api.get("/api/v1/youtube-uploads").await.expect(200).json()["items"].as_array().unwrap().clone();
@@ -89,7 +89,7 @@ async fn uploads_wait_for_units_and_can_be_let_be() {
     for wrong in [
         json!({"video_id": video, "title": "x".repeat(101)}),
         json!({"video_id": video, "publish_at": "2020-01-01T00:00:00Z"}),
-        json!({"video_id": video, "publish_at": "2031-01-01T00:00:00Z", "privacy": "public"}),
+        json!({"video_id": video, "publish_at": "2031-01-01T00:00:00Z", "privacy": "unlisted"}),
         json!({"video_id": channel}),
     ] {
         al.post("/api/v1/youtube-uploads", &json!({"channel_id": channel, "items": [wrong]})).await.expect(422);

@@ -72,6 +72,10 @@ pub struct World {
     /// So long after its making a broadcast does not stand in lists.
     pub lag: Duration,
     pub counter: u64,
+    /// Of these accounts no bytes of uploads are read, and nothing is said.
+    pub deaf_to: Vec<String>,
+    /// So many parts were left unread.
+    pub unread: usize,
 }
 
 type Ingest = dyn Fn(&str) -> bool + Send + Sync;
@@ -258,11 +262,7 @@ impl World {
         if heard.method == "POST" && path == "/revoke" {
             return Reply::status(200);
         }
-        let bearer = header(heard, "authorization").and_then(|text| text.strip_prefix("Bearer "));
-        let account = bearer.and_then(|token| {
-            let prefixed = self.prefix.as_ref().filter(|(prefix, _)| token.starts_with(prefix.as_str()));
-            self.tokens.get(token).or(prefixed.map(|(_, account)| account)).cloned()
-        });
+        let account = self.account(heard);
         let Some(account) = account else {
             told(self, 401);
             return error(401, "authError", "Invalid Credentials");
@@ -361,6 +361,21 @@ impl World {
         if cut { Reply::Cut } else { reply }
     }
 
+    /// Whose token a request has.
+    fn account(&self, heard: &Heard) -> Option<String> {
+        let token = header(heard, "authorization").and_then(|text| text.strip_prefix("Bearer "))?;
+        let prefixed = self.prefix.as_ref().filter(|(prefix, _)| token.starts_with(prefix.as_str()));
+        self.tokens.get(token).or(prefixed.map(|(_, account)| account)).cloned()
+    }
+
+    /// Whether the body of a request is read.
+    fn reads(&mut self, heard: &Heard) -> bool {
+        let is_part = heard.method == "PUT" && header(heard, "content-length").is_some_and(|length| length != "0");
+        let deaf = is_part && self.account(heard).is_some_and(|account| self.deaf_to.contains(&account));
+        self.unread += usize::from(deaf);
+        !deaf
+    }
+
     /// Tokens for whoever asks in the form of the standard: `sentinel-access-…` of the account that the code names.
     fn token(&mut self, heard: &Heard) -> Reply {
         let fields: BTreeMap<String, String> = url::form_urlencoded::parse(&heard.body).into_owned().collect();
@@ -402,10 +417,15 @@ impl Youtube {
     pub fn with_ingest(ingest: impl Fn(&str) -> bool + Send + Sync + 'static) -> Youtube {
         let world = Arc::new(Mutex::new(World { limit: 10_000, ..World::default() }));
         let known = world.clone();
-        let listener = Listener::start(move |heard, _| {
-            let base = format!("http://{}", header(heard, "host").unwrap_or_default());
-            known.lock().answer(heard, &base, &ingest)
-        });
+        let listening = world.clone();
+        let listener = Listener::choosy(
+            0,
+            move |heard| listening.lock().reads(heard),
+            move |heard, _| {
+                let base = format!("http://{}", header(heard, "host").unwrap_or_default());
+                known.lock().answer(heard, &base, &ingest)
+            },
+        );
         Youtube { listener, world }
     }
 
