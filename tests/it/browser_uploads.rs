@@ -25,7 +25,7 @@ async fn videos_are_chosen_in_the_gallery_and_shown_with_their_links_when_they_a
     for seconds in 3..6 {
         video(&al, seconds).await;
     }
-    let stream = stream(&al, "Rain", &one, "rtmp://127.0.0.1:9/live", "abcd-efgh").await;
+    let stream = stream(&al, "Rain", &one, "rtmp://127.0.0.1:1935/live", "abcd-efgh").await;
     connect(&al, "al").await;
     let browser = Browser::start().await;
     let driver = &browser.driver;
