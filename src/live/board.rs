@@ -169,6 +169,9 @@ pub struct PlatformWord {
     /// Nothing has arrived there since.
     #[serde(skip)]
     pub silent_since: Option<Timestamp>,
+    /// It says nothing more: this holds as long as the run.
+    #[serde(skip)]
+    pub last: bool,
 }
 
 impl PlatformWord {
@@ -176,7 +179,7 @@ impl PlatformWord {
     const HOLDS: Duration = Duration::from_secs(150);
 
     fn holds(&self, now: Timestamp) -> bool {
-        now < self.at + PlatformWord::HOLDS
+        self.last || now < self.at + PlatformWord::HOLDS
     }
 }
 

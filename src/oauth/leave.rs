@@ -42,11 +42,12 @@ pub enum Left {
 }
 
 impl Grants {
-    /// Gives a grant back at its provider and erases it here.
+    /// Says that a connection is to go: a moment is left to end with its token what hangs on it, then
+    /// [`Grants::disconnect`] gives the grant back, or the keeper does where this server is cut off.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn disconnect(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+    pub(crate) async fn set_out(&self, editor: &Editor, id: Uuid) -> Result<()> {
         let actor = editor.actor().clone();
         editor
             .rows()
@@ -63,7 +64,15 @@ impl Grants {
                 audit::record(rows, &actor, "channel.disconnect", format!("{id} {}", connection.title))?;
                 rows.update(&row, connection).map(drop)
             })
-            .await?;
+            .await
+    }
+
+    /// Gives a grant back at its provider and erases it here. What hangs on it is ended first by whoever calls this.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) async fn disconnect(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+        self.set_out(editor, id).await?;
         let (this, editor) = (self.clone(), editor.clone());
         self.to_the_end("disconnecting", async move { this.leave(&editor, id).await }).await?
     }

@@ -78,7 +78,7 @@ impl Grants {
     }
 
     /// Does something to its end, whoever waits for it: a browser that goes away half-way loses no token.
-    async fn to_the_end<T: Send + 'static>(
+    pub(crate) async fn to_the_end<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,

@@ -68,7 +68,12 @@ impl Need {
             Need::Other(refused) => access.token.expose_secret() != refused.secret.expose_secret(),
             Need::New(since) => connection.refreshed_at.is_some_and(|at| at >= *since),
         };
-        let is_usable = matches!(connection.state, State::Active | State::RefreshFailed);
+        let is_usable = match connection.state {
+            State::Active | State::RefreshFailed => true,
+            // What is left to be said with it is said before it is given back; nothing is renewed for that.
+            State::Leaving => connection.failures == 0 && matches!(self, Need::Good),
+            State::Reconnect => false,
+        };
         (is_enough && is_other && is_usable)
             .then(|| AccessToken { secret: access.token.clone(), client_id: client.id.clone() })
     }

@@ -91,6 +91,11 @@ impl Api {
         &self.quota
     }
 
+    /// The grants that calls are made with.
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
     /// Calls for a channel of a library.
     pub fn account<'a>(&'a self, editor: &'a Editor, channel: Uuid, need: Need) -> Account<'a> {
         Account { api: self, editor, channel, need }

@@ -220,6 +220,16 @@ impl Event {
         }
     }
 
+    /// Its place among others, the first first: on air, to come by its time, over the newest first.
+    pub(super) fn place(&self) -> (u8, i64) {
+        let begun = self.moved_at.is_some() || self.live_at.is_some();
+        match self.over {
+            Some((at, _)) => (2, -at.as_millisecond()),
+            None if begun => (0, self.wanted.settings.starts_at.as_millisecond()),
+            None => (1, self.wanted.settings.starts_at.as_millisecond()),
+        }
+    }
+
     fn is_told(&self) -> bool {
         self.bound
             && self.told_settings.as_ref() == Some(&self.wanted.settings)

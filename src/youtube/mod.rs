@@ -12,6 +12,7 @@ pub mod keys;
 pub mod mapping;
 mod marks;
 pub mod model;
+mod part;
 mod plan;
 pub mod quota;
 mod step;
@@ -22,6 +23,7 @@ mod worker;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use jiff::civil::DateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,13 +33,33 @@ use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
 use crate::live::kept_key::KeptKey;
 use crate::oauth::{Connection, Grants, Provider, project_of};
-use crate::store::rows::{Row, Writer};
-use crate::text::Message;
+use crate::store::rows::Row;
 use api::Api;
+pub use part::{Hanging, Parted, forget, remember};
 use event::Event;
 use quota::{Quota, Shown};
 use upload::{NewUpload, Uploader};
 use worker::Worker;
+
+/// Whose broadcasts are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Those of the library.
+    All,
+    /// Those of a stream.
+    Stream(Uuid),
+    /// Those of a schedule, or of one of its occurrences, by the local time that its rule names.
+    Schedule(Uuid, Option<DateTime>),
+}
+
+impl Of {
+    fn takes(self, event: &Event) -> bool {
+        match self {
+            Of::Schedule(_, Some(of)) => event.schedule.is_some_and(|(_, own)| own == of),
+            _ => true,
+        }
+    }
+}
 
 /// Everything that is done with YouTube. Cheap to clone.
 #[derive(Clone)]
@@ -161,49 +183,6 @@ impl Youtube {
     }
 }
 
-/// A channel is disconnected: what hangs on it goes, in the same batch. Keys stay, as streams go to them, and remember
-/// whose they were.
-///
-/// # Errors
-/// Where the rows cannot be read.
-pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
-    let now = rows.now();
-    for id in rows.view().ids_at::<Event>("open", &[])? {
-        if let Some(row) = rows.get::<Event>(id)?.filter(|row| row.value.channel_id == connection) {
-            let over = Some((now, event::Over::Gone));
-            let trouble = Some(Message::new("youtube-fault-disconnected"));
-            rows.update(&row, Event { over, trouble, ..row.value.clone() })?;
-        }
-    }
-    let account = rows.get::<Connection>(connection)?.and_then(|row| row.value.account);
-    for row in kept_where(rows, |key| key.channel_id == Some(connection))? {
-        rows.update(&row, KeptKey { account: account.clone(), ..row.value.clone() })?;
-    }
-    Ok(())
-}
-
-/// An account is connected again: the keys that it had go back to it, in the same batch.
-///
-/// # Errors
-/// Where the rows cannot be read.
-pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Result<()> {
-    for row in kept_where(rows, |key| key.account.as_deref() == Some(account))? {
-        rows.update(&row, KeptKey { channel_id: Some(connection), account: None, ..row.value.clone() })?;
-    }
-    Ok(())
-}
-
-fn kept_where(rows: &Writer<'_>, wanted: impl Fn(&KeptKey) -> bool) -> Result<Vec<Row<KeptKey>>> {
-    let mut found = Vec::new();
-    rows.view().each::<KeptKey>(false, |row| {
-        if wanted(&row.value) {
-            found.push(row);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
 impl Library {
     /// Broadcasts, the newest first: of a stream, or of all; at most so many.
     pub async fn broadcasts(&self, stream: Option<Uuid>, most: usize) -> Result<Vec<Row<Event>>> {
@@ -221,6 +200,35 @@ impl Library {
                         if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                     })?,
                 }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Broadcasts as people want them: what is on air, then what comes by its time, then what is over, the newest first.
+    /// Of all, of a stream, or of a schedule's occurrences; at most so many.
+    pub async fn broadcasts_in_order(&self, of: Of, most: usize) -> Result<Vec<Row<Event>>> {
+        self.rows()
+            .read(move |rows| {
+                let ids = match of {
+                    Of::All => rows.ids_at::<Event>("open", &[])?,
+                    Of::Stream(id) => rows.ids_at::<Event>("stream", id.as_bytes())?,
+                    Of::Schedule(id, _) => rows.ids_at::<Event>("schedule", id.as_bytes())?,
+                };
+                let mut found = Vec::new();
+                for id in ids {
+                    found.extend(rows.get::<Event>(id)?.filter(|row| of.takes(&row.value)));
+                }
+                if matches!(of, Of::All) {
+                    rows.each::<Event>(true, |row| {
+                        if row.value.over.is_some() {
+                            found.push(row);
+                        }
+                        if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    })?;
+                }
+                found.sort_by_cached_key(|row| row.value.place());
+                found.truncate(most);
                 Ok(found)
             })
             .await

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Platform, Run, open_runs};
-use crate::oauth::Connection;
+use crate::oauth::{Connection, State};
 use crate::schedule::broadcast::{Filling, USUAL, fill, tags_length};
 use crate::schedule::recurrence::occurrences;
 use crate::schedule::{
@@ -47,13 +47,18 @@ struct Seat {
     platform_stream: String,
 }
 
+/// Whether a channel is connected, and not on its way out.
+fn is_here(rows: &Reader<'_>, channel: Uuid) -> Result<bool> {
+    Ok(rows.get::<Connection>(channel)?.is_some_and(|row| row.value.state != State::Leaving))
+}
+
 fn seats(rows: &Reader<'_>, stream: &LiveStream) -> Result<Vec<Seat>> {
     let mut seats = Vec::new();
     for target in stream.targets.iter().filter(|target| target.platform == Platform::Youtube) {
         let Some(key) = target.key_id else { continue };
         let Some(kept) = rows.get::<KeptKey>(key)?.map(|row| row.value) else { continue };
         let (Some(channel), Some(platform_stream)) = (kept.channel_id, kept.platform_id) else { continue };
-        if rows.get::<Connection>(channel)?.is_some() {
+        if is_here(rows, channel)? {
             seats.push(Seat { target: target.id, channel, platform_stream });
         }
     }
@@ -375,6 +380,9 @@ impl Plan<'_, '_> {
 
     /// A broadcast that nothing asks for: whether it goes.
     fn is_unwanted(&self, event: &Event) -> Result<bool> {
+        if !is_here(self.rows.view(), event.channel_id)? {
+            return Ok(true);
+        }
         if event.moved_at.is_some() || event.live_at.is_some() {
             // It is ended, not taken away.
             return Ok(false);

@@ -17,6 +17,7 @@ use crate::store::rows::Row;
 use crate::text::Locale;
 use crate::web::extract::MaybeJson;
 use crate::web::{Access, Json, Page, Route};
+use crate::youtube::event::Event;
 
 /// This resource's part of the surface.
 pub const ROUTES: &[Route] = &[
@@ -99,6 +100,35 @@ impl ChannelBody {
             expires_at: moment(connection.expires_at),
             next_try_at: moment(connection.next_try),
         }
+    }
+}
+
+/// What YouTube still has of a channel that was disconnected.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChannelRemains)]
+struct PartedBody {
+    /// Broadcasts that could not be ended or deleted: do so in YouTube Studio.
+    remaining: Vec<RemainingBody>,
+}
+
+/// A broadcast that nobody here can end any more.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RemainingBroadcast)]
+struct RemainingBody {
+    id: Uuid,
+    title: String,
+    /// Where viewers find it; null where nobody knows.
+    link: Option<String>,
+}
+
+impl PartedBody {
+    fn of(remaining: &[Row<Event>]) -> PartedBody {
+        let body = |row: &Row<Event>| RemainingBody {
+            id: row.id(),
+            title: row.value.wanted.texts.title.clone(),
+            link: row.value.link(),
+        };
+        PartedBody { remaining: remaining.iter().map(body).collect() }
     }
 }
 
@@ -256,12 +286,18 @@ async fn check(page: Page, editor: Editor, id: web::Path<Uuid>, _body: MaybeJson
 /// Disconnect a channel
 ///
 /// Its grant is given back at the provider, then erased here. Where the provider does not answer it is tried again for
-/// a few hours, then erased all the same.
+/// a few hours, then erased all the same. Before that its broadcasts on air are completed and those made ahead deleted,
+/// which takes up to 15 seconds.
 #[utoipa::path(delete, path = "/api/v1/channels/{id}", tag = "channels", params(("id" = Uuid, Path)), responses(
+    (status = 200, body = PartedBody, description = "Disconnected, but YouTube still has broadcasts of it"),
     (status = 204), (status = 404), (status = 202, body = ChannelBody, description = "The provider does not answer; it is tried again"),
 ))]
 async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
-    match page.server().grants.disconnect(&editor, *id).await? {
+    let parted = page.server().youtube.disconnect(&editor, *id).await?;
+    if !parted.remaining.is_empty() {
+        return Ok(HttpResponse::Ok().json(PartedBody::of(&parted.remaining)));
+    }
+    match parted.left {
         Left::Gone | Left::Erased => Ok(no_content()),
         Left::Later { .. } => match editor.channel(*id).await {
             Ok(row) => Ok(HttpResponse::Accepted().json(ChannelBody::of(&row, page.locale()))),

@@ -20,6 +20,7 @@ use crate::media::sniff_picture;
 use crate::oauth::{Asked, Connection, Left, Provider, Returned, Service, State, Whose};
 use crate::store::rows::Row;
 use crate::text::Message;
+use crate::youtube::event::Event;
 
 /// This room's part of the surface.
 pub const ROUTES: &[Route] = &[
@@ -138,6 +139,7 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
         _ => None,
     };
     let can_connect = library.usable_client(connection.service.provider()).await?.is_some();
+    let hanging = library.hanging_on(*id).await?;
     let context = json!({
         "channel": card_with_use(&page, &library, &row).await?,
         "granted_at": connection.granted_at.map(|at| page.moment(at)),
@@ -149,6 +151,8 @@ async fn show(page: Page, library: Library, id: web::Path<Uuid>) -> Result<HttpR
         "client_of": whose.map(|whose| if whose == Whose::Own { "own" } else { "box" }),
         "permissions_page": connection.service.provider().permissions_page(),
         "can_connect": can_connect,
+        "on_air": (!hanging.on_air.is_empty()).then(|| titles(&hanging.on_air)),
+        "planned": hanging.planned.len(),
     });
     leading_away(&page.clone(), page.render("channels", SHOW, context).await?)
 }
@@ -204,10 +208,24 @@ async fn check(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form<Noth
     Ok(page.see_other(&format!("/channels/{id}"), kind, Some(message)))
 }
 
+/// What broadcasts are called; of many, the first.
+fn titles(events: &[Row<Event>]) -> String {
+    const MOST: usize = 5;
+    let titles: Vec<&str> = events.iter().take(MOST).map(|row| row.value.wanted.texts.title.as_str()).collect();
+    let more = if events.len() > MOST { ", …" } else { "" };
+    format!("{}{more}", titles.join(", "))
+}
+
 async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form<Nothing>) -> Result<HttpResponse> {
     let title = editor.channel(*id).await?.value.title;
     let provider = Service::Youtube.provider();
-    let (kind, message) = match page.server().grants.disconnect(&editor, *id).await? {
+    let parted = page.server().youtube.disconnect(&editor, *id).await?;
+    if !parted.remaining.is_empty() {
+        let titles = titles(&parted.remaining);
+        let message = Message::new("channel-gone-remaining").with("title", title).with("broadcasts", titles);
+        return Ok(page.see_other("/channels", "bad", Some(message)));
+    }
+    let (kind, message) = match parted.left {
         Left::Gone => ("ok", Message::new("channel-gone")),
         Left::Later { why, .. } => ("warn", Message::new("channel-gone-later").with("why", why)),
         Left::Erased => {

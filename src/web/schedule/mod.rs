@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::history::stream_options;
 use super::pager::{neighbours, place};
+use super::youtube::broadcast_cards;
 use super::{Access, Form, Page, Query, Route, words};
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
@@ -19,6 +20,7 @@ use crate::live::RunOutcome;
 use crate::schedule::rule::Repeat;
 use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView};
 use crate::text::Message;
+use crate::youtube::Of;
 use form::ScheduleForm;
 pub(in crate::web) use form::local;
 
@@ -186,8 +188,13 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
     let exceptions: Vec<Value> = schedule_row
         .map(|schedule| schedule.exceptions.iter().map(|one| occurrence::exception(page, schedule, one)).collect())
         .unwrap_or_default();
+    let broadcasts = match view {
+        Some(view) => broadcast_cards(page, library, Of::Schedule(view.row.id(), None), 3).await?,
+        None => Vec::new(),
+    };
     Ok(json!({
         "schedule": schedule,
+        "broadcasts": broadcasts,
         "rule": rule.unwrap_or_default(),
         "exceptions": exceptions,
         "stream_options": stream_options(library).await?,

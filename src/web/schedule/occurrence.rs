@@ -12,7 +12,9 @@ use crate::library::{Editor, Library};
 use crate::schedule::{Becomes, Exception, OccurrenceChange, OccurrenceView, Reach, Schedule};
 use crate::text::Message;
 use crate::web::api::calendar::named;
+use crate::web::youtube::broadcast_cards;
 use crate::web::{Form, Page, words};
+use crate::youtube::Of;
 
 /// The address of an occurrence's page.
 pub(super) fn address(schedule: Uuid, of: DateTime) -> String {
@@ -57,6 +59,7 @@ async fn context(page: &Page, library: &Library, view: &OccurrenceView) -> Resul
             "paused": schedule.paused,
             "trouble": trouble.map(|trouble| page.text(&trouble)),
         },
+        "broadcasts": broadcast_cards(page, library, Of::Schedule(view.schedule.row.id(), Some(view.of)), 5).await?,
         "form": {
             "starts_at": local(view.occurrence.map_or(view.of, |occurrence| occurrence.civil)),
             "duration": minutes.unwrap_or_default(),

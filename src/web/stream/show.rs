@@ -21,8 +21,9 @@ use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::live_events::answer;
 use crate::web::schedule::local;
-use crate::web::youtube::broadcast_card;
+use crate::web::youtube::broadcast_cards;
 use crate::web::{Form, Page, history, words};
+use crate::youtube::Of;
 
 /// Lines of the log on the page.
 const LINES: usize = 40;
@@ -124,8 +125,7 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
     let publishes = view.row.value.broadcast.privacy.is_none_or(|privacy| privacy == Privacy::Public)
         && !chosen.is_empty()
         && library.channel_keys().await?.iter().any(|key| chosen.contains(key));
-    let broadcasts = library.broadcasts(Some(id), 3).await?;
-    let broadcasts: Vec<Value> = broadcasts.iter().map(|row| broadcast_card(page, row)).collect();
+    let broadcasts = broadcast_cards(page, library, Of::Stream(id), 3).await?;
     let samples = match state.run_id {
         Some(run) if state.samples.is_empty() => library.run_samples(run).await.unwrap_or_default(),
         _ => state.samples.clone(),

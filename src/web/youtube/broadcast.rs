@@ -1,5 +1,7 @@
 //! Pages of broadcasts: how they are, and what they are told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,13 +10,14 @@ use uuid::Uuid;
 use super::keys::Nothing;
 use crate::error::{Error, FieldError, Result};
 use crate::library::{self, Editor, Library};
-use crate::live::StreamChange;
+use crate::live::{LiveStream, StreamChange};
 use crate::schedule::broadcast::CATEGORIES;
 use crate::schedule::sheet::Privacy;
 use crate::schedule::{Broadcast, Latency, ScheduleChange};
 use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::{Form, Page, Query};
+use crate::youtube::Of;
 use crate::youtube::event::Event;
 
 const LIST: &str = "youtube/broadcasts.html";
@@ -28,6 +31,7 @@ pub(in crate::web) fn card(page: &Page, row: &Row<Event>) -> Value {
     json!({
         "id": row.id(),
         "stream_id": event.stream_id,
+        "stream": null,
         "title": event.wanted.texts.title,
         "starts": page.moment(event.wanted.settings.starts_at),
         "stage": event.stage().code(),
@@ -39,14 +43,33 @@ pub(in crate::web) fn card(page: &Page, row: &Row<Event>) -> Value {
     })
 }
 
+/// The first broadcasts of something, as pages show them.
+pub(in crate::web) async fn cards_of(page: &Page, library: &Library, of: Of, most: usize) -> Result<Vec<Value>> {
+    let found = library.broadcasts_in_order(of, most).await?;
+    Ok(found.iter().map(|row| card(page, row)).collect())
+}
+
 #[derive(Deserialize)]
 pub(super) struct Filter {
     stream: Option<Uuid>,
 }
 
 pub(super) async fn list(page: Page, library: Library, filter: Query<Filter>) -> Result<HttpResponse> {
-    let found = library.broadcasts(filter.0.stream, SHOWN).await?;
-    let cards: Vec<Value> = found.iter().map(|row| card(&page, row)).collect();
+    let of = filter.0.stream.map_or(Of::All, Of::Stream);
+    let found = library.broadcasts_in_order(of, SHOWN).await?;
+    let streams: BTreeSet<Uuid> = found.iter().map(|row| row.value.stream_id).collect();
+    let rows = library.rows();
+    let titles = rows.read(move |rows| {
+        let title = |id: Uuid| Ok(rows.get::<LiveStream>(id)?.map(|row| (id, row.value.title)));
+        streams.into_iter().filter_map(|id| title(id).transpose()).collect::<Result<BTreeMap<Uuid, String>>>()
+    });
+    let titles = titles.await?;
+    let with_stream = |row: &Row<Event>| {
+        let mut card = card(&page, row);
+        card["stream"] = json!(titles.get(&row.value.stream_id));
+        card
+    };
+    let cards: Vec<Value> = found.iter().map(with_stream).collect();
     let connected = !library.channels().await?.is_empty();
     page.render("channels", LIST, json!({"broadcasts": cards, "connected": connected})).await
 }
@@ -177,14 +200,13 @@ struct Place {
 async fn context(page: &Page, library: &Library, place: &Place, broadcast: &Broadcast, stream: Uuid) -> Result<Value> {
     let chosen = broadcast.thumbnail_id;
     let pictures = library.rows().read(move |rows| library::gallery(rows, chosen)).await?;
-    let found = library.broadcasts(Some(stream), 5).await?;
     let category = |number: &u16| json!({"number": number.to_string(), "name": format!("youtube-category-{number}")});
     Ok(json!({
         "place": {"back": place.back, "action": place.action, "title": place.title,
                   "of_schedule": place.of_schedule, "seated": place.seated},
         "categories": CATEGORIES.iter().map(category).collect::<Vec<_>>(),
         "pictures": pictures.into_iter().map(|(id, title)| json!({"id": id, "title": title})).collect::<Vec<_>>(),
-        "broadcasts": found.iter().map(|row| card(page, row)).collect::<Vec<_>>(),
+        "broadcasts": cards_of(page, library, Of::Stream(stream), 5).await?,
         "usual": BroadcastForm::filled(&place.usual),
         "form": BroadcastForm::filled(broadcast),
         "errors": {},

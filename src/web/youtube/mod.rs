@@ -102,6 +102,6 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-pub(super) use broadcast::card as broadcast_card;
+pub(super) use broadcast::{card as broadcast_card, cards_of as broadcast_cards};
 pub(super) use keys::quota_card;
 pub(super) use uploads::of_video as youtube_of_video;

@@ -33,7 +33,7 @@ impl Step<'_> {
         if let Some(run) = &self.facts.run {
             let silent_since = (!status.is_active()).then_some(self.now);
             let live = live && status.is_active();
-            let word = PlatformWord { live, health: health::words(&status), at: self.now, silent_since };
+            let word = PlatformWord { live, health: health::words(&status), at: self.now, silent_since, last: false };
             self.editor.foundation().board().say(run.id(), event.target_id, word);
         }
         Ok(status)

@@ -316,6 +316,10 @@ impl Step<'_> {
     async fn take_away(&self) -> Result<Did, Fault> {
         let event = &self.facts.event;
         match (&event.broadcast, event.asked) {
+            // Viewers may see it: its channel is being disconnected.
+            (Some(broadcast), _) if self.facts.on_air || event.moved_at.is_some() || event.live_at.is_some() => {
+                self.end(broadcast).await
+            }
             (Some(broadcast), _) => match self.account.delete_broadcast(broadcast).await {
                 Ok(()) => self.over(Over::Removed).await,
                 Err(fault) if fault.reason == "liveBroadcastDeletionNotAllowed" => self.end(broadcast).await,

@@ -37,6 +37,12 @@ channel-checked = The token is renewed: the channel works.
 channel-reconnect = Connect again
 channel-disconnect = Disconnect the channel
 channel-disconnect-loss = { $title } is given back to YouTube and its tokens are erased here. Streams that are on air go on; planned ones go on with their keys, but without the broadcasts that this program makes at YouTube.
+channel-disconnect-on-air = On air now: { $titles }. YouTube is told to end that for its viewers first.
+channel-disconnect-planned = { $count ->
+    [one] One planned broadcast is deleted on YouTube, and its link leads nowhere then.
+   *[other] { $count } planned broadcasts are deleted on YouTube, and their links lead nowhere then.
+}
+channel-gone-remaining = { $title } is disconnected, but YouTube still has what could not be ended: { $broadcasts }. End or delete it in YouTube Studio.
 channel-connected = { $title } is connected.
 channel-gone = { $title } is disconnected, and the permission is given back.
 channel-gone-later = { $title } is being disconnected. { $why }

@@ -47,6 +47,7 @@ youtube-fault-settings-fixed = This setting of the broadcast cannot be changed a
 youtube-fault-other = YouTube refused this ({ $reason }, status { $status }). Look into YouTube Studio; if it stays so, tell the operator this word.
 youtube-fault-unreachable = YouTube does not answer. It is tried again by itself; look at the network of the server if it stays so.
 youtube-fault-odd = YouTube's answer could not be read. It is tried again by itself.
+youtube-fault-left-there = The channel was disconnected before this broadcast could be ended or deleted. Do so in YouTube Studio.
 youtube-fault-disconnected = The channel is not connected any more. Connect it again, or choose another one.
 
 # What broadcasts are told
@@ -80,6 +81,7 @@ youtube-health-fast = Video arrives faster than it plays. It settles by itself; 
 youtube-health-starved = YouTube does not get video fast enough, so viewers see it stop. Look at the server's upload and its load.
 youtube-health-resolution = The size of the picture does not suit YouTube. Optimise the video to 720p or 1080p.
 youtube-health-other = YouTube complains: { $word }. YouTube Studio explains it.
+youtube-health-disconnected = The channel is not connected any more, so YouTube says nothing of this stream. It goes on being sent.
 youtube-health-silent = YouTube gets nothing from this stream.
 youtube-health-good = YouTube says: excellent.
 youtube-health-ok = YouTube says: good.
@@ -141,6 +143,7 @@ youtube-broadcasts-text = What is made on YouTube for your streams, a day ahead.
 youtube-broadcasts-none = No broadcast yet
 youtube-broadcasts-none-text = Choose a channel's key in a stream and plan it: its broadcast is made a day ahead.
 youtube-link = Link of { $title }
+youtube-watch = Its broadcast on YouTube
 youtube-open = Open
 youtube-next-try = Next try:
 youtube-retry = Try again now

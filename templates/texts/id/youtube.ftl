@@ -47,6 +47,7 @@ youtube-fault-settings-fixed = Pengaturan siaran ini tidak bisa diubah lagi kare
 youtube-fault-other = YouTube menolak permintaan ini ({ $reason }, status { $status }). Lihat YouTube Studio; kalau tetap begitu, sampaikan kata ini ke operator.
 youtube-fault-unreachable = YouTube tidak menjawab. Nanti dicoba lagi otomatis; periksa jaringan server kalau tetap begitu.
 youtube-fault-odd = Jawaban YouTube tidak bisa dibaca. Nanti dicoba lagi otomatis.
+youtube-fault-left-there = Kanal diputus sebelum acara ini dapat diakhiri atau dihapus. Lakukan di YouTube Studio.
 youtube-fault-disconnected = Kanal sudah tidak terhubung. Hubungkan lagi, atau pilih yang lain.
 
 # Isian siaran
@@ -80,6 +81,7 @@ youtube-health-fast = Video datang lebih cepat daripada diputar. Biasanya pulih 
 youtube-health-starved = Video tidak cukup cepat sampai ke YouTube sehingga penonton melihatnya tersendat. Periksa unggahan dan beban server.
 youtube-health-resolution = Ukuran gambarnya tidak cocok untuk YouTube. Optimalkan videonya ke 720p atau 1080p.
 youtube-health-other = YouTube mengeluh: { $word }. Penjelasannya ada di YouTube Studio.
+youtube-health-disconnected = Kanal ini tidak terhubung lagi, jadi YouTube tidak memberi kabar tentang siaran ini. Pengirimannya tetap berjalan.
 youtube-health-silent = YouTube tidak menerima apa pun dari stream ini.
 youtube-health-good = Kata YouTube: sangat baik.
 youtube-health-ok = Kata YouTube: baik.
@@ -140,6 +142,7 @@ youtube-broadcasts-text = Yang dibuat di YouTube untuk stream Anda, sehari sebel
 youtube-broadcasts-none = Belum ada siaran
 youtube-broadcasts-none-text = Pilih kunci kanal di stream lalu jadwalkan: siarannya dibuat sehari sebelumnya.
 youtube-link = Tautan { $title }
+youtube-watch = Acaranya di YouTube
 youtube-open = Buka
 youtube-next-try = Dicoba lagi:
 youtube-retry = Coba lagi sekarang

@@ -2,6 +2,7 @@
 //! strict as the real one's documents, with a real nginx where streams come in.
 
 mod air;
+mod part;
 mod secrets;
 mod upload_ways;
 mod uploads;

@@ -1,0 +1,165 @@
+//! Parting from a channel: what hangs on it is ended while its token is still good, then the grant is given back, and
+//! what is left here is told so.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::event::{Event, Over, Stage};
+use super::plan::{run_of, serves};
+use super::Youtube;
+use crate::error::Result;
+use crate::library::{Editor, Library};
+use crate::live::PlatformWord;
+use crate::live::kept_key::KeptKey;
+use crate::oauth::{Connection, Left};
+use crate::store::rows::{Reader, Row, Writer};
+use crate::text::Message;
+
+/// For ending broadcasts before the grant goes.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at how far that is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What hangs on a channel.
+#[derive(Debug, Default)]
+pub struct Hanging {
+    /// Broadcasts that viewers may see.
+    pub on_air: Vec<Row<Event>>,
+    /// Broadcasts that were made, or will be.
+    pub planned: Vec<Row<Event>>,
+}
+
+/// What became of a channel that was disconnected.
+#[derive(Debug)]
+pub struct Parted {
+    /// The grant.
+    pub left: Left,
+    /// Broadcasts that the platform still has: nobody could end or delete them.
+    pub remaining: Vec<Row<Event>>,
+}
+
+fn open_of(rows: &Reader<'_>, channel: Uuid) -> Result<Vec<Row<Event>>> {
+    let mut found = Vec::new();
+    for id in rows.ids_at::<Event>("open", &[])? {
+        found.extend(rows.get::<Event>(id)?.filter(|row| row.value.channel_id == channel && row.value.over.is_none()));
+    }
+    Ok(found)
+}
+
+impl Library {
+    /// What a channel's end would end.
+    pub async fn hanging_on(&self, channel: Uuid) -> Result<Hanging> {
+        let open = self.rows().read(move |rows| open_of(rows, channel)).await?;
+        let (on_air, planned) =
+            open.into_iter().partition(|row| matches!(row.value.stage(), Stage::Starting | Stage::Live));
+        Ok(Hanging { on_air, planned })
+    }
+}
+
+impl Youtube {
+    /// Disconnects a channel: its broadcasts on air are completed and those made ahead deleted, as far as the platform
+    /// does so within [`PATIENCE`]; then its grant is given back and erased here.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::error::Error::NotFound).
+    pub async fn disconnect(&self, editor: &Editor, channel: Uuid) -> Result<Parted> {
+        let grants = self.api().grants().clone();
+        // From here on the planner wants none of its broadcasts, whatever becomes of this server.
+        grants.set_out(editor, channel).await?;
+        let (this, editor) = (self.clone(), editor.clone());
+        let work = async move {
+            let before = editor.rows().read(move |rows| open_of(rows, channel)).await?;
+            let remaining = this.wind_up(&editor, channel).await?;
+            let left = this.api().grants().disconnect(&editor, channel).await?;
+            this.say_so(&editor, before).await?;
+            Ok(Parted { left, remaining })
+        };
+        grants.to_the_end("disconnecting", work).await?
+    }
+
+    /// Has everything of a channel ended; what is left of it when time is up.
+    async fn wind_up(&self, editor: &Editor, channel: Uuid) -> Result<Vec<Row<Event>>> {
+        let hurry = move |rows: &mut Writer<'_>| {
+            for row in open_of(rows.view(), channel)? {
+                let now = Event { unwanted: true, tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
+                rows.update(&row, now)?;
+            }
+            Ok(())
+        };
+        editor.rows().write(hurry).await?;
+        let (end, until) = (Instant::now() + PATIENCE, self.foundation.clock().now() + PATIENCE);
+        self.worker.wake(editor.tenant());
+        loop {
+            let mut open = editor.rows().read(move |rows| open_of(rows, channel)).await?;
+            // What was put off beyond our time is not waited for.
+            let hopeless = |row: &Row<Event>| row.value.not_before.is_some_and(|at| at > until);
+            if open.iter().all(hopeless) || Instant::now() >= end {
+                open.retain(|row| row.value.broadcast.is_some() || row.value.asked.is_some());
+                return Ok(open);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What was said of streams that go on is not said any more.
+    async fn say_so(&self, editor: &Editor, events: Vec<Row<Event>>) -> Result<()> {
+        let (now, board) = (self.foundation.clock().now(), self.foundation.board());
+        let read = move |rows: &Reader<'_>| {
+            let mut found = Vec::new();
+            for row in events {
+                let run = run_of(rows, &row.value)?.filter(|run| serves(run, &row.value));
+                found.extend(run.map(|run| (run.id(), row.value.target_id)));
+            }
+            Ok(found)
+        };
+        for (run, target) in editor.rows().read(read).await? {
+            let health = vec![Message::new("youtube-health-disconnected")];
+            board.say(run, target, PlatformWord { live: false, health, at: now, silent_since: None, last: true });
+        }
+        Ok(())
+    }
+}
+
+/// A channel is disconnected: what hangs on it goes, in the same batch. Keys stay, as streams go to them, and remember
+/// whose they were.
+///
+/// # Errors
+/// Where the rows cannot be read.
+pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
+    let now = rows.now();
+    for row in open_of(rows.view(), connection)? {
+        let there = row.value.broadcast.is_some() || row.value.asked.is_some();
+        let id = if there { "youtube-fault-left-there" } else { "youtube-fault-disconnected" };
+        rows.update(&row, Event { over: Some((now, Over::Gone)), trouble: Some(Message::new(id)), ..row.value.clone() })?;
+    }
+    let account = rows.get::<Connection>(connection)?.and_then(|row| row.value.account);
+    for row in kept_where(rows, |key| key.channel_id == Some(connection))? {
+        rows.update(&row, KeptKey { account: account.clone(), ..row.value.clone() })?;
+    }
+    Ok(())
+}
+
+/// An account is connected again: the keys that it had go back to it, in the same batch.
+///
+/// # Errors
+/// Where the rows cannot be read.
+pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Result<()> {
+    for row in kept_where(rows, |key| key.account.as_deref() == Some(account))? {
+        rows.update(&row, KeptKey { channel_id: Some(connection), account: None, ..row.value.clone() })?;
+    }
+    Ok(())
+}
+
+fn kept_where(rows: &Writer<'_>, wanted: impl Fn(&KeptKey) -> bool) -> Result<Vec<Row<KeptKey>>> {
+    let mut found = Vec::new();
+    rows.view().each::<KeptKey>(false, |row| {
+        if wanted(&row.value) {
+            found.push(row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
