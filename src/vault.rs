@@ -244,6 +244,11 @@ impl Vault {
         Ok(SecretString::from(text))
     }
 
+    /// Whether a key of this id is here.
+    pub(crate) fn has_key(&self, id: &str) -> bool {
+        self.ring.read().keys.contains_key(id)
+    }
+
     /// The id of the key that seals.
     pub fn current_key(&self) -> String {
         self.ring.read().current.clone()

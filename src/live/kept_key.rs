@@ -139,7 +139,12 @@ impl Editor {
                     errors.push(FieldError { field: format!("targets.{number}.key_id"), message });
                     continue;
                 };
-                input.platform = row.value.platform;
+                // Whichever of the two was meant, the other one would be lost without a word.
+                if input.platform != row.value.platform || typed(input) {
+                    let message = Message::new("live-kept-key-and-typed");
+                    errors.push(FieldError { field: format!("targets.{number}.key_id"), message });
+                    continue;
+                }
                 input.url = row.value.url.as_ref().map(ToString::to_string);
                 input.key = Some(row.value.open(id, self)?.expose().to_owned());
             } else if typed(input) && input.platform == Platform::Youtube {

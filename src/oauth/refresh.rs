@@ -169,13 +169,19 @@ impl Grants {
         if let Err(cause) = self.write_down(editor, id).await {
             return Err(self.unwritten(editor, &row, cause).await?);
         }
-        let secrets = match sealed::open(editor, id).await {
+        let secrets = match sealed::open_own(editor, id).await {
             // The row is there and its file is not: nothing can be done but to grant again.
             Err(Error::NotFound) => {
                 let why = Message::new("oauth-fault-lost");
                 return Err(self.lost(editor, &row, why).await?);
             }
-            secrets => secrets?,
+            opened => match opened? {
+                Ok(secrets) => secrets,
+                Err(cause) => {
+                    tracing::warn!(connection = %id, %cause, "what is kept of a connection is not its own; it has to be connected again");
+                    return Err(self.lost(editor, &row, Message::new("oauth-fault-foreign")).await?);
+                }
+            },
         };
         let row = if is_told(&secrets, &row.value) { row } else { self.tell(editor, id, &secrets).await? };
         if let Some(token) = need.met_by(&secrets, &row.value, now) {

@@ -34,7 +34,11 @@ fn device_name(server: &Server) -> &'static str {
 
 /// To the login page, and back to where one was after it.
 pub(super) fn to_login(request: &HttpRequest) -> HttpResponse {
-    let wanted = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let wanted = match request.path() {
+        // A provider's code and our state stand in this address; they are good for the ended session only.
+        path if path.starts_with("/oauth/") => "/channels",
+        _ => request.uri().path_and_query().map_or("/", |path| path.as_str()),
+    };
     let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
     let target = if wanted == "/" { "/login".to_owned() } else { format!("/login?{next}") };
     HttpResponse::SeeOther().insert_header((header::LOCATION, target)).finish()

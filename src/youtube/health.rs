@@ -66,6 +66,11 @@ fn of_health(health: &HealthStatus) -> Vec<Message> {
     words
 }
 
+/// Likewise, in the first moments of sending: that nothing has arrived yet is no trouble then.
+pub fn first_words(status: &StreamStatus) -> Vec<Message> {
+    if status.is_active() { words(status) } else { vec![Message::new("youtube-health-waits")] }
+}
+
 /// What the platform says of a stream, the worst first; one word at least.
 pub fn words(status: &StreamStatus) -> Vec<Message> {
     if !status.is_active() {

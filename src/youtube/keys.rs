@@ -111,7 +111,7 @@ pub(super) async fn keep_all(
             let mut loose = Vec::new();
             for row in &kept {
                 let there = row.value.channel_id.map(|id| rows.get::<Connection>(id)).transpose()?.flatten();
-                if channel.is_some() && there.is_none() {
+                if there.is_none() {
                     loose.push(row.id());
                 }
             }
@@ -120,8 +120,11 @@ pub(super) async fn keep_all(
             // What stands twice in a list is taken once.
             let mut taken = HashSet::new();
             for one in found.iter().filter(|one| taken.insert(one.platform_id.as_str())) {
-                let same = |row: &&Row<KeptKey>| row.value.platform_id.as_deref() == Some(&one.platform_id);
-                let own = kept.iter().filter(same).find(|row| row.value.channel_id == channel);
+                // A key that the platform has no name for is exported by our own.
+                let named = |row: &Row<KeptKey>| row.id().to_string() == one.platform_id;
+                let same =
+                    |row: &&Row<KeptKey>| row.value.platform_id.as_deref() == Some(&one.platform_id) || named(row);
+                let own = kept.iter().filter(same).find(|row| channel.is_some() && row.value.channel_id == channel);
                 // Streams go to it by its id, so it goes back to its channel.
                 match own.or_else(|| kept.iter().filter(same).find(|row| loose.contains(&row.id()))) {
                     None => {
@@ -144,19 +147,23 @@ pub(super) async fn keep_all(
                     }
                     Some(row) => {
                         let other = row.value.open(row.id(), &library)?.expose() != one.key.expose();
-                        let named =
-                            row.value.title != one.title || row.value.url != one.url || row.value.channel_id != channel;
-                        if other || named {
+                        // A file that knows no channel does not take a key from the one that it remembers.
+                        let of = channel.or(row.value.channel_id);
+                        let renamed =
+                            row.value.title != one.title || row.value.url != one.url || row.value.channel_id != of;
+                        if other || renamed {
                             fetched.changed += 1;
                             let new = NewKey {
                                 title: one.title.clone(),
                                 url: one.url.clone(),
                                 key: one.key.clone(),
-                                channel_id: channel,
-                                platform_id: Some(one.platform_id.clone()),
+                                channel_id: of,
+                                platform_id: row.value.platform_id.clone(),
                             };
                             audit::record(rows, &actor, "stream-key.change", format!("{} {}", row.id(), one.title))?;
-                            rows.update(row, new.sealed(&sealing, &tenant, row.id())?)?;
+                            let account = row.value.account.clone().filter(|_| channel.is_none());
+                            let sealed = new.sealed(&sealing, &tenant, row.id())?;
+                            rows.update(row, KeptKey { account, ..sealed })?;
                         }
                     }
                 }

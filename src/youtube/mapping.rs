@@ -13,15 +13,64 @@ use super::Youtube;
 use super::keys::{Fetched, Found, MOST_KEYS, foreign, keep_all, named};
 use crate::audit;
 use crate::error::{Error, Result};
-use crate::library::Editor;
+use crate::library::{Editor, names};
 use crate::live::target::StreamKey;
+use crate::oauth::Connection;
+use crate::store::rows::Row;
 use crate::text::Message;
 
 /// Largest file, in bytes.
 pub const MOST: usize = 2 << 20;
 
+/// Of a place's name so much is told.
+const LONGEST_PLACE: usize = 100;
+/// Keys of no channel that is connected.
+const LOOSE: &str = "keys.json";
+
 fn wrong(place: &str) -> Error {
-    Error::field("file", Message::new("youtube-mapping-wrong").with("place", place.to_owned()))
+    Error::field("file", Message::new("youtube-mapping-wrong").with("place", names::line(place, LONGEST_PLACE)))
+}
+
+/// What each channel's part of a mapping is called: as in the old program, or by its title; what would be the same for
+/// two also says whose it is.
+fn file_names(channels: &[Row<Connection>]) -> BTreeMap<Uuid, String> {
+    let plain = |row: &Row<Connection>| match row.value.original_name.as_str() {
+        "" => format!("{}.json", row.value.title),
+        own => own.to_owned(),
+    };
+    let mut count: BTreeMap<String, usize> = BTreeMap::from([(LOOSE.to_owned(), 1)]);
+    channels.iter().for_each(|row| *count.entry(plain(row)).or_default() += 1);
+    let name = |row: &Row<Connection>| {
+        let plain = plain(row);
+        match count.get(&plain) {
+            Some(1) => plain,
+            _ => format!("{}{}", plain.strip_suffix(".json").unwrap_or(&plain), suffix(row)),
+        }
+    };
+    channels.iter().map(|row| (row.id(), name(row))).collect()
+}
+
+/// Says whose a part of a mapping is.
+fn suffix(row: &Row<Connection>) -> String {
+    format!(" [{}].json", row.value.account.clone().unwrap_or_else(|| row.id().to_string()))
+}
+
+/// Whose a part of a mapping is. Where two would do, it is nobody's.
+fn owner(channels: &[Row<Connection>], names: &BTreeMap<Uuid, String>, token: &str) -> Option<Uuid> {
+    // Titles may hold what parts folders.
+    let whole = names.iter().find(|(_, name)| *name == token).map(|(id, _)| *id);
+    let stem = token.rsplit(['/', '\\']).next().unwrap_or(token);
+    if whole.is_some() || stem.is_empty() || stem == LOOSE {
+        return whole;
+    }
+    let one = |takes: &dyn Fn(&Row<Connection>) -> bool| {
+        let mut found = channels.iter().filter(|row| takes(row));
+        found.next().filter(|_| found.next().is_none()).map(|row| row.id())
+    };
+    let titled = |row: &Row<Connection>| row.value.title == stem || format!("{}.json", row.value.title) == stem;
+    one(&|row| stem.ends_with(&suffix(row)))
+        .or_else(|| one(&|row| row.value.original_name == stem))
+        .or_else(|| one(&titled))
 }
 
 fn read(text: &[u8]) -> Result<BTreeMap<String, Vec<Found>>> {
@@ -61,15 +110,11 @@ impl Youtube {
             return Err(Error::TooLarge(Message::new("youtube-mapping-large")));
         }
         let channels = editor.channels().await?;
+        let names = file_names(&channels);
         // One commit for each channel, however often the file names it, or its keys.
         let mut of: BTreeMap<Option<Uuid>, BTreeMap<String, Found>> = BTreeMap::new();
         for (token, found) in read(text)? {
-            let stem = token.rsplit(['/', '\\']).next().unwrap_or(&token);
-            let own = channels.iter().filter(|_| !stem.is_empty()).find(|row| {
-                let title = row.value.title.as_str();
-                row.value.original_name == stem || title == stem || format!("{title}.json") == stem
-            });
-            let of = of.entry(own.map(|row| row.id())).or_default();
+            let of = of.entry(owner(&channels, &names, &token)).or_default();
             of.extend(found.into_iter().map(|found| (found.platform_id.clone(), found)));
         }
         if of.values().map(BTreeMap::len).sum::<usize>() > MOST_KEYS {
@@ -86,19 +131,13 @@ impl Youtube {
 
     /// All keys as a mapping, in the clear: for whoever proved their password a moment ago. On record.
     pub async fn export_mapping(&self, editor: &Editor) -> Result<Zeroizing<String>> {
-        let channels: BTreeMap<Uuid, String> = editor
-            .channels()
-            .await?
-            .into_iter()
-            .map(|row| {
-                let own = Some(row.value.original_name.clone()).filter(|name| !name.is_empty());
-                (row.id(), own.unwrap_or_else(|| format!("{}.json", row.value.title)))
-            })
-            .collect();
+        let names = file_names(&editor.channels().await?);
         let mut mapping = json!({});
         for row in editor.kept_keys().await? {
-            let own = row.value.channel_id.and_then(|id| channels.get(&id)).map_or("keys.json", String::as_str);
-            let id = row.value.platform_id.clone().unwrap_or_else(|| row.id().to_string());
+            let own = row.value.channel_id.and_then(|id| names.get(&id)).map_or(LOOSE, String::as_str);
+            let id = row.value.platform_id.clone();
+            // One of another channel that is gone may be called the same.
+            let id = id.filter(|id| mapping[own].get(id).is_none()).unwrap_or_else(|| row.id().to_string());
             let address = row.value.as_target(row.id()).address()?.to_string();
             let info = json!({"streamName": row.value.open(row.id(), editor)?.expose(), "ingestionAddress": address});
             mapping[own][id] = json!({"title": row.value.title, "cdn": {"ingestionInfo": info}});

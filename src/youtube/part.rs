@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use super::Youtube;
 use super::event::{Event, Over, Stage};
 use super::plan::{run_of, serves};
-use super::Youtube;
 use crate::error::Result;
 use crate::library::{Editor, Library};
 use crate::live::PlatformWord;
 use crate::live::kept_key::KeptKey;
-use crate::oauth::{Connection, Left};
+use crate::oauth::{Connection, Left, State};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 
@@ -21,6 +21,8 @@ use crate::text::Message;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at how far that is.
 const LOOK: Duration = Duration::from_millis(100);
+/// What did not go well is tried again after this, however long it would be put off else.
+const AGAIN: Duration = Duration::from_secs(4);
 
 /// What hangs on a channel.
 #[derive(Debug, Default)]
@@ -66,12 +68,14 @@ impl Youtube {
     /// [`Error::NotFound`](crate::error::Error::NotFound).
     pub async fn disconnect(&self, editor: &Editor, channel: Uuid) -> Result<Parted> {
         let grants = self.api().grants().clone();
+        let before = editor.rows().read(move |rows| rows.need::<Connection>(channel)).await?;
+        let usable = before.value.state != State::Reconnect;
         // From here on the planner wants none of its broadcasts, whatever becomes of this server.
         grants.set_out(editor, channel).await?;
         let (this, editor) = (self.clone(), editor.clone());
         let work = async move {
             let before = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-            let remaining = this.wind_up(&editor, channel).await?;
+            let remaining = this.wind_up(&editor, channel, usable).await?;
             let left = this.api().grants().disconnect(&editor, channel).await?;
             this.say_so(&editor, before).await?;
             Ok(Parted { left, remaining })
@@ -80,7 +84,8 @@ impl Youtube {
     }
 
     /// Has everything of a channel ended; what is left of it when time is up.
-    async fn wind_up(&self, editor: &Editor, channel: Uuid) -> Result<Vec<Row<Event>>> {
+    /// Nothing is waited for where its grant is not usable any more.
+    async fn wind_up(&self, editor: &Editor, channel: Uuid, usable: bool) -> Result<Vec<Row<Event>>> {
         let hurry = move |rows: &mut Writer<'_>| {
             for row in open_of(rows.view(), channel)? {
                 let now = Event { unwanted: true, tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
@@ -88,14 +93,15 @@ impl Youtube {
             }
             Ok(())
         };
-        editor.rows().write(hurry).await?;
-        let (end, until) = (Instant::now() + PATIENCE, self.foundation.clock().now() + PATIENCE);
-        self.worker.wake(editor.tenant());
+        let (end, mut again) = (Instant::now() + PATIENCE, Instant::now());
         loop {
+            if Instant::now() >= again {
+                editor.rows().write(hurry).await?;
+                self.worker.wake(editor.tenant());
+                again = Instant::now() + AGAIN;
+            }
             let mut open = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-            // What was put off beyond our time is not waited for.
-            let hopeless = |row: &Row<Event>| row.value.not_before.is_some_and(|at| at > until);
-            if open.iter().all(hopeless) || Instant::now() >= end {
+            if open.is_empty() || !usable || Instant::now() >= end {
                 open.retain(|row| row.value.broadcast.is_some() || row.value.asked.is_some());
                 return Ok(open);
             }
@@ -132,7 +138,10 @@ pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
     for row in open_of(rows.view(), connection)? {
         let there = row.value.broadcast.is_some() || row.value.asked.is_some();
         let id = if there { "youtube-fault-left-there" } else { "youtube-fault-disconnected" };
-        rows.update(&row, Event { over: Some((now, Over::Gone)), trouble: Some(Message::new(id)), ..row.value.clone() })?;
+        rows.update(
+            &row,
+            Event { over: Some((now, Over::Gone)), trouble: Some(Message::new(id)), ..row.value.clone() },
+        )?;
     }
     let account = rows.get::<Connection>(connection)?.and_then(|row| row.value.account);
     for row in kept_where(rows, |key| key.channel_id == Some(connection))? {
@@ -162,4 +171,3 @@ fn kept_where(rows: &Writer<'_>, wanted: impl Fn(&KeptKey) -> bool) -> Result<Ve
     })?;
     Ok(found)
 }
-

@@ -828,3 +828,52 @@ async fn two_hundred_parallel_calls_with_an_expired_rotating_token_renew_it_once
     assert_eq!(provider.count("refresh").await - before, 2);
     tasks.finish(Duration::from_secs(10)).await;
 }
+
+#[tokio::test]
+async fn what_a_provider_sends_back_to_an_ended_session_stands_in_no_further_address() {
+    let provider = Provider::start();
+    let server = world(&provider).await;
+    for path in
+        ["/oauth/google/callback?state=sentinel-state&code=sentinel-code", "/oauth/nobody/callback?code=sentinel"]
+    {
+        let sent = server.stranger().get(path).await.expect(303);
+        assert_eq!(sent.header("location"), "/login?next=%2Fchannels", "{path}");
+        assert!(!sent.text().contains("sentinel"));
+    }
+    // What is lost by that is begun again from there.
+    let al = server.login("al", PASSWORD).await;
+    al.get("/channels").await.expect(200);
+}
+
+#[tokio::test]
+async fn grants_that_were_exchanged_on_the_disk_have_their_channels_connected_again() {
+    let provider = Provider::start();
+    let server = world(&provider).await;
+    let al = server.api("al", PASSWORD).await;
+    let one = connect(&al, &provider).await;
+    provider.control(json!({"channel": "UC_other"})).await;
+    let other = connect(&al, &provider).await;
+    let file = |made: &Value| server.home().join("tokens/al").join(made["id"].as_str().unwrap());
+    let (first, second) = (std::fs::read(file(&one)).unwrap(), std::fs::read(file(&other)).unwrap());
+    std::fs::write(file(&one), second).unwrap();
+    std::fs::write(file(&other), first).unwrap();
+    for made in [&one, &other] {
+        let told = check(&al, &made["id"]).await.expect(409).text();
+        assert!(told.contains("belongs to another channel"), "{told}");
+        let found = channel(&al, &made["id"]).await;
+        assert_eq!(found["state"], "reconnect");
+        assert!(server.log().contains("is not its own"), "{}", server.log());
+        let url = format!("/channels/{}", made["id"].as_str().unwrap());
+        let page = server.login("al", PASSWORD).await.get(&url).await.expect(200).text();
+        assert!(page.contains("belongs to another channel"), "{page}");
+    }
+    // Granted again it works.
+    let url = format!("/api/v1/channels/{}/reconnect", other["id"].as_str().unwrap());
+    let asked = al.post(&url, &json!({})).await.expect(200).json();
+    let back = provider.allow(asked["authorize_url"].as_str().unwrap()).await;
+    finish(&al, &back).await.expect(201);
+    check(&al, &other["id"]).await.expect(200);
+    // And a file that is no sealed grant at all.
+    std::fs::write(file(&other), "{}").unwrap();
+    check(&al, &other["id"]).await.expect(409);
+}

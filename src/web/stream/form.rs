@@ -139,7 +139,7 @@ impl StreamForm {
             }
             let platform = match (slot.platform, Platform::parse(slot.platform)) {
                 // A kept key says the platform.
-                _ if key_id.is_some() => Platform::Youtube,
+                ("", _) if key_id.is_some() => Platform::Youtube,
                 ("", _) if slot.url.trim().is_empty() && slot.key.is_empty() => continue,
                 ("", _) => {
                     complain(&format!("target{number}_platform"), "stream-platform-missing");

@@ -17,6 +17,8 @@ use crate::youtube::plan::next_part;
 
 /// Between two looks at what is shown.
 const LOOK_LIVE: Duration = Duration::from_secs(60);
+/// So long after the first byte a platform that has not seen anything yet is no trouble.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks at the stream for each look at the broadcast.
 const LOOKS: u32 = 10;
 
@@ -33,7 +35,10 @@ impl Step<'_> {
         if let Some(run) = &self.facts.run {
             let silent_since = (!status.is_active()).then_some(self.now);
             let live = live && status.is_active();
-            let word = PlatformWord { live, health: health::words(&status), at: self.now, silent_since, last: false };
+            let early = run.value.started_at.is_some_and(|at| self.now < at + PATIENCE);
+            let never = event.live_at.is_none() && !self.worker.watching(self.id).was_active;
+            let health = if early && never { health::first_words(&status) } else { health::words(&status) };
+            let word = PlatformWord { live, health, at: self.now, silent_since, last: false };
             self.editor.foundation().board().say(run.id(), event.target_id, word);
         }
         Ok(status)
@@ -70,6 +75,7 @@ impl Step<'_> {
             return Ok(Did::Wait(self.now + soon));
         }
         let active_since = *watching.active_since.get_or_insert(self.now);
+        watching.was_active = true;
         self.worker.watch_on(self.id, watching);
         if event.moved_at.is_some() || event.wanted.settings.auto_start {
             match self.life(broadcast).await? {

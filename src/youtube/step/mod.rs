@@ -63,6 +63,7 @@ pub(super) struct Watching {
     looks: u32,
     next_look: Option<Timestamp>,
     active_since: Option<Timestamp>,
+    was_active: bool,
     began: Option<Timestamp>,
 }
 

@@ -103,6 +103,7 @@ oauth-fault-grant = { $provider } does not accept the permission any more. It wa
 oauth-fault-cut-off = { $provider } does not accept the permission any more. It gave a new one while this server was cut off, and accepts the one before no longer.
 oauth-fault-no-refresh = The permission from the old program has ended, and { $provider } renews none without a refresh token.
 oauth-fault-no-client = The old program did not say with which client { $provider } gave the permission.
+oauth-fault-foreign = What the server keeps of this channel’s permission cannot be opened: it belongs to another channel, or was changed on the disk.
 oauth-fault-lost = The tokens of the channel are missing on the server’s disk.
 oauth-fault-client = { $provider } does not know the client { $client }, or not by this secret. Correct it where the client is set.
 oauth-fault-later = { $provider } is out of order just now (status { $status }).

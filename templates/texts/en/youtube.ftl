@@ -56,6 +56,7 @@ broadcast-description = A description has at most { $most } bytes, without < and
 broadcast-tags = Tags have together at most { $most } characters; a comma separates them.
 broadcast-playlist = A playlist is expected as its address on YouTube or the id in it.
 broadcast-field-unknown = There is no field { "{" }{ $name }{ "}" }. Known are title, date, time, day, month, year and number.
+live-kept-key-and-typed = Give either a kept key or a platform with a key of its own, not both.
 live-kept-key-unknown = This key is not kept any more. Choose another one.
 
 # What the platform says of a stream
@@ -82,6 +83,7 @@ youtube-health-starved = YouTube does not get video fast enough, so viewers see 
 youtube-health-resolution = The size of the picture does not suit YouTube. Optimise the video to 720p or 1080p.
 youtube-health-other = YouTube complains: { $word }. YouTube Studio explains it.
 youtube-health-disconnected = The channel is not connected any more, so YouTube says nothing of this stream. It goes on being sent.
+youtube-health-waits = YouTube has not reported yet. That takes some seconds after a start.
 youtube-health-silent = YouTube gets nothing from this stream.
 youtube-health-good = YouTube says: excellent.
 youtube-health-ok = YouTube says: good.

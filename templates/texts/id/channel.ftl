@@ -100,6 +100,7 @@ oauth-fault-grant = { $provider } sudah tidak menerima izinnya. Izin itu dicabut
 oauth-fault-cut-off = { $provider } sudah tidak menerima izinnya. Izin baru diberikan tepat saat server ini terputus, dan yang lama tidak diterima lagi.
 oauth-fault-no-refresh = Izin dari program lama sudah berakhir, dan { $provider } tidak memperbarui izin tanpa refresh token.
 oauth-fault-no-client = Program lama tidak menyebut dengan klien mana { $provider } memberikan izinnya.
+oauth-fault-foreign = Izin kanal ini yang disimpan server tidak dapat dibuka: isinya milik kanal lain, atau berubah di disk.
 oauth-fault-lost = Token kanal ini tidak ada di disk server.
 oauth-fault-client = { $provider } tidak mengenal klien { $client }, atau tidak dengan secret ini. Perbaiki di tempat klien itu diatur.
 oauth-fault-later = { $provider } sedang terganggu (status { $status }).

@@ -56,6 +56,7 @@ broadcast-description = Deskripsi paling banyak { $most } byte, tanpa < dan >.
 broadcast-tags = Tag seluruhnya paling banyak { $most } karakter; pisahkan dengan koma.
 broadcast-playlist = Isi playlist dengan alamatnya di YouTube atau id di dalamnya.
 broadcast-field-unknown = Tidak ada isian { "{" }{ $name }{ "}" }. Yang dikenal: title, date, time, day, month, year, dan number.
+live-kept-key-and-typed = Isi salah satu saja: kunci yang tersimpan, atau platform dengan kuncinya sendiri.
 live-kept-key-unknown = Kunci ini sudah tidak disimpan. Pilih yang lain.
 
 # Kata platform tentang stream
@@ -82,6 +83,7 @@ youtube-health-starved = Video tidak cukup cepat sampai ke YouTube sehingga peno
 youtube-health-resolution = Ukuran gambarnya tidak cocok untuk YouTube. Optimalkan videonya ke 720p atau 1080p.
 youtube-health-other = YouTube mengeluh: { $word }. Penjelasannya ada di YouTube Studio.
 youtube-health-disconnected = Kanal ini tidak terhubung lagi, jadi YouTube tidak memberi kabar tentang siaran ini. Pengirimannya tetap berjalan.
+youtube-health-waits = YouTube belum memberi kabar. Ini biasa dalam beberapa detik pertama.
 youtube-health-silent = YouTube tidak menerima apa pun dari stream ini.
 youtube-health-good = Kata YouTube: sangat baik.
 youtube-health-ok = Kata YouTube: baik.

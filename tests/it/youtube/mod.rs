@@ -421,3 +421,108 @@ async fn a_broadcast_is_made_on_the_channel_whose_key_is_chosen_and_made_anew_wh
     }
     assert_eq!(youtube.refused(), []);
 }
+
+#[tokio::test]
+async fn keys_of_channels_of_one_title_and_of_none_go_out_in_a_file_and_come_back_as_they_were() {
+    let youtube = Youtube::start();
+    let put = |account: &str, title: &str, key: &str| {
+        youtube.world().put_stream(account, title, key, "rtmp://a.rtmp.youtube.com/live2");
+    };
+    put("al", "Main", "sentinel-key-1");
+    put("bo", "Main", "sentinel-key-2");
+    youtube.world().channel_title = Some("One / title".into());
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    for account in ["al", "bo"] {
+        let channel = connect(&al, account).await;
+        al.post(&format!("/api/v1/channels/{channel}/keys/fetch"), &json!({})).await.expect(200);
+    }
+    let export = async || {
+        let answer = al.post("/api/v1/stream-keys/export", &json!({"password": PASSWORD})).await.expect(200);
+        answer.json()
+    };
+    let keys = |mapping: &Value| {
+        let channels = mapping.as_object().unwrap().values();
+        let mut keys: Vec<String> = channels
+            .flat_map(|streams| streams.as_object().unwrap().values())
+            .map(|stream| stream["cdn"]["ingestionInfo"]["streamName"].as_str().unwrap().to_owned())
+            .collect();
+        keys.sort();
+        keys
+    };
+    let first = export().await;
+    assert_eq!(keys(&first), ["sentinel-key-1", "sentinel-key-2"], "{first:#}");
+    assert_eq!(first.as_object().unwrap().len(), 2);
+    let taken = al.post("/api/v1/stream-keys/import", &first).await.expect(200).json();
+    assert_eq!((&taken["added"], &taken["changed"]), (&json!(0), &json!(0)), "{taken}");
+    assert_eq!(export().await, first);
+    // Those of channels that are gone stand together, and remember whose they were.
+    let channels = al.get("/api/v1/channels").await.expect(200).json();
+    for channel in channels["items"].as_array().unwrap() {
+        al.delete(&format!("/api/v1/channels/{}", channel["id"].as_str().unwrap())).await.expect(204);
+    }
+    let loose = export().await;
+    assert_eq!((keys(&loose).len(), loose.as_object().unwrap().len()), (2, 1), "{loose:#}");
+    let taken = al.post("/api/v1/stream-keys/import", &loose).await.expect(200).json();
+    assert_eq!((&taken["added"], &taken["changed"]), (&json!(0), &json!(0)), "{taken}");
+    assert_eq!(export().await, loose);
+    let again = connect(&al, "bo").await;
+    let back = al.get(&format!("/api/v1/stream-keys?channel_id={again}")).await.expect(200).json();
+    assert_eq!(back["total"], 1, "{back:#}");
+    // Elsewhere they are the same keys.
+    server.user("bo").await;
+    let bo = server.api("bo", PASSWORD).await;
+    bo.post("/api/v1/stream-keys/import", &first).await.expect(200);
+    let there = bo.post("/api/v1/stream-keys/export", &json!({"password": PASSWORD})).await.expect(200).json();
+    assert_eq!(keys(&there), keys(&first));
+}
+
+#[tokio::test]
+async fn a_mapping_s_names_are_told_without_what_hides_in_them() {
+    let youtube = Youtube::start();
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let mapping = json!({"rain\u{1b}[31m\u{202e}nosj.json": {"id\u{0}\u{2066}": {"title": "x"}}});
+    let told = al.post("/api/v1/stream-keys/import", &mapping).await.expect(422).json().to_string();
+    assert!(told.contains("rain[31mnosj.json / id"), "{told}");
+    let hidden =
+        |letter: char| letter.is_control() || ('\u{202a}'..='\u{202e}').contains(&letter) || letter == '\u{2066}';
+    assert!(!told.replace("\\u2066", "\u{2066}").contains(hidden), "{told}");
+}
+
+#[tokio::test]
+async fn a_target_is_a_kept_key_or_a_typed_one_and_never_both() {
+    let youtube = Youtube::start();
+    youtube.world().put_stream("al", "Main", KEY, "rtmp://a.rtmp.youtube.com/live2");
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let key = key_of(&al, &channel, "Main").await;
+    let video = video(&al, 4).await;
+    for target in [
+        json!({"platform": "facebook", "key": "typed-key-1234", "key_id": key}),
+        json!({"platform": "facebook", "key_id": key}),
+        json!({"platform": "youtube", "key": "typed-key-1234", "key_id": key}),
+    ] {
+        let body = json!({"title": "Rain", "videos": [video], "targets": [target]});
+        let told = al.post("/api/v1/streams", &body).await.expect(422).json();
+        assert!(told.to_string().contains("targets.0.key_id"), "{told}");
+        assert!(told.to_string().contains("not both"), "{told}");
+    }
+    let pages = server.login("al", PASSWORD).await;
+    let fields = [
+        ("title", "Rain"),
+        ("videos", video.as_str()),
+        ("order", "listed"),
+        ("target1_platform", "facebook"),
+        ("target1_key", "typed-key-1234"),
+        ("target1_key_id", key.as_str()),
+    ];
+    let page = pages.form("/streams", &fields).await.expect(422).text();
+    assert!(page.contains("not both"), "{page}");
+    let body = json!({"title": "Rain", "videos": [video], "targets": [{"platform": "youtube", "key_id": key}]});
+    al.post("/api/v1/streams", &body).await.expect(201);
+}

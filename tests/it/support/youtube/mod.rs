@@ -56,6 +56,8 @@ pub struct World {
     pub tokens: BTreeMap<String, String>,
     /// Every token that begins so belongs to this account.
     pub prefix: Option<(String, String)>,
+    /// What every channel is called; by its account where none is said.
+    pub channel_title: Option<String>,
     pub broadcasts: BTreeMap<String, broadcasts::Broadcast>,
     pub streams: BTreeMap<String, streams::Stream>,
     pub videos: BTreeMap<String, uploads::Video>,
@@ -400,7 +402,7 @@ impl World {
     fn list_channels(&mut self, asked: &Asked<'_>) -> Outcome {
         asked.parts(&["id", "snippet"], &["mine", "maxResults"])?;
         asked.filter(&["mine"])?;
-        let snippet = json!({"title": format!("Channel of {}", asked.account),
+        let snippet = json!({"title": self.channel_title.clone().unwrap_or_else(|| format!("Channel of {}", asked.account)),
             "thumbnails": {"default": {"url": format!("http://{}/picture.png", header(asked.heard, "host").unwrap_or_default()), "width": 88, "height": 88}}});
         let channel = json!({"kind": "youtube#channel", "id": format!("UC{}", asked.account), "snippet": snippet});
         paged(asked, "youtube#channelListResponse", vec![channel])
