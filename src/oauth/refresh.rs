@@ -34,6 +34,9 @@ const FOR_A_PERSON: Duration = Duration::from_secs(3600);
 /// Tries to write a new token down before it is kept in memory for later.
 const WRITES: u32 = 5;
 
+/// Why a connection whose file is not its own has to be made again.
+const FOREIGN: &str = "oauth-fault-foreign";
+
 /// How sure a token has to be.
 #[derive(Clone)]
 enum Need {
@@ -93,6 +96,8 @@ fn may_try(connection: &Connection, need: &Need, now: Timestamp) -> Result<(), T
             Some(at) if !matches!(need, Need::New(_)) => Err(TokenFault::Later { at, why: why() }),
             _ => Ok(()),
         },
+        // What lay on the disk may have been put right; a person who asks finds out.
+        State::Reconnect if matches!(need, Need::New(_)) && why().id == FOREIGN => Ok(()),
         State::Reconnect => Err(TokenFault::Reconnect(why())),
         State::Leaving => Err(TokenFault::Gone),
     }
@@ -179,7 +184,7 @@ impl Grants {
                 Ok(secrets) => secrets,
                 Err(cause) => {
                     tracing::warn!(connection = %id, %cause, "what is kept of a connection is not its own; it has to be connected again");
-                    return Err(self.lost(editor, &row, Message::new("oauth-fault-foreign")).await?);
+                    return Err(self.lost(editor, &row, Message::new(FOREIGN)).await?);
                 }
             },
         };

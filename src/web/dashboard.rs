@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::host::{Figures, Level, Share};
 use crate::library::{Library, count_videos};
 use crate::live::{RunFilter, RunOutcome, RunQuery, State, StreamQuery, StreamView};
+use crate::oauth::State as ConnectionState;
 use crate::schedule::{ScheduleFilter, ScheduleQuery, ScheduleView};
 use crate::store::paged::Place;
 use crate::text::Message;
@@ -236,8 +237,12 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
         })
     });
     let lines: Vec<Value> = lines.collect();
+    let mut lost = library.channels().await?;
+    lost.retain(|row| row.value.state == ConnectionState::Reconnect);
+    let lost: Vec<Value> = lost.iter().map(|row| json!({"id": row.id(), "title": row.value.title})).collect();
     let context = json!({
         "shape": seen.shape(),
+        "lost": lost,
         "on_air": on_air,
         "trouble": trouble(&page, &library, seen.now).await?,
         "next": next,

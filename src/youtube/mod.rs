@@ -31,8 +31,11 @@ use crate::auth::{SystemLicence, Tenant};
 use crate::error::Result;
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
+use crate::live::LiveStream;
 use crate::live::kept_key::KeptKey;
 use crate::oauth::{Connection, Grants, Provider, project_of};
+use crate::schedule::Schedule;
+use crate::schedule::sheet::Privacy;
 use crate::store::rows::Row;
 use api::Api;
 use event::Event;
@@ -40,6 +43,13 @@ pub use part::{Hanging, Parted, forget, remember};
 use quota::{Quota, Shown};
 use upload::{NewUpload, Uploader};
 use worker::Worker;
+
+/// Whether everybody sees what goes out: to a key of `keys`, and nobody chose otherwise.
+pub fn publishes(stream: &LiveStream, schedule: Option<&Schedule>, keys: &[Uuid]) -> bool {
+    let chosen = schedule.and_then(|schedule| schedule.broadcast.privacy).or(stream.broadcast.privacy);
+    chosen.is_none_or(|privacy| privacy == Privacy::Public)
+        && stream.targets.iter().any(|target| target.key_id.is_some_and(|key| keys.contains(&key)))
+}
 
 /// Whose broadcasts are meant.
 #[derive(Debug, Clone, Copy)]

@@ -224,7 +224,8 @@ async fn what_was_sealed_for_one_does_not_open_for_another() {
     for user in &users {
         let id = user.get("/api/v1/channels").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
         let answer = user.post(&format!("/api/v1/channels/{id}/check"), &json!({})).await;
-        assert_eq!(answer.status, 500, "{}", answer.text());
+        assert_eq!(answer.status, 409, "{}", answer.text());
+        assert!(answer.text().contains("belongs to another channel"), "{}", answer.text());
     }
     let ran = server.cli(&["verify", "--json"]).await;
     assert_eq!(ran.code, 1, "{ran:?}");

@@ -20,7 +20,7 @@ use crate::live::RunOutcome;
 use crate::schedule::rule::Repeat;
 use crate::schedule::{ScheduleFilter, ScheduleInput, ScheduleQuery, ScheduleSort, ScheduleView};
 use crate::text::Message;
-use crate::youtube::Of;
+use crate::youtube::{Of, publishes};
 use form::ScheduleForm;
 pub(in crate::web) use form::local;
 
@@ -188,6 +188,13 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
     let exceptions: Vec<Value> = schedule_row
         .map(|schedule| schedule.exceptions.iter().map(|one| occurrence::exception(page, schedule, one)).collect())
         .unwrap_or_default();
+    let public = match view {
+        Some(view) => {
+            let stream = library.stream(view.row.value.stream_id).await?;
+            publishes(&stream.row.value, Some(&view.row.value), &library.channel_keys().await?)
+        }
+        None => false,
+    };
     let broadcasts = match view {
         Some(view) => broadcast_cards(page, library, Of::Schedule(view.row.id(), None), 3).await?,
         None => Vec::new(),
@@ -195,6 +202,7 @@ async fn context(page: &Page, library: &Library, view: Option<&ScheduleView>, pr
     Ok(json!({
         "schedule": schedule,
         "broadcasts": broadcasts,
+        "publishes": public,
         "rule": rule.unwrap_or_default(),
         "exceptions": exceptions,
         "stream_options": stream_options(library).await?,

@@ -21,6 +21,7 @@ use crate::media::Profile;
 use crate::schedule::ScheduleQuery;
 use crate::store::paged::Place;
 use crate::text::Message;
+use crate::youtube::publishes;
 use form::StreamForm;
 pub(crate) use form::order_code;
 pub(super) use show::{has_frame, shape};
@@ -77,6 +78,7 @@ async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpR
     let now = library.foundation().clock().now();
     let ids: HashSet<Uuid> = streams.items.iter().flat_map(|view| view.row.value.videos.iter().copied()).collect();
     let known = library.videos_by_id(ids.into_iter().collect()).await?;
+    let keys = library.channel_keys().await?;
     let items = streams.items.iter().map(|StreamView { row, state }| {
         let videos = || row.value.videos.iter().filter_map(|id| known.get(id));
         json!({
@@ -84,6 +86,7 @@ async fn list(page: Page, library: Library, asked: Query<Asked>) -> Result<HttpR
             "title": row.value.title,
             "state": { "name": state.name.code(), "words": words::state(&page, state, now) },
             "on_air": state.name.is_on_air(),
+            "publishes": publishes(&row.value, None, &keys),
             "videos": row.value.videos.len(),
             "length": videos().map(|video| video.value.facts.duration).sum::<f64>(),
             "targets": row.value.targets.iter().map(|target| json!({"platform": target.platform.code()})).collect::<Vec<_>>(),

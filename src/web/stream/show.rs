@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::library::{Editor, Library, Video};
 use crate::live::{End, Fit, RunQuery, State, StateName, StreamView};
 use crate::schedule::ScheduleQuery;
-use crate::schedule::sheet::Privacy;
 use crate::store::paged::Place;
 use crate::store::rows::Row;
 use crate::text::Message;
@@ -23,7 +22,7 @@ use crate::web::live_events::answer;
 use crate::web::schedule::local;
 use crate::web::youtube::broadcast_cards;
 use crate::web::{Form, Page, history, words};
-use crate::youtube::Of;
+use crate::youtube::{Of, publishes};
 
 /// Lines of the log on the page.
 const LINES: usize = 40;
@@ -121,10 +120,7 @@ pub(super) async fn context(page: &Page, library: &Library, view: &StreamView) -
             })
         })
         .collect();
-    let chosen: Vec<_> = view.row.value.targets.iter().filter_map(|target| target.key_id).collect();
-    let publishes = view.row.value.broadcast.privacy.is_none_or(|privacy| privacy == Privacy::Public)
-        && !chosen.is_empty()
-        && library.channel_keys().await?.iter().any(|key| chosen.contains(key));
+    let publishes = publishes(stream, None, &library.channel_keys().await?);
     let broadcasts = broadcast_cards(page, library, Of::Stream(id), 3).await?;
     let samples = match state.run_id {
         Some(run) if state.samples.is_empty() => library.run_samples(run).await.unwrap_or_default(),

@@ -72,7 +72,7 @@ async fn context(page: &Page, library: &Library) -> Result<Value> {
         .filter(|(row, _)| row.value.channel_id.is_none_or(|id| !known.contains(&id)))
         .map(card)
         .collect();
-    Ok(json!({"channels": groups, "loose": loose, "revealed": null, "form": {}, "errors": {}}))
+    Ok(json!({"channels": groups, "loose": loose, "revealed": null, "asked": "", "form": {}, "errors": {}}))
 }
 
 pub(super) async fn list(page: Page, library: Library) -> Result<HttpResponse> {
@@ -169,7 +169,10 @@ pub(super) async fn reveal(
             response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        Err(refused) => page.refuse_filled("channels", TEMPLATE, context, refused).await,
+        Err(refused) => {
+            context["asked"] = json!(id);
+            page.refuse_filled("channels", TEMPLATE, context, refused).await
+        }
     }
 }
 
@@ -200,7 +203,8 @@ pub(super) async fn export(
     form: Form<PasswordForm>,
 ) -> Result<HttpResponse> {
     if let Err(refused) = prove(&request, &me, form.value.password).await {
-        let context = context(&page, &editor).await?;
+        let mut context = context(&page, &editor).await?;
+        context["asked"] = json!("export");
         return page.refuse_filled("channels", TEMPLATE, context, refused).await;
     }
     let mapping = page.server().youtube.export_mapping(&editor).await?;

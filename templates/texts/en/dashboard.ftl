@@ -27,3 +27,4 @@ steps-stream = Make a stream
 steps-stream-text = Choose the videos and paste the stream key of your platform.
 steps-schedule = Plan it, or start it now
 steps-schedule-text = Once, every day, on weekdays or every week.
+dashboard-channel-lost = YouTube does not accept the permission of { $title } any more.

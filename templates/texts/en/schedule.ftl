@@ -225,3 +225,4 @@ occurrence-stretch = “{ $title }” of { $from } will end on { $to }.
 reach-this = Only this one
 reach-following = This one and those after it
 reach-all = All that are to come
+schedule-public = Everybody can watch its broadcasts on YouTube. Choose who may under:

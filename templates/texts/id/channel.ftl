@@ -2,7 +2,7 @@
 nav-channels = Kanal
 channels-text = Akun YouTube yang boleh dikelola program ini untuk Anda.
 channels-empty = Belum ada kanal yang terhubung
-channels-empty-text = Hubungkan kanal YouTube Anda, lalu siaran, stream key, dan keterangan dari YouTube sendiri muncul di sini.
+channels-empty-text = Hubungkan kanal YouTube Anda, lalu acara YouTube, stream key, dan keterangan dari YouTube sendiri muncul di sini.
 channel-add = Hubungkan kanal
 channel-picture = Gambar { $title }
 channel-state-active = Terhubung
@@ -36,7 +36,7 @@ channel-check = Perbarui sekarang
 channel-checked = Tokennya sudah diperbarui: kanal ini berfungsi.
 channel-reconnect = Hubungkan lagi
 channel-disconnect = Putuskan kanal
-channel-disconnect-loss = Izin { $title } dikembalikan ke YouTube dan tokennya dihapus di sini. Siaran yang sedang mengudara tetap jalan; yang terjadwal tetap jalan dengan kuncinya, tetapi tanpa siaran yang dibuatkan program ini di YouTube.
+channel-disconnect-loss = Izin { $title } dikembalikan ke YouTube dan tokennya dihapus di sini. Siaran yang sedang mengudara tetap jalan; yang terjadwal tetap jalan dengan kuncinya, tetapi tanpa acara yang dibuatkan program ini di YouTube.
 channel-disconnect-on-air = Sedang tayang: { $titles }. YouTube diminta mengakhirinya dulu bagi penonton.
 channel-disconnect-planned = { $count } acara YouTube yang sudah direncanakan dihapus di YouTube, dan tautannya tidak berlaku lagi.
 channel-gone-remaining = { $title } sudah diputus, tetapi di YouTube masih ada yang tidak dapat diakhiri: { $broadcasts }. Akhiri atau hapus di YouTube Studio.

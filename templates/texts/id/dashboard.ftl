@@ -27,3 +27,4 @@ steps-stream = Buat siaran
 steps-stream-text = Pilih video dan tempel stream key dari platform Anda.
 steps-schedule = Jadwalkan, atau mulai sekarang
 steps-schedule-text = Sekali, tiap hari, tiap hari kerja, atau tiap minggu.
+dashboard-channel-lost = YouTube tidak menerima lagi izin { $title }.

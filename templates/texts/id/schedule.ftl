@@ -218,3 +218,4 @@ occurrence-stretch = “{ $title }” ({ $from }) akan selesai { $to }.
 reach-this = Hanya yang ini
 reach-following = Yang ini dan sesudahnya
 reach-all = Semua yang akan datang
+schedule-public = Semua orang bisa menonton acaranya di YouTube. Pilih siapa yang boleh di:
