@@ -853,7 +853,7 @@ async fn grants_that_were_exchanged_on_the_disk_have_their_channels_connected_ag
     let one = connect(&al, &provider).await;
     provider.control(json!({"channel": "UC_other"})).await;
     let other = connect(&al, &provider).await;
-    let file = |made: &Value| server.home().join("tokens/al").join(made["id"].as_str().unwrap());
+    let file = |made: &Value| server.home().join(format!("tokens/al/{}.sealed", made["id"].as_str().unwrap()));
     let (first, second) = (std::fs::read(file(&one)).unwrap(), std::fs::read(file(&other)).unwrap());
     std::fs::write(file(&one), second).unwrap();
     std::fs::write(file(&other), first).unwrap();

@@ -96,7 +96,7 @@ async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start(
     youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
     let mut server = server_with(&youtube, &[]).await;
     let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
-    youtube.want("liveBroadcasts.transition", How::Cut, 3);
+    youtube.want("liveBroadcasts.transition", How::Refuse(503, "backendError"), 1);
     let path = format!("/api/v1/channels/{channel}");
     let asking = al.request(reqwest::Method::DELETE, &path).send();
     let killing = async {
