@@ -130,7 +130,7 @@ struct ItemFields {
     video_id: Uuid,
     /// At most 100 characters; the video's own title where absent.
     title: Option<String>,
-    /// At most 5,000 bytes; the video's own where absent, as with tags and thumbnail.
+    /// At most 5,000 bytes; none where absent: the video's own is for its owner.
     description: Option<String>,
     tags: Option<Vec<String>>,
     category: Option<u16>,
@@ -142,6 +142,7 @@ struct ItemFields {
     #[schema(value_type = Option<String>, format = DateTime)]
     publish_at: Option<jiff::Timestamp>,
     made_for_kids: Option<bool>,
+    /// The video's own where absent.
     thumbnail_id: Option<Uuid>,
     /// Address or id of a playlist of the channel.
     playlist: Option<String>,

@@ -9,11 +9,9 @@ use uuid::Uuid;
 use super::{MOST_OPEN, MOST_OVER, Upload, UploadState};
 use crate::audit;
 use crate::error::{Error, FieldError, Result};
-use crate::library::names::is_hidden;
 use crate::library::{Editor, Library, Thumbnail, Video, VideoState};
 use crate::oauth::Connection;
 use crate::schedule::Broadcast;
-use crate::schedule::broadcast::tags_length;
 use crate::schedule::sheet::Privacy;
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
@@ -24,7 +22,7 @@ use crate::text::Message;
 pub struct UploadTexts {
     /// The video's own title where absent.
     pub title: Option<String>,
-    /// Below it; the video's own where absent, as with tags and picture.
+    /// Below it; nothing where absent.
     pub description: Option<String>,
     /// Words that it is found by.
     pub tags: Option<Vec<String>>,
@@ -36,7 +34,7 @@ pub struct UploadTexts {
     pub publish_at: Option<Timestamp>,
     /// It is made for children.
     pub made_for_kids: Option<bool>,
-    /// Its picture.
+    /// Its picture; the video's own where absent.
     pub thumbnail_id: Option<Uuid>,
     /// Playlist that it is put into.
     pub playlist: Option<String>,
@@ -94,30 +92,15 @@ impl UploadTexts {
         }
     }
 
-    /// With the video's own texts and picture where nothing is said, as far as YouTube takes them.
+    /// With the video's own title and picture where nothing is said. Its description and tags are notes of its owner's,
+    /// which platforms do not see.
     fn or_of(&self, video: &Video) -> UploadTexts {
-        let plain = |text: &str| -> String {
-            let odd = |c: char| matches!(c, '<' | '>') || (c != '\n' && is_hidden(c));
-            text.replace("\r\n", "\n").chars().map(|c| if odd(c) { ' ' } else { c }).collect()
-        };
-        let title = || plain(&video.title).chars().take(Broadcast::LONGEST_TITLE).collect();
-        let description = || {
-            let text = plain(video.description.trim());
-            let end = text.floor_char_boundary(Broadcast::LONGEST_DESCRIPTION);
-            (end > 0).then(|| text[..end].to_owned())
-        };
-        let tags = || {
-            let mut tags: Vec<String> =
-                video.tags.iter().filter(|tag| !tag.contains([',', '<', '>'])).cloned().collect();
-            while tags_length(&tags) > Broadcast::LONGEST_TAGS {
-                tags.pop();
-            }
-            (!tags.is_empty()).then_some(tags)
+        let title = || {
+            let title = video.title.replace(['<', '>'], " ");
+            title.chars().take(Broadcast::LONGEST_TITLE).collect()
         };
         UploadTexts {
             title: Some(self.title.clone().unwrap_or_else(title)),
-            description: self.description.clone().or_else(description),
-            tags: self.tags.clone().or_else(tags),
             thumbnail_id: self.thumbnail_id.or(video.thumbnail_id),
             ..self.clone()
         }

@@ -261,7 +261,7 @@ youtube-uploads-queued = { $count ->
    *[other] { $count } videos are queued.
 }
 youtube-uploads-sheet = Take a workbook
-youtube-uploads-sheet-text = One line a video, with the columns video, title, description, tags, publish time, privacy, thumbnail, category, playlist. Only the first has to be there; what stays empty is as the video itself says. Times without a zone are in yours.
+youtube-uploads-sheet-text = One line a video, with the columns video, title, description, tags, publish time, privacy, thumbnail, category, playlist. Only the first has to be there; without a title or thumbnail the video brings its own. Times without a zone are in yours.
 youtube-uploads-sheet-for = Workbook for { $title }
 youtube-uploads-no-channel = Connect the YouTube channel that videos are to go to.
 youtube-uploads-row = Row { $row }, { $column }
@@ -270,13 +270,13 @@ youtube-uploads-none = Nothing is on its way
 youtube-uploads-none-text = Choose videos of the library, or take a workbook.
 youtube-uploads-for-video = On YouTube
 youtube-uploads-to = Upload to YouTube
-youtube-uploads-own-texts = Each video brings its own title, description, tags and thumbnail from the library.
+youtube-uploads-own-texts = Each video goes out with its own title and thumbnail. Its description and tags stay here, as they are notes for yourself.
 youtube-uploads-more = The newest videos stand here. To upload others, choose them under Videos and press Upload to YouTube there.
 youtube-uploads-search = Find a video
 youtube-uploads-none-chosen = Choose at least one video.
-youtube-uploads-one = Other texts or thumbnail for one video
-youtube-uploads-one-only = Only for one video. Choose one, or leave this empty so that each video brings its own.
-youtube-uploads-one-hint = What stays empty is as the video itself says. Only where one video is chosen.
+youtube-uploads-one = Texts or another thumbnail for one video
+youtube-uploads-one-only = Only for one video. Choose one, or leave this empty; a workbook takes texts for many.
+youtube-uploads-one-hint = Only where one video is chosen. Without a title it is called as here.
 youtube-uploads-picture-own = The video’s own
 youtube-uploads-privacy-hint = With a publish time, YouTube keeps a video private until then and makes it public at that time. Unlisted goes without a publish time only.
 youtube-uploads-publish = Publish time

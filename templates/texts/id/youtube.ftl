@@ -259,7 +259,7 @@ youtube-uploads-queued = { $count ->
    *[other] { $count } video diantrekan.
 }
 youtube-uploads-sheet = Pakai buku kerja
-youtube-uploads-sheet-text = Satu baris satu video, dengan kolom video, judul, deskripsi, tag, waktu terbit, privasi, gambar mini, kategori, playlist. Hanya kolom pertama yang wajib; yang kosong mengikuti videonya. Waktu tanpa zona memakai zona Anda.
+youtube-uploads-sheet-text = Satu baris satu video, dengan kolom video, judul, deskripsi, tag, waktu terbit, privasi, gambar mini, kategori, playlist. Hanya kolom pertama yang wajib; tanpa judul atau gambar mini, video memakai miliknya sendiri. Waktu tanpa zona memakai zona Anda.
 youtube-uploads-sheet-for = Buku kerja untuk { $title }
 youtube-uploads-no-channel = Hubungkan kanal YouTube yang akan menerima video.
 youtube-uploads-row = Baris { $row }, { $column }
@@ -268,13 +268,13 @@ youtube-uploads-none = Tidak ada yang sedang diunggah
 youtube-uploads-none-text = Pilih video dari pustaka, atau pakai buku kerja.
 youtube-uploads-for-video = Di YouTube
 youtube-uploads-to = Unggah ke YouTube
-youtube-uploads-own-texts = Setiap video membawa judul, deskripsi, tag, dan thumbnail-nya sendiri dari pustaka.
+youtube-uploads-own-texts = Setiap video dikirim dengan judul dan thumbnail-nya sendiri. Deskripsi dan tag-nya tetap di sini, karena itu catatan untuk Anda sendiri.
 youtube-uploads-more = Di sini ada video terbaru. Untuk mengunggah yang lain, pilih di halaman Video lalu tekan Unggah ke YouTube di sana.
 youtube-uploads-search = Cari video
 youtube-uploads-none-chosen = Pilih minimal satu video.
 youtube-uploads-one = Teks atau thumbnail lain untuk satu video
-youtube-uploads-one-only = Hanya untuk satu video. Pilih satu saja, atau kosongkan supaya setiap video membawa miliknya sendiri.
-youtube-uploads-one-hint = Yang dikosongkan mengikuti videonya. Hanya kalau satu video yang dipilih.
+youtube-uploads-one-only = Hanya untuk satu video. Pilih satu saja, atau kosongkan; buku kerja menerima teks untuk banyak video.
+youtube-uploads-one-hint = Hanya kalau satu video yang dipilih. Tanpa judul, namanya sama seperti di sini.
 youtube-uploads-picture-own = Milik videonya
 youtube-uploads-privacy-hint = Dengan waktu terbit, YouTube menyimpan video sebagai pribadi sampai saat itu, lalu menjadikannya publik. Tidak terdaftar hanya bisa tanpa waktu terbit.
 youtube-uploads-publish = Waktu terbit

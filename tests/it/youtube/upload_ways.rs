@@ -14,7 +14,7 @@ use crate::support::server::PASSWORD;
 use crate::support::youtube::{How, Youtube};
 
 #[tokio::test]
-async fn a_selection_of_the_gallery_goes_out_at_a_time_with_the_texts_of_its_videos() {
+async fn a_selection_of_the_gallery_goes_out_at_a_time_with_titles_and_pictures_and_without_notes() {
     let youtube = Youtube::start();
     let server = server_with(&youtube, &[]).await;
     server.user("al").await;
@@ -64,9 +64,10 @@ async fn a_selection_of_the_gallery_goes_out_at_a_time_with_the_texts_of_its_vid
             assert_eq!(video.status["privacyStatus"], "private");
             assert_eq!(video.status["publishAt"], "2031-01-01T01:00:00Z");
         }
-        let told = world.videos.values().find(|video| !video.snippet["tags"].is_null()).unwrap();
-        assert_eq!(told.snippet["description"], "On  tin \nall night");
-        assert_eq!(told.snippet["tags"], json!(["rain", "tin roof"]));
+        for video in world.videos.values() {
+            let told = video.snippet.to_string();
+            assert!(!told.contains("all night") && !told.contains("tin roof"), "notes are for oneself: {told}");
+        }
         assert!(world.videos.values().all(|video| video.picture.is_some()), "their own pictures");
     }
     // One alone may be called otherwise there.
