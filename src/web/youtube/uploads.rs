@@ -240,12 +240,15 @@ fn in_words(page: &Page, error: Error, lines: &[u32]) -> Error {
     Error::Invalid(fields.into_iter().map(named).collect())
 }
 
-/// `form` is what was typed, with the videos that were chosen; `lines` the numbers of a workbook's rows.
+/// What was typed, and the videos that were chosen.
+type Typed<'f> = (&'f [(String, String)], Vec<Uuid>);
+
+/// `lines` are the numbers of a workbook's rows.
 async fn answer(
     page: Page,
     library: &Library,
     queued: Result<Vec<Uuid>>,
-    form: Option<(&[(String, String)], Vec<Uuid>)>,
+    form: Option<Typed<'_>>,
     lines: &[u32],
 ) -> Result<HttpResponse> {
     let queued = queued.map_err(|refused| in_words(&page, refused, lines));
