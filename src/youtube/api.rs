@@ -3,11 +3,13 @@
 //!
 //! Source: Google, "YouTube Data API Reference" and "YouTube Live Streaming API Reference" (developers.google.com/youtube/v3).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -21,6 +23,7 @@ use super::model::{
 };
 use super::quota::{Need, Quota};
 use super::units::Call;
+use crate::auth::Tenant;
 use crate::clock::Clock;
 use crate::library::Editor;
 use crate::oauth::{AccessToken, Grants, TokenFault};
@@ -36,6 +39,17 @@ const MOST_PAGES: usize = 40;
 /// A broadcast, as far as we read it.
 const BROADCAST_PARTS: &str = "id,snippet,status,contentDetails";
 
+/// Channels of which the last answer about their streams is remembered.
+const MOST_SEEN: usize = 1_000;
+
+/// An answer with its etag: while the platform's is the same, it is not sent again.
+#[derive(Clone)]
+struct Seen {
+    asked: String,
+    etag: String,
+    body: Vec<u8>,
+}
+
 /// The client of one home. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -44,6 +58,8 @@ pub struct Api {
     grants: Grants,
     quota: Quota,
     clock: Clock,
+    /// What was last said of the streams of a channel.
+    seen: Arc<Mutex<HashMap<(Tenant, Uuid), Seen>>>,
 }
 
 /// Which broadcasts are listed.
@@ -83,7 +99,7 @@ pub struct Account<'a> {
 impl Api {
     /// `base` is where `/youtube/v3` and `/upload/youtube/v3` lie.
     pub fn new(http: reqwest::Client, base: Url, grants: Grants, quota: Quota, clock: Clock) -> Api {
-        Api { http, base, grants, quota, clock }
+        Api { http, base, grants, quota, clock, seen: Arc::default() }
     }
 
     /// The counter of units.
@@ -213,17 +229,23 @@ impl Account<'_> {
         decoded(&read(response).await?)
     }
 
-    async fn call(
+    /// Asks; nothing where what is there is still what this etag names.
+    async fn ask(
         &self,
         call: Call,
         (method, path): (Method, &str),
         query: &[(&str, &str)],
         body: Body<'_>,
-    ) -> Result<Vec<u8>, Fault> {
+        etag: Option<&str>,
+    ) -> Result<Option<Vec<u8>>, Fault> {
         let mut token = self.begin(call).await?;
         let url = self.api.address(path);
         let make = |http: &reqwest::Client| {
             let request = http.request(method.clone(), url.clone()).query(query).timeout(LIMIT);
+            let request = match etag {
+                Some(etag) => request.header(header::IF_NONE_MATCH, etag),
+                None => request,
+            };
             match &body {
                 Body::None if method == Method::POST => request.header(header::CONTENT_LENGTH, 0),
                 Body::None => request,
@@ -232,10 +254,23 @@ impl Account<'_> {
             }
         };
         let response = self.send(&mut token, make).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
+            return Ok(None);
+        }
         if !response.status().is_success() {
             return Err(self.fault(token.project(), response).await);
         }
-        read(response).await
+        read(response).await.map(Some)
+    }
+
+    async fn call(
+        &self,
+        call: Call,
+        path: (Method, &str),
+        query: &[(&str, &str)],
+        body: Body<'_>,
+    ) -> Result<Vec<u8>, Fault> {
+        self.ask(call, path, query, body, None).await?.ok_or_else(Fault::odd)
     }
 
     async fn get<T: DeserializeOwned>(&self, call: Call, path: &str, query: &[(&str, &str)]) -> Result<T, Fault> {
@@ -349,11 +384,29 @@ impl Account<'_> {
         self.pages(Call::StreamsList, "youtube/v3/liveStreams", &query, |_| false).await
     }
 
-    /// How some streams are, at most 50.
+    /// How some streams are, at most 50. This is asked each minute of what is on air: what did not change is not sent
+    /// again (developers.google.com/youtube/v3/getting-started, "Using ETags").
     pub async fn stream_states(&self, ids: &[String]) -> Result<Vec<Stream>, Fault> {
-        let ids = ids.join(",");
-        let query = [("part", "id,status"), ("id", ids.as_str()), ("maxResults", PAGE)];
-        let page: Page<Stream> = self.get(Call::StreamsList, "youtube/v3/liveStreams", &query).await?;
+        let asked = ids.join(",");
+        let place = (self.editor.tenant().clone(), self.channel);
+        let seen = self.api.seen.lock().get(&place).filter(|seen| seen.asked == asked).cloned();
+        let query = [("part", "id,status"), ("id", asked.as_str()), ("maxResults", PAGE)];
+        let path = (Method::GET, "youtube/v3/liveStreams");
+        let etag = seen.as_ref().map(|seen| seen.etag.as_str());
+        let new = self.ask(Call::StreamsList, path, &query, Body::None, etag).await?;
+        let Some(body) = new.or_else(|| seen.map(|seen| seen.body)) else { return Err(Fault::odd()) };
+        let page: Page<Stream> = decoded(&body)?;
+        let mut remembered = self.api.seen.lock();
+        if remembered.len() >= MOST_SEEN {
+            remembered.clear();
+        }
+        match page.etag {
+            // What is no header is not sent back.
+            Some(etag) if header::HeaderValue::from_str(&etag).is_ok() => {
+                remembered.insert(place, Seen { asked, etag, body });
+            }
+            _ => drop(remembered.remove(&place)),
+        }
         Ok(page.items)
     }
 

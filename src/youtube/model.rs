@@ -27,11 +27,13 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Token of the next one.
     pub next_page_token: Option<String>,
+    /// Names what it says: the same as long as nothing changed.
+    pub etag: Option<String>,
 }
 
 impl<T> Default for Page<T> {
     fn default() -> Self {
-        Page { items: Vec::new(), next_page_token: None }
+        Page { items: Vec::new(), next_page_token: None, etag: None }
     }
 }
 

@@ -40,6 +40,8 @@ async fn a_scheduled_stream_is_live_by_the_platform_s_word_and_complete_at_its_e
         let world = youtube.world();
         let shown: Vec<_> = world.broadcasts.values().collect();
         assert!(shown.len() == 1 && shown[0].live_at.is_some(), "{shown:?}");
+        // What did not change since it was asked last is not sent again.
+        assert!(world.calls.contains(&("liveStreams.list", 304)), "{:?}", world.calls);
     }
     let found = broadcasts_until(&al, "it is complete", |found| found[0]["stage"] == "complete").await;
     assert_eq!((found.len(), found[0]["trouble"].is_null()), (1, true));
