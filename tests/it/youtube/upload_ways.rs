@@ -170,12 +170,11 @@ async fn the_template_is_filled_in_and_its_columns_are_read_in_both_languages() 
 async fn uploads_of_which_nothing_is_taken_make_room_for_the_others() {
     let youtube = Youtube::start();
     youtube.world().deaf_to = vec!["al".into(), "bo".into()];
-    let settings = [("JADWAL_YOUTUBE_UPLOAD_QUIET_SECONDS", "2"), ("JADWAL_YOUTUBE_UPLOAD_PART_KIB", "65536")];
-    let server = server_with(&youtube, &settings).await;
-    // More than fits into what lies between two programs.
+    let server = server_with(&youtube, &[("JADWAL_YOUTUBE_UPLOAD_QUIET_SECONDS", "5")]).await;
+    // Whose parts are more than fits into what lies between two programs.
     let mut large = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
     let mut bytes = std::fs::read(crate::support::clip::clip(2, 50, true, "320x180")).unwrap();
-    let padding = 40_u32 << 20;
+    let padding = 12_u32 << 20;
     bytes.extend(padding.to_be_bytes());
     bytes.extend(b"free");
     bytes.resize(bytes.len() + padding as usize - 8, 0);
