@@ -308,7 +308,7 @@ impl Grants {
             // It may have gone while this waited: nothing is to lie where no row says so.
             let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
             if row.value.state == State::Leaving {
-                return Err(Error::NotFound);
+                return Err(Error::Conflict(Message::new("oauth-leaving").with("title", row.value.title.as_str())));
             }
         }
         let secrets = Secrets { client: Some(client), access: Some(given.access), refresh: given.refresh };

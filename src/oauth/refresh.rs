@@ -73,8 +73,9 @@ impl Need {
         };
         let is_usable = match connection.state {
             State::Active | State::RefreshFailed => true,
-            // What is left to be said with it is said before it is given back; nothing is renewed for that.
-            State::Leaving => connection.failures == 0 && matches!(self, Need::Good),
+            // What is left to be said with it is said before it is given back, also where giving back did not go well;
+            // nothing is renewed for that.
+            State::Leaving => matches!(self, Need::Good),
             State::Reconnect => false,
         };
         (is_enough && is_other && is_usable)

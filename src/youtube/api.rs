@@ -474,6 +474,10 @@ impl Account<'_> {
 }
 
 fn decoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    // An empty list would be read as a resource without fields, and what is there would be taken for gone.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::odd());
+    }
     serde_json::from_slice(body).map_err(|cause| {
         // Without the text that it went wrong on: a body may hold a key.
         tracing::warn!(line = cause.line(), column = cause.column(), "an answer of the platform cannot be read");

@@ -20,10 +20,12 @@ pub mod units;
 pub mod upload;
 mod worker;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -77,6 +79,8 @@ pub struct Youtube {
     worker: Worker,
     uploader: Uploader,
     foundation: Foundation,
+    /// Channels that are being disconnected.
+    partings: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 impl Youtube {
@@ -94,7 +98,8 @@ impl Youtube {
         let base = Provider::Google.ends(foundation.config())?.api;
         let api = Api::new(http, base, grants, quota, foundation.clock().clone());
         let uploader = Uploader::new(foundation, licence.clone(), api.clone());
-        Ok(Youtube { worker: Worker::new(foundation, licence, api), uploader, foundation: foundation.clone() })
+        let worker = Worker::new(foundation, licence, api);
+        Ok(Youtube { worker, uploader, foundation: foundation.clone(), partings: Arc::default() })
     }
 
     fn api(&self) -> &Api {

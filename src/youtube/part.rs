@@ -1,15 +1,18 @@
 //! Parting from a channel: what hangs on it is ended while its token is still good, then the grant is given back, and
 //! what is left here is told so.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Youtube;
 use super::event::{Event, Over, Stage};
 use super::plan::{run_of, serves};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::live::PlatformWord;
 use crate::live::kept_key::KeptKey;
@@ -42,6 +45,18 @@ pub struct Parted {
     pub remaining: Vec<Row<Event>>,
 }
 
+/// Takes a channel off those that are being disconnected, however that ends.
+struct Parting {
+    all: Arc<Mutex<HashSet<Uuid>>>,
+    channel: Uuid,
+}
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.channel);
+    }
+}
+
 fn open_of(rows: &Reader<'_>, channel: Uuid) -> Result<Vec<Row<Event>>> {
     let mut found = Vec::new();
     for id in rows.ids_at::<Event>("open", &[])? {
@@ -65,15 +80,17 @@ impl Youtube {
     /// does so within [`PATIENCE`]; then its grant is given back and erased here.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::error::Error::NotFound).
+    /// [`Error::NotFound`]; [`Error::Conflict`] while that is under way already.
     pub async fn disconnect(&self, editor: &Editor, channel: Uuid) -> Result<Parted> {
         let grants = self.api().grants().clone();
+        let parting = self.begin_parting(channel)?;
         let before = editor.rows().read(move |rows| rows.need::<Connection>(channel)).await?;
         let usable = before.value.state != State::Reconnect;
         // From here on the planner wants none of its broadcasts, whatever becomes of this server.
         grants.set_out(editor, channel).await?;
         let (this, editor) = (self.clone(), editor.clone());
         let work = async move {
+            let _parting = parting;
             let before = editor.rows().read(move |rows| open_of(rows, channel)).await?;
             let remaining = this.wind_up(&editor, channel, usable).await?;
             let left = this.api().grants().disconnect(&editor, channel).await?;
@@ -81,6 +98,13 @@ impl Youtube {
             Ok(Parted { left, remaining })
         };
         grants.to_the_end("disconnecting", work).await?
+    }
+
+    fn begin_parting(&self, channel: Uuid) -> Result<Parting> {
+        if !self.partings.lock().insert(channel) {
+            return Err(Error::Conflict(Message::new("channel-parting")));
+        }
+        Ok(Parting { all: self.partings.clone(), channel })
     }
 
     /// Has everything of a channel ended; what is left of it when time is up.

@@ -262,6 +262,10 @@ fn iso(text: &str) -> Option<Moment> {
     if let Ok(at) = text.parse::<jiff::Zoned>() {
         return Some(Moment::Local(at.datetime(), at.time_zone().iana_name().map(str::to_owned)));
     }
+    // A zone in brackets that is none: read without it, it would be another time.
+    if text.contains('[') {
+        return None;
+    }
     if text.len() <= 10 {
         return text.parse().ok().map(Moment::Day);
     }

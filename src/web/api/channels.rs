@@ -294,7 +294,7 @@ async fn check(page: Page, editor: Editor, id: web::Path<Uuid>, _body: MaybeJson
 ))]
 async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let parted = page.server().youtube.disconnect(&editor, *id).await?;
-    if !parted.remaining.is_empty() {
+    if !parted.remaining.is_empty() && !matches!(parted.left, Left::Later { .. }) {
         return Ok(HttpResponse::Ok().json(PartedBody::of(&parted.remaining)));
     }
     match parted.left {

@@ -222,7 +222,12 @@ async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form
     let parted = page.server().youtube.disconnect(&editor, *id).await?;
     if !parted.remaining.is_empty() {
         let titles = titles(&parted.remaining);
-        let message = Message::new("channel-gone-remaining").with("title", title).with("broadcasts", titles);
+        let id = match parted.left {
+            // Its token is still good: what is left is tried again with it.
+            Left::Later { .. } => "channel-going-remaining",
+            Left::Gone | Left::Erased => "channel-gone-remaining",
+        };
+        let message = Message::new(id).with("title", title).with("broadcasts", titles);
         return Ok(page.see_other("/channels", "bad", Some(message)));
     }
     let (kind, message) = match parted.left {

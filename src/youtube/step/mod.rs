@@ -77,7 +77,12 @@ impl Worker {
             if let Some(wait) = facts.event.not_before.filter(|wait| *wait > now) {
                 return Ok(Some(wait));
             }
-            let need = if facts.on_air { Need::OnAir(id) } else { Need::Kept(id) };
+            let event = &facts.event;
+            let there = event.broadcast.is_some();
+            // What viewers see goes on, and what is there can be ended, whatever else units are used for. Making one
+            // is bounded even while pictures go out: each start by hand makes one.
+            let seen = facts.on_air || event.moved_at.is_some() || event.live_at.is_some();
+            let need = if event.unwanted || (there && seen) { Need::OnAir(id) } else { Need::Kept(id) };
             let account = self.api().account(editor, facts.event.channel_id, need);
             let step = Step { worker: self, editor, id, account, facts, now };
             match step.act().await {
@@ -125,6 +130,10 @@ impl Worker {
             return Ok(now + LOOK_LATER);
         }
         let written = self.change(editor, id, move |event| {
+            // How it ended is said already; nothing is tried again.
+            if event.over.is_some() {
+                return;
+            }
             let next = fault.next_try(now, event.tries).unwrap_or(now + MENDED);
             event.tries = event.tries.saturating_add(1);
             event.trouble = Some(fault.message.clone());
@@ -177,6 +186,11 @@ impl Step<'_> {
         Ok(Did::Step)
     }
 
+    /// The account for what makes a broadcast what it is to be: bounded by the library's share, and by what is kept.
+    pub(super) fn making(&self) -> Account<'_> {
+        self.account.for_need(Need::Kept(self.id))
+    }
+
     /// A step that went well: nothing stands in the way any more.
     async fn went(&self, change: impl Fn(&mut Event) + Send + 'static) -> Result<Did, Fault> {
         self.write(move |event| {
@@ -193,7 +207,7 @@ impl Step<'_> {
         }
         let Some(broadcast) = event.broadcast.as_deref() else { return self.make().await };
         if !event.bound {
-            self.account.bind(broadcast, &event.platform_stream).await?;
+            self.making().bind(broadcast, &event.platform_stream).await?;
             return self.went(|event| event.bound = true).await;
         }
         let begun = event.moved_at.is_some() || event.live_at.is_some();

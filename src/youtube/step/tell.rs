@@ -75,7 +75,7 @@ impl Step<'_> {
         let begun = event.moved_at.is_some() || event.live_at.is_some();
         let settings = wanted.settings.clone();
         if !begun && event.told_settings.as_ref() != Some(&settings) {
-            match self.account.update_broadcast(&event.to_change(self.now)).await {
+            match self.making().update_broadcast(&event.to_change(self.now)).await {
                 Ok(_) => return self.told(move |event| event.told_settings = Some(settings.clone())).await,
                 Err(fault) if fault.is_gone() => return self.gone().await,
                 Err(fault) => return Err(fault),
@@ -85,13 +85,13 @@ impl Step<'_> {
             if event.asked.is_some_and(|(_, times)| times > 1) && event.told_texts.is_none() {
                 self.remove_doubles(broadcast).await?;
             }
-            self.account.update_video(&event.to_tell()).await?;
+            self.making().update_video(&event.to_tell()).await?;
             let texts = wanted.texts.clone();
             return self.told(move |event| event.told_texts = Some(texts.clone())).await;
         }
         if let Some(thumbnail) = wanted.thumbnail.filter(|id| event.told_thumbnail != Some(*id)) {
             let told = match picture_of(self.editor, thumbnail).await? {
-                Some((bytes, kind)) => self.account.set_thumbnail(broadcast, &bytes, kind).await,
+                Some((bytes, kind)) => self.making().set_thumbnail(broadcast, &bytes, kind).await,
                 // It was deleted; the platform's own choice stays.
                 None => Ok(()),
             };
@@ -99,7 +99,7 @@ impl Step<'_> {
             return Ok(Did::Step);
         }
         if let Some(playlist) = wanted.playlist.clone().filter(|id| event.told_playlist.as_ref() != Some(id)) {
-            let told = self.account.add_to_playlist(&playlist, broadcast).await;
+            let told = self.making().add_to_playlist(&playlist, broadcast).await;
             self.settled(told, move |event| event.told_playlist = Some(playlist.clone())).await?;
             return Ok(Did::Step);
         }

@@ -264,8 +264,12 @@ impl Editor {
                     return Err(Error::Conflict(Message::new("youtube-upload-over")));
                 }
                 let ended_at = Some(rows.now());
-                let there = row.value.platform_id.is_some();
-                let why = if there { "youtube-upload-cancelled-there" } else { "youtube-upload-cancelled-why" };
+                let why = match (&row.value.platform_id, row.value.state) {
+                    (Some(_), _) => "youtube-upload-cancelled-there",
+                    // What is on its way just now cannot be called back.
+                    (None, UploadState::Sending) => "youtube-upload-cancelled-sending",
+                    (None, _) => "youtube-upload-cancelled-why",
+                };
                 let trouble = Some(Message::new(why));
                 let gone =
                     Upload { state: UploadState::Cancelled, session: None, trouble, ended_at, ..row.value.clone() };
@@ -297,13 +301,26 @@ impl Editor {
     /// Tries an upload again that failed or waits.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where it is done or was cancelled.
+    /// [`Error::Conflict`] where it is done or was cancelled, or its video is on its way there by another one;
+    /// [`Error::OverQuota`] where too many wait.
     pub(in crate::youtube) async fn retry_upload(&self, id: Uuid) -> Result<()> {
+        let actor = self.actor().clone();
         self.rows()
             .write(move |rows| {
                 let row = rows.need::<Upload>(id, None)?;
                 if matches!(row.value.state, UploadState::Done | UploadState::Cancelled) {
                     return Err(Error::Conflict(Message::new("youtube-upload-over")));
+                }
+                if row.value.state == UploadState::Failed {
+                    let open = open_of(rows.view())?;
+                    if open.len() >= MOST_OPEN {
+                        return Err(Error::OverQuota(Message::new("youtube-uploads-open").with("most", MOST_OPEN)));
+                    }
+                    let (video, channel) = (row.value.video_id, row.value.channel_id);
+                    if open.iter().any(|other| other.value.video_id == video && other.value.channel_id == channel) {
+                        let title = row.value.texts.title.clone().unwrap_or_default();
+                        return Err(Error::Conflict(Message::new("youtube-upload-twice").with("title", title)));
+                    }
                 }
                 let state = match row.value.state {
                     UploadState::Failed if row.value.platform_id.is_some() => UploadState::Finishing,
@@ -321,6 +338,7 @@ impl Editor {
                     ended_at: None,
                     ..row.value.clone()
                 };
+                audit::record(rows, &actor, "youtube-upload.retry", format!("{id}"))?;
                 rows.update(&row, again).map(drop)
             })
             .await

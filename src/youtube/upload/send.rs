@@ -235,6 +235,26 @@ impl Uploader {
             .await
     }
 
+    /// It was cancelled while its last bytes were on their way: that it is there now, and where, is written down.
+    async fn arrived_all_the_same(&self, editor: &Editor, id: Uuid, video: String) -> Result<()> {
+        let actor = editor.actor().clone();
+        editor
+            .rows()
+            .write(move |rows: &mut Writer<'_>| {
+                let Some(row) = rows.get::<Upload>(id)? else {
+                    // Taken off the list meanwhile; the record of acts is what is left of it.
+                    let there = format!("{id} https://www.youtube.com/watch?v={video}");
+                    return audit::record(rows, &actor, "youtube-upload.end", there);
+                };
+                let mut upload = row.value.clone();
+                upload.platform_id = Some(video.clone());
+                upload.trouble = Some(Message::new("youtube-upload-cancelled-there"));
+                audit::record(rows, &actor, "youtube-upload.end", upload.recorded(id))?;
+                rows.update(&row, upload).map(drop)
+            })
+            .await
+    }
+
     async fn step(&self, editor: &Editor, account: &Account<'_>, row: &Row<Upload>) -> Result<(), Fault> {
         let (id, upload) = (row.id(), &row.value);
         if let Some(video) = &upload.platform_id {
@@ -311,12 +331,15 @@ impl Uploader {
             }
             There::Video(video) => {
                 self.known.lock().remove(&id);
-                self.change(editor, id, move |upload| {
+                let name = video.clone();
+                let wanted = self.change(editor, id, move |upload| {
                     (upload.platform_id, upload.sent) = (Some(video.clone()), upload.total);
                     (upload.session, upload.state) = (None, UploadState::Finishing);
                     (upload.tries, upload.not_before, upload.trouble) = (0, None, None);
-                })
-                .await?;
+                });
+                if !wanted.await? {
+                    self.arrived_all_the_same(editor, id, name).await?;
+                }
                 Ok(())
             }
             There::Nothing if upload.sent >= upload.total => {

@@ -148,7 +148,11 @@ pub async fn read_sheet(library: &Library, file: Spool, zone: &TimeZone) -> Resu
             Some(cell) => match read_moment(cell, None) {
                 Ok(Moment::Local(at, named)) => {
                     let named = named.as_deref().and_then(crate::clock::zone);
-                    named.as_ref().unwrap_or(zone).to_ambiguous_timestamp(at).compatible().ok()
+                    let at = named.as_ref().unwrap_or(zone).to_ambiguous_timestamp(at).compatible().ok();
+                    if at.is_none() {
+                        complain(4, Message::new("date-and-time-expected"));
+                    }
+                    at
                 }
                 Ok(Moment::Exact(at)) => Some(at),
                 Ok(_) => {

@@ -42,6 +42,9 @@ channel-disconnect-planned = { $count ->
     [one] One planned broadcast is deleted on YouTube, and its link leads nowhere then.
    *[other] { $count } planned broadcasts are deleted on YouTube, and their links lead nowhere then.
 }
+channel-going-remaining = { $title } is being disconnected. YouTube does not answer, and still has: { $broadcasts }. Both are tried again; look at YouTube Studio in a while.
+channel-parting = That channel is being disconnected just now. Wait a moment and look again.
+oauth-leaving = { $title } is being disconnected just now. Wait until it is gone, and connect it anew.
 channel-gone-remaining = { $title } is disconnected, but YouTube still has what could not be ended: { $broadcasts }. End or delete it in YouTube Studio.
 channel-connected = { $title } is connected.
 channel-gone = { $title } is disconnected, and the permission is given back.
