@@ -244,7 +244,12 @@ impl Ground {
             repeat: true,
             overlay: None,
             targets: vec![wanted.target.clone()],
-            broadcast: Broadcast::default(),
+            // Started by hand, too, it is shown to nobody else than the old row says.
+            broadcast: Broadcast {
+                privacy: wanted.broadcast.privacy,
+                made_for_kids: wanted.broadcast.made_for_kids,
+                ..Broadcast::default()
+            },
         };
         let made = Box::pin(editor.create_stream_with(new, self.mark(What::Stream, origin))).await;
         told(made.map(|view| (Some(view.row.id()), None)))

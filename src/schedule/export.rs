@@ -209,8 +209,9 @@ impl Library {
             };
             let key = |key: &KnownKey| {
                 let named = key
-                    .names
-                    .first()
+                    .called
+                    .as_ref()
+                    .or(key.names.first())
                     .filter(|name| matches!(&ground.keys_of(name, None)[..], [only] if only.len() == 1));
                 named.unwrap_or(&key.label).clone()
             };

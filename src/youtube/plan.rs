@@ -95,7 +95,9 @@ impl Moment {
 
 fn wanted(stream: &LiveStream, schedule: Option<&Schedule>, moment: &Moment) -> Wanted {
     let broadcast = schedule.map_or(stream.broadcast.clone(), |schedule| schedule.broadcast.or(&stream.broadcast));
-    let with = Filling { title: stream.title.clone(), at: moment.civil, number: moment.number };
+    let mut with = Filling { title: String::new(), at: moment.civil, number: moment.number };
+    // Rows of workbooks put fields into the stream's own title.
+    with.title = fill(&stream.title, &with);
     let title = plain(&fill(broadcast.title.as_deref().unwrap_or("{title}"), &with));
     let title: String = title.chars().take(Broadcast::LONGEST_TITLE).collect();
     let description = plain(&fill(broadcast.description.as_deref().unwrap_or_default(), &with));

@@ -13,6 +13,7 @@ use crate::legacy::report::What;
 use crate::library::{Library, Thumbnail, Video, VideoState, names};
 use crate::live::kept_key::KeptKey;
 use crate::live::{LiveStream, Target};
+use crate::oauth::Connection;
 use crate::schedule::Schedule;
 use crate::schedule::sheet::SheetRow;
 use crate::store::rows::{Header, Reader, Row};
@@ -112,6 +113,8 @@ pub(in crate::schedule) struct KnownKey {
     pub(in crate::schedule) label: String,
     /// What its key is called, where it is kept by itself: by people and by the platform.
     pub(in crate::schedule) names: Vec<String>,
+    /// The same with its channel, as forms show it.
+    pub(in crate::schedule) called: Option<String>,
     /// Streams that go there.
     pub(in crate::schedule) streams: Vec<Uuid>,
     /// Their targets there, and the kept key.
@@ -184,6 +187,13 @@ impl Ground {
             let target = row.value.as_target(row.id());
             let key = ground.key(target.key_name(vault, library.tenant())?, &target);
             key.names.extend([row.value.title.clone()].into_iter().chain(row.value.platform_id.clone()));
+            if let Some(channel) = row.value.channel_id
+                && let Some(channel) = rows.get::<Connection>(channel)?
+            {
+                let called = format!("{} · {}", channel.value.title, row.value.title);
+                key.names.push(called.clone());
+                key.called = Some(called);
+            }
             key.target.key_id = Some(row.id());
             key.targets.push(row.id());
         }
@@ -199,7 +209,7 @@ impl Ground {
         if place == self.keys.len() {
             let (label, target) = (target_label(target), target.clone());
             let (names, streams, targets) = (Vec::new(), Vec::new(), Vec::new());
-            self.keys.push(KnownKey { lock, label, target, names, streams, targets });
+            self.keys.push(KnownKey { lock, label, target, names, called: None, streams, targets });
         }
         &mut self.keys[place]
     }
@@ -221,7 +231,8 @@ impl Ground {
     /// A key as a question shows it: with its name and the streams that go there.
     pub(in crate::schedule) fn key_title(&self, key: &KnownKey) -> String {
         let titles: Vec<&str> = key.streams.iter().filter_map(|id| self.stream_names.title(*id)).take(3).collect();
-        let parts = [key.names.first().cloned().unwrap_or_default(), key.label.clone(), titles.join(", ")];
+        let name = key.called.as_ref().or(key.names.first()).cloned().unwrap_or_default();
+        let parts = [name, key.label.clone(), titles.join(", ")];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
     }
 

@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::library::{Library, names::is_hidden};
 use crate::live::stream::{LONGEST_TITLE, MOST_VIDEOS};
 use crate::live::{LiveStream, PlayOrder, Target};
-use crate::schedule::Schedule;
 use crate::schedule::export::text_of;
 use crate::schedule::sheet::{Column, HeaderSet, Problem, SheetRow, column_letters};
+use crate::schedule::{Broadcast, Schedule};
 use crate::text::Message;
 
 /// What is written for a row.
@@ -461,7 +461,8 @@ impl<'a> Judge<'a> {
             repeat: row.repeat_playlist.unwrap_or(true),
             overlay: None,
             targets,
-            broadcast: crate::schedule::Broadcast::default(),
+            // Started by hand, too, it is shown to nobody else than the row says.
+            broadcast: Broadcast { privacy: row.privacy, made_for_kids: row.made_for_kids, ..Broadcast::default() },
         };
         let id = row.stream_id.filter(|id| id.get_version_num() == 7).unwrap_or_else(Uuid::now_v7);
         Ok(Some(Chosen { id, value, is_new: true, is_changed: false, places }))

@@ -129,6 +129,31 @@ async fn what_is_over_tells_why_and_leaves_the_list_while_the_record_keeps_its_l
 }
 
 #[tokio::test]
+async fn what_failed_is_not_tried_again_beside_another_upload_of_the_same_video() {
+    let youtube = Youtube::start();
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = video(&al, 2).await;
+    let channel = connect(&al, "al").await;
+    let body = json!({"channel_id": channel, "items": [{"video_id": video}]});
+    youtube.want("videos.insert", How::Refuse(400, "invalidTitle"), 1);
+    youtube.want("videos.insert", How::Refuse(500, "backendError"), usize::MAX);
+    let made = al.post("/api/v1/youtube-uploads", &body).await.expect(201).json();
+    let failed = made["items"][0]["id"].as_str().unwrap().to_owned();
+    uploads_until(&al, "it has failed", |found| found[0]["state"] == "failed").await;
+    al.post("/api/v1/youtube-uploads", &body).await.expect(201);
+    al.post(&format!("/api/v1/youtube-uploads/{failed}/retry"), &json!({})).await.expect(409);
+    // A date that no clock has is no reason to publish at once, nor is a zone that nobody knows.
+    let place = format!("/api/v1/youtube-uploads/sheet?channel_id={channel}");
+    for never in ["9999-12-31 23:59", "2031-01-01T20:00[Foo/Bar]"] {
+        let text = format!("video,title,publish time,privacy\n{video},T,{never},public\n");
+        let refused = al.send(al.request(reqwest::Method::POST, &place).body(text)).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], "line.2.publish time", "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn the_template_is_filled_in_and_its_columns_are_read_in_both_languages() {
     let youtube = Youtube::start();
     let server = server_with(&youtube, &[]).await;
