@@ -149,7 +149,7 @@ async fn what_failed_is_not_tried_again_beside_another_upload_of_the_same_video(
     for never in ["9999-12-31 23:59", "2031-01-01T20:00[Foo/Bar]"] {
         let text = format!("video,title,publish time,privacy\n{video},T,{never},public\n");
         let refused = al.send(al.request(reqwest::Method::POST, &place).body(text)).await.expect(422).json();
-        assert_eq!(refused["errors"][0]["field"], "line.2.publish time", "{refused}");
+        assert_eq!(refused["errors"][0]["field"], "line.2.publish_at", "{refused}");
     }
 }
 
