@@ -48,6 +48,8 @@ pub enum Reply {
     Say(u16, Vec<(&'static str, String)>, String),
     /// 200, a kind and bytes.
     Bytes(&'static str, Vec<u8>),
+    /// That, so much later.
+    Late(Duration, Box<Reply>),
     /// Nothing, with the connection left open.
     Hang,
     /// Nothing, with the connection closed: what was asked may have been done.
@@ -197,7 +199,13 @@ fn serve(
         all.push(heard.clone());
         all.len() - 1
     };
-    match answer(&heard, before) {
+    let mut reply = answer(&heard, before);
+    while let Reply::Late(wait, then) = reply {
+        std::thread::sleep(wait);
+        reply = *then;
+    }
+    match reply {
+        Reply::Late(..) => unreachable!("waited for above"),
         Reply::Say(status, headers, body) => {
             let mut text = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
             for (name, value) in headers {

@@ -72,6 +72,38 @@ async fn a_stream_that_is_started_by_hand_has_its_broadcast_at_once_and_goes_out
 }
 
 #[tokio::test]
+async fn starting_again_and_again_by_hand_takes_no_more_than_the_library_s_share() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[("JADWAL_YOUTUBE_LIBRARY_UNITS", "400")]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let key = key_of(&al, &channel, "Main").await;
+    let stream = stream_to(&al, "Rain", &key, json!({})).await;
+    let mut refused = false;
+    for round in 1..=4 {
+        al.post(&format!("/api/v1/streams/{stream}/start"), &json!({})).await.expect(202);
+        assert!(platform.arrival(KEY, Duration::from_secs(30)).await.is_some(), "pictures go out all the same");
+        let made = |found: &[Value]| {
+            found.len() == round && found.iter().any(|one| one["stage"] == "live" || !one["trouble"].is_null())
+        };
+        let found = broadcasts_until(&al, "it is live, or why it is not is told", made).await;
+        refused |= found.iter().any(|one| one["trouble"].as_str().is_some_and(|told| told.contains("left")));
+        al.post(&format!("/api/v1/streams/{stream}/stop"), &json!({})).await.expect(202);
+        assert!(platform.departure(KEY, Duration::from_secs(30)).await);
+        let over =
+            |found: &[Value]| found.iter().all(|one| matches!(one["stage"].as_str(), Some("complete" | "removed")));
+        broadcasts_until(&al, "what was made is ended, units or not", over).await;
+    }
+    assert!(refused, "each start made a broadcast");
+    let world = youtube.world();
+    assert!(world.broadcasts.values().all(|one| one.life == Life::Complete), "{:?}", world.broadcasts);
+    assert!(world.broadcasts.len() <= 3, "{} were made", world.broadcasts.len());
+}
+
+#[tokio::test]
 async fn what_stays_on_air_for_long_is_followed_by_a_new_broadcast_without_a_gap_where_that_is_wished() {
     let platform = Arc::new(Platform::start());
     let youtube = youtube_at(&platform);

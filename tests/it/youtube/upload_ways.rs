@@ -129,6 +129,28 @@ async fn what_is_over_tells_why_and_leaves_the_list_while_the_record_keeps_its_l
 }
 
 #[tokio::test]
+async fn what_arrived_although_it_was_cancelled_says_so_and_where_it_is() {
+    let youtube = Youtube::start();
+    let server = server_with(&youtube, &[]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let video = video(&al, 2).await;
+    let channel = connect(&al, "al").await;
+    youtube.want("videos.upload", How::DoneLate(Duration::from_secs(4)), usize::MAX);
+    let body = json!({"channel_id": channel, "items": [{"video_id": video}]});
+    let made = al.post("/api/v1/youtube-uploads", &body).await.expect(201).json();
+    let id = made["items"][0]["id"].as_str().unwrap().to_owned();
+    youtube.until("it has arrived", Duration::from_secs(60), |world| !world.videos.is_empty()).await;
+    al.delete(&format!("/api/v1/youtube-uploads/{id}")).await.expect(204);
+    let there = youtube.world().videos.keys().next().unwrap().clone();
+    let told = |found: &[Value]| found[0]["link"].as_str().is_some_and(|link| link.ends_with(&there));
+    let found = uploads_until(&al, "its link stands there", told).await;
+    assert_eq!(found[0]["state"], "cancelled");
+    assert!(found[0]["trouble"].as_str().unwrap().contains("on YouTube already"), "{found:?}");
+    assert!(al.get("/api/v1/audit").await.expect(200).text().contains(&there), "the record has no link");
+}
+
+#[tokio::test]
 async fn what_failed_is_not_tried_again_beside_another_upload_of_the_same_video() {
     let youtube = Youtube::start();
     let server = server_with(&youtube, &[]).await;

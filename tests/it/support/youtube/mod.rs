@@ -42,6 +42,8 @@ pub enum How {
     Refuse(u16, &'static str),
     /// Done, and the connection is cut before the answer.
     DoneAndCut,
+    /// Done, and answered so much later.
+    DoneLate(Duration),
     /// Nothing is done, and the connection is cut.
     Cut,
     /// Nothing is done, and this is said all the same.
@@ -283,7 +285,7 @@ impl World {
             return error(403, "quotaExceeded", text);
         }
         self.units += cost(call);
-        let mut cut = false;
+        let (mut cut, mut late) = (false, None);
         if let Some(place) = self.wanted.iter().position(|wanted| wanted.call == call && wanted.times > 0) {
             self.wanted[place].times -= 1;
             match self.wanted[place].how.clone() {
@@ -296,6 +298,7 @@ impl World {
                     return Reply::Cut;
                 }
                 How::DoneAndCut => cut = true,
+                How::DoneLate(wait) => late = Some(wait),
                 How::Say(body) => {
                     told(self, 200);
                     let json = ("content-type", "application/json; charset=UTF-8".to_owned());
@@ -360,7 +363,11 @@ impl World {
             Err(Refusal(status, reason, text)) => (status, error(status, reason, &text)),
         };
         told(self, status);
-        if cut { Reply::Cut } else { reply }
+        match late {
+            _ if cut => Reply::Cut,
+            Some(wait) => Reply::Late(wait, Box::new(reply)),
+            None => reply,
+        }
     }
 
     /// Whose token a request has.
