@@ -36,8 +36,8 @@ channel-check = Renew now
 channel-checked = The token is renewed: the channel works.
 channel-reconnect = Connect again
 channel-disconnect = Disconnect the channel
-channel-disconnect-loss = { $title } is given back to YouTube and its tokens are erased here. Streams that are on air go on; planned ones go on with their keys, but without the broadcasts that this program makes at YouTube.
-channel-disconnect-on-air = On air now: { $titles }. YouTube is told to end that for its viewers first.
+channel-disconnect-loss = The permission to manage { $title } is given back to Google and its tokens are erased here; the channel itself stays as it is. Your streams go on sending with their keys, now and as planned, but no broadcast is made for them any more; one that is made after connecting again has another link.
+channel-disconnect-on-air = On air now: { $titles }. Its broadcast on YouTube is ended first, so viewers see it no more.
 channel-disconnect-planned = { $count ->
     [one] One planned broadcast is deleted on YouTube, and its link leads nowhere then.
    *[other] { $count } planned broadcasts are deleted on YouTube, and their links lead nowhere then.

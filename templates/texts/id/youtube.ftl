@@ -219,7 +219,7 @@ youtube-category-29 = Nirlaba & aktivisme
 # Unggahan
 youtube-channel-unknown = Kanal ini tidak terhubung. Pilih yang lain.
 youtube-publish-past = Waktu terbit harus di masa depan.
-youtube-publish-private = Video dengan waktu terbit bersifat pribadi sampai saat itu lalu menjadi publik, jadi tidak bisa tidak terdaftar. Pilih yang lain, atau kosongkan waktu terbit.
+youtube-publish-private = Video dengan waktu terbit bersifat pribadi sampai saat itu lalu menjadi publik, jadi tidak bisa “tidak publik”. Pilih yang lain, atau kosongkan waktu terbit.
 youtube-upload-over = Unggahan ini sudah selesai.
 youtube-upload-not-over = Unggahan ini masih berjalan. Batalkan dulu.
 youtube-upload-cancelled-why = Unggahan dibatalkan sebelum seluruhnya tiba, jadi YouTube tidak menampilkannya.
@@ -278,7 +278,7 @@ youtube-uploads-one = Teks atau thumbnail lain untuk satu video
 youtube-uploads-one-only = Hanya untuk satu video. Pilih satu saja, atau kosongkan; buku kerja menerima teks untuk banyak video.
 youtube-uploads-one-hint = Hanya kalau satu video yang dipilih. Tanpa judul, namanya sama seperti di sini.
 youtube-uploads-picture-own = Milik videonya
-youtube-uploads-privacy-hint = Dengan waktu terbit, YouTube menyimpan video sebagai pribadi sampai saat itu, lalu menjadikannya publik. Tidak terdaftar hanya bisa tanpa waktu terbit.
+youtube-uploads-privacy-hint = Dengan waktu terbit, YouTube menyimpan video sebagai pribadi sampai saat itu, lalu menjadikannya publik. “Tidak publik” hanya bisa tanpa waktu terbit.
 youtube-uploads-publish = Waktu terbit
 youtube-uploads-publish-hint = Kosong: begitu video tiba.
 youtube-uploads-price = Setiap unggahan memakan { $units } unit dari jatah harian.
