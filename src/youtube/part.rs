@@ -83,8 +83,9 @@ impl Youtube {
     /// [`Error::NotFound`]; [`Error::Conflict`] while that is under way already.
     pub async fn disconnect(&self, editor: &Editor, channel: Uuid) -> Result<Parted> {
         let grants = self.api().grants().clone();
-        let parting = self.begin_parting(channel)?;
+        // First, so that a foreign id is answered like one that never was, whatever its owner does just now.
         let before = editor.rows().read(move |rows| rows.need::<Connection>(channel)).await?;
+        let parting = self.begin_parting(channel)?;
         let usable = before.value.state != State::Reconnect;
         // From here on the planner wants none of its broadcasts, whatever becomes of this server.
         grants.set_out(editor, channel).await?;

@@ -21,6 +21,10 @@ const LOOK_LIVE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks at the stream for each look at the broadcast.
 const LOOKS: u32 = 10;
+/// Looks in short turns at what does not arrive; later ones cost no more than those at what does.
+const SILENT_LOOKS: u32 = 12;
+/// What has not been seen for so long after the first byte is looked at in long turns.
+const UNSEEN: Duration = Duration::from_secs(600);
 
 impl Step<'_> {
     /// How the key's stream is, told to the board.
@@ -67,7 +71,11 @@ impl Step<'_> {
         let event = &self.facts.event;
         let mut watching = self.worker.watching(self.id);
         let began = *watching.began.get_or_insert(self.now);
-        let soon = if self.now < began + 4 * BY_ITSELF { LOOK_SOON } else { LOOK_LATER };
+        let soon = match self.now {
+            now if now < began + 4 * BY_ITSELF => LOOK_SOON,
+            now if now < began + UNSEEN => LOOK_LATER,
+            _ => LOOK_LIVE,
+        };
         let status = self.state(false).await?;
         if !status.is_active() {
             watching.active_since = None;
@@ -136,7 +144,9 @@ impl Step<'_> {
         if event.tries > 0 || event.not_before.is_some() {
             self.went(|_| {}).await?;
         }
-        if looks.is_multiple_of(LOOKS) || !status.is_active() {
+        watching.silent = if status.is_active() { 0 } else { watching.silent.saturating_add(1) };
+        // It may have been ended there.
+        if looks.is_multiple_of(LOOKS) || (1..=SILENT_LOOKS).contains(&watching.silent) {
             match self.life(broadcast).await? {
                 None => return self.gone().await,
                 // Somebody ended it there; what is sent goes on being sent.
@@ -147,7 +157,8 @@ impl Step<'_> {
         if rolls {
             return self.roll_over().await;
         }
-        let next = self.now + if status.is_active() { LOOK_LIVE } else { LOOK_LATER };
+        let short = (1..=SILENT_LOOKS).contains(&watching.silent);
+        let next = self.now + if short { LOOK_LATER } else { LOOK_LIVE };
         watching.next_look = Some(next);
         self.worker.watch_on(self.id, watching);
         Ok(Did::Wait(soonest(next)))

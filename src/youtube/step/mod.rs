@@ -61,6 +61,8 @@ struct Facts {
 #[derive(Default, Clone)]
 pub(super) struct Watching {
     looks: u32,
+    /// Looks in a row that found nothing arriving.
+    silent: u32,
     next_look: Option<Timestamp>,
     active_since: Option<Timestamp>,
     was_active: bool,

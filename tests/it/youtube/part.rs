@@ -77,7 +77,16 @@ async fn what_the_platform_does_not_end_before_a_channel_goes_is_told() {
     let server = server_with(&youtube, &[]).await;
     let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
     youtube.want("liveBroadcasts.transition", How::Refuse(503, "backendError"), 1000);
-    let told = al.delete(&format!("/api/v1/channels/{channel}")).await.expect(200).json();
+    server.user("bo").await;
+    let bo = server.api("bo", PASSWORD).await;
+    let path = format!("/api/v1/channels/{channel}");
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        al.delete(&path).await.expect(409);
+        bo.delete(&path).await.expect(404);
+    };
+    let (told, ()) = tokio::join!(al.delete(&path), meanwhile);
+    let told = told.expect(200).json();
     assert_eq!(told["remaining"].as_array().unwrap().len(), 1, "{told}");
     assert_eq!(told["remaining"][0]["title"], "Rain");
     assert!(told["remaining"][0]["link"].as_str().unwrap().starts_with("https://www.youtube.com/watch?v="));
