@@ -28,8 +28,8 @@ async fn the_workbook_of_a_home_that_moved_in_names_its_keys_and_pictures() {
     let import = upload(&admin, WORKBOOK).await;
     assert_eq!(verdicts(&import), ["same", "ask", "over"], "{import}");
     let key = import["questions"].as_array().unwrap().iter().find(|ask| ask["question"] == "key").unwrap();
-    assert!(titles(key).contains(&"Kunci cadangan · youtube ****xxxx"), "{key}");
-    assert!(titles(key).iter().any(|title| title.starts_with("Kunci utama · youtube ****")), "{key}");
+    assert!(titles(key).contains(&"channel_utama · Kunci cadangan · youtube ****xxxx"), "{key}");
+    assert!(titles(key).iter().any(|title| title.starts_with("channel_utama · Kunci utama · youtube ****")), "{key}");
     // An answer that means nothing is refused with what would mean something; names will do for ids.
     let answer = |key: &str| json!({"answers": [{"question": "video", "choice": "Loop malam"}, {"question": "key", "choice": key}]});
     let refused = admin.patch(&address(&import), &answer("x")).await.expect(422).text();
