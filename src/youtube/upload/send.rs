@@ -191,6 +191,8 @@ impl Uploader {
             self.marks.set(tenant, false).await?;
             return Ok(Turn::Over);
         };
+        // A turn that found nothing may have taken the mark away while these were written.
+        self.marks.set(tenant, true).await?;
         let Some(row) = open.into_iter().find(|row| row.value.not_before.is_none_or(|at| at <= now)) else {
             return Ok(Turn::Wait(soonest));
         };
