@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use desk::{Change, Desk, DeskEditor, Made, NewDestination, NewWay, View};
-pub(crate) use outbox::{connection_lost, run_ended, run_missed};
+pub(crate) use outbox::{broadcast_in_trouble, connection_lost, run_ended, run_missed};
 pub use rows::{Delivery, Destination, Fault, Kind, Via, Way};
 
 use crate::auth::{Accounts, SystemLicence, Tenant, Throttle};

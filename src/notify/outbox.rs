@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::rows::{Destination, Facts, Kind, NOTICES, Notice, StreamFacts};
+use super::rows::{BroadcastFacts, Destination, Facts, Kind, NOTICES, Notice, StreamFacts};
 use crate::error::Result;
 use crate::live::{Run, RunOutcome};
 use crate::oauth::Connection;
 use crate::store::Range;
 use crate::store::rows::{Reader, Writer};
+use crate::youtube::event::Event;
 
 /// Notices of one tenant that wait; beyond that the oldest give way.
 const MOST: usize = 500;
@@ -21,6 +22,8 @@ const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// What was, or was not, on air a moment ago is of no interest later.
 const MOMENT: Duration = Duration::from_secs(2 * 3600);
 const HALF_DAY: Duration = Duration::from_secs(12 * 3600);
+/// The same trouble of a stream's broadcasts is told once within this.
+const SAME_TROUBLE: Duration = HALF_DAY;
 
 impl Kind {
     /// How long a notice is worth telling.
@@ -28,7 +31,7 @@ impl Kind {
         match self {
             Kind::StartsSoon | Kind::Started | Kind::Retrying | Kind::Back => MOMENT,
             Kind::Digest | Kind::DiskLow => HALF_DAY,
-            Kind::Ended | Kind::Failed | Kind::Missed | Kind::Reconnect => GIVE_UP,
+            Kind::Ended | Kind::Failed | Kind::Missed | Kind::Reconnect | Kind::Broadcast => GIVE_UP,
         }
     }
 }
@@ -78,6 +81,26 @@ pub(crate) fn connection_lost(rows: &mut Writer<'_>, id: Uuid, connection: &Conn
     for destination in wanting(rows.view(), Kind::Reconnect)? {
         let facts = Facts::Channel { id, title: connection.title.clone(), reason: connection.fault.clone() };
         put(rows, destination, Kind::Reconnect, facts)?;
+    }
+    Ok(())
+}
+
+/// Something stands in a broadcast's way that somebody should know of: it is told in the batch that says so, once for
+/// all broadcasts of its stream that it holds up.
+pub(crate) fn broadcast_in_trouble(rows: &mut Writer<'_>, id: Uuid, event: &Event) -> Result<()> {
+    let trouble = event.trouble.as_ref().map_or("", |trouble| &trouble.id);
+    let (what, until) = (format!("broadcast/{}/{trouble}", event.stream_id), rows.now() + SAME_TROUBLE);
+    for destination in wanting(rows.view(), Kind::Broadcast)? {
+        let facts = BroadcastFacts {
+            id,
+            stream_id: event.stream_id,
+            channel_id: event.channel_id,
+            title: event.wanted.texts.title.clone(),
+            starts_at: event.wanted.settings.starts_at,
+            reason: event.trouble.clone(),
+            link: event.link(),
+        };
+        put_once(rows, destination, &what, until, (Kind::Broadcast, Facts::Broadcast(Box::new(facts))))?;
     }
     Ok(())
 }

@@ -32,6 +32,8 @@ pub enum Kind {
     Missed,
     /// A channel has to be connected again.
     Reconnect,
+    /// A broadcast will not be there as planned, or somebody has to do something about it.
+    Broadcast,
     /// The box's disk is almost full; for operators.
     DiskLow,
     /// What was and what comes, once a day.
@@ -40,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the form.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::StartsSoon,
         Kind::Started,
         Kind::Retrying,
@@ -49,6 +51,7 @@ impl Kind {
         Kind::Failed,
         Kind::Missed,
         Kind::Reconnect,
+        Kind::Broadcast,
         Kind::Digest,
         Kind::DiskLow,
     ];
@@ -64,6 +67,7 @@ impl Kind {
             Kind::Failed => "failed",
             Kind::Missed => "missed",
             Kind::Reconnect => "reconnect",
+            Kind::Broadcast => "broadcast",
             Kind::DiskLow => "disk_low",
             Kind::Digest => "digest",
         }
@@ -85,6 +89,7 @@ impl Kind {
             Kind::Failed => "stream.failed",
             Kind::Missed => "stream.missed",
             Kind::Reconnect => "channel.reconnect",
+            Kind::Broadcast => "broadcast.trouble",
             Kind::DiskLow => "disk.low",
             Kind::Digest => "digest.daily",
         }
@@ -106,6 +111,7 @@ impl Kind {
             Kind::Failed => "wants-failed",
             Kind::Missed => "wants-missed",
             Kind::Reconnect => "wants-reconnect",
+            Kind::Broadcast => "wants-broadcast",
             Kind::DiskLow => "wants-disk-low",
             Kind::Digest => "wants-digest",
         }
@@ -258,6 +264,7 @@ impl Notice {
 pub(super) enum Facts {
     Stream(Box<StreamFacts>),
     Channel { id: Uuid, title: String, reason: Option<Message> },
+    Broadcast(Box<BroadcastFacts>),
     Disk { free: u64, total: u64, floor: u64 },
     Digest(Box<DigestFacts>),
 }
@@ -283,6 +290,21 @@ pub(super) struct StreamFacts {
     pub(super) bytes: u64,
     /// Occurrences that are told as one.
     pub(super) count: u32,
+}
+
+/// About one broadcast of a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct BroadcastFacts {
+    pub(super) id: Uuid,
+    pub(super) stream_id: Uuid,
+    pub(super) channel_id: Uuid,
+    pub(super) title: String,
+    /// When it is to begin.
+    pub(super) starts_at: Timestamp,
+    /// What stands in the way, and what to do.
+    pub(super) reason: Option<Message>,
+    /// Where viewers find it, once it was made.
+    pub(super) link: Option<String>,
 }
 
 /// A day.

@@ -51,6 +51,12 @@ pub(super) fn text(notice: &Notice, reader: &Reader) -> String {
             lines.extend(reason.as_ref().map(|reason| reason.in_locale(reader.locale)));
             format!("/channels/{id}")
         }
+        Facts::Broadcast(facts) => {
+            let line = Message::new("notice-broadcast").with("title", facts.title.as_str());
+            lines.push(line.with("when", reader.moment(facts.starts_at)).in_locale(reader.locale));
+            lines.extend(facts.reason.as_ref().map(|reason| reason.in_locale(reader.locale)));
+            "/broadcasts".to_owned()
+        }
         Facts::Disk { free, total, floor } => {
             let size = |number: u64| bytes(reader.locale, number as f64);
             let line = Message::new("notice-disk-low").with("free", size(*free)).with("total", size(*total));
@@ -98,7 +104,7 @@ fn stream(kind: Kind, facts: &StreamFacts, at: Timestamp, reader: &Reader) -> Ve
         Kind::Missed if facts.count > 1 => {
             titled("notice-missed-several").with("count", facts.count).with("when", reader.moment(due))
         }
-        Kind::Missed | Kind::Reconnect | Kind::DiskLow | Kind::Digest => {
+        Kind::Missed | Kind::Reconnect | Kind::Broadcast | Kind::DiskLow | Kind::Digest => {
             titled("notice-missed").with("when", reader.moment(due))
         }
     }];
@@ -182,6 +188,15 @@ pub(super) fn body(notice: &Notice, reader: &Reader) -> Value {
             add("channel_id", json!(id));
             add("channel_title", json!(title));
             add("reason", json!(reason.as_ref().map(|reason| reason.in_locale(reader.locale))));
+        }
+        Facts::Broadcast(facts) => {
+            add("broadcast_id", json!(facts.id));
+            add("broadcast_title", json!(facts.title));
+            add("stream_id", json!(facts.stream_id));
+            add("channel_id", json!(facts.channel_id));
+            add("starts_at", json!(stamp(facts.starts_at)));
+            add("link", json!(facts.link));
+            add("reason", json!(facts.reason.as_ref().map(|reason| reason.in_locale(reader.locale))));
         }
         Facts::Disk { free, total, .. } => {
             add("free_bytes", json!(free));

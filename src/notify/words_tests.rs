@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use super::super::rows::BroadcastFacts;
 use super::*;
 
 fn time(text: &str) -> Timestamp {
@@ -167,6 +168,34 @@ fn a_digest_and_a_full_disk_are_told_in_figures() {
 }
 
 #[test]
+fn a_broadcast_in_trouble_is_told_with_what_to_do() {
+    let at = time("2025-11-04T11:50:00Z");
+    let facts = Facts::Broadcast(Box::new(BroadcastFacts {
+        id: Uuid::from_u128(7),
+        stream_id: Uuid::from_u128(8),
+        channel_id: Uuid::from_u128(9),
+        title: "Rain <b>".into(),
+        starts_at: time("2025-11-04T12:00:00Z"),
+        reason: Some(Message::new("youtube-fault-title")),
+        link: None,
+    }));
+    let notice = Notice { id: Uuid::nil(), destination: Uuid::nil(), kind: Kind::Broadcast, facts, at, expires_at: at };
+    for (locale, line) in [
+        (Locale::En, "The broadcast “Rain <b>”, planned for 4 Nov 2025, 19:00 WIB, is in trouble."),
+        (Locale::Id, "Siaran “Rain <b>” yang dijadwalkan 4 Nov 2025 19.00 WIB bermasalah."),
+    ] {
+        let why = Message::new("youtube-fault-title").in_locale(locale);
+        let told = text(&notice, &reader(locale, "Asia/Jakarta"));
+        assert_eq!(told, format!("{line}\n{why}\nhttps://live.example.com/broadcasts"));
+    }
+    let body = body(&notice, &reader(Locale::En, "Asia/Jakarta"));
+    assert_eq!(body["type"], "broadcast.trouble");
+    let names: Vec<&String> = body["data"].as_object().unwrap().keys().collect();
+    let known = ["text", "broadcast_id", "broadcast_title", "stream_id", "channel_id", "starts_at", "reason"];
+    assert!(names.len() == known.len() && known.iter().all(|name| body["data"].get(name).is_some()), "{names:?}");
+}
+
+#[test]
 fn a_webhook_s_names_do_not_change() {
     let notice = about(Kind::Failed, |facts| {
         ran(facts);
@@ -207,6 +236,7 @@ fn a_webhook_s_names_do_not_change() {
             "stream.failed",
             "stream.missed",
             "channel.reconnect",
+            "broadcast.trouble",
             "digest.daily",
             "disk.low"
         ]

@@ -24,8 +24,6 @@ use crate::store::{Change, Space, SpaceStore};
 
 /// Tenants that have, or had, connections; in the platform's space.
 const MARKS: &str = "oauth-tenant/";
-/// After a start, what hangs on a grant that is on its way out is ended before it is given back.
-const PARTING: Duration = Duration::from_secs(15);
 /// All tenants were looked at for connections from before there were marks.
 const MARKED: &str = "oauth-marked";
 /// Renewals at the same time.
@@ -85,8 +83,6 @@ struct Queue {
     look_at: BTreeSet<Tenant>,
     /// What our own fault stopped, whatever its row says.
     held: BTreeMap<Place, Timestamp>,
-    /// No grant is given back before.
-    partings: Timestamp,
 }
 
 impl Queue {
@@ -125,8 +121,7 @@ impl Grants {
         let foundation = self.shared.foundation.clone();
         let mut changes = foundation.store().watch();
         let mut tidied: HashSet<Tenant> = HashSet::new();
-        let partings = after(foundation.clock().now(), PARTING);
-        let mut queue = Queue { look_at: self.marked().await, partings, ..Queue::default() };
+        let mut queue = Queue { look_at: self.marked().await, ..Queue::default() };
         let mut under_way: FuturesUnordered<BoxFuture<'static, (Place, bool)>> = FuturesUnordered::new();
         loop {
             let now = foundation.clock().now();
@@ -174,7 +169,7 @@ impl Grants {
     async fn look_after(&self, (tenant, id): &Place, state: State) -> Result<()> {
         let editor = self.editor(tenant);
         if state == State::Leaving {
-            return match self.leave(&editor, *id).await {
+            return match self.leave_again(&editor, *id).await {
                 Ok(_) | Err(Error::NotFound) => Ok(()),
                 Err(cause) => Err(cause),
             };
@@ -193,10 +188,7 @@ impl Grants {
             Ok(found) => {
                 for row in found {
                     let (place, Some(at)) = ((tenant.clone(), row.id()), row.value.due()) else { continue };
-                    let mut held = queue.held.get(&place).copied().unwrap_or(Timestamp::MIN);
-                    if row.value.state == State::Leaving {
-                        held = held.max(queue.partings);
-                    }
+                    let held = queue.held.get(&place).copied().unwrap_or(Timestamp::MIN);
                     queue.due.insert(place, (at.max(held), row.value.state));
                 }
             }

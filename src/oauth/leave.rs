@@ -77,8 +77,18 @@ impl Grants {
         self.to_the_end("disconnecting", async move { this.leave(&editor, id).await }).await?
     }
 
+    /// A later try, or the first one of a start: what hangs on the connection and could not be ended so far is ended
+    /// before, as long as there is a token for that.
+    pub(super) async fn leave_again(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+        let now = self.shared.foundation.clock().now();
+        let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
+        let usable = row.value.expires_at.is_some_and(|end| end > now);
+        crate::youtube::wind_up(editor, id, usable).await?;
+        self.leave(editor, id).await
+    }
+
     /// One try to give back what is on its way out.
-    pub(super) async fn leave(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+    async fn leave(&self, editor: &Editor, id: Uuid) -> Result<Left> {
         let _turn = self.shared.foundation.connection_turns().wait(&id).await;
         let row = match editor.rows().read(move |rows| rows.get::<Connection>(id)).await? {
             Some(row) if row.value.state == State::Leaving => row,

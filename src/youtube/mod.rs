@@ -41,7 +41,7 @@ use crate::schedule::sheet::Privacy;
 use crate::store::rows::Row;
 use api::Api;
 use event::Event;
-pub use part::{Hanging, Parted, forget, remember};
+pub use part::{Hanging, Parted, forget, remember, wind_up};
 use quota::{Quota, Shown};
 use upload::{NewUpload, Uploader};
 use worker::Worker;

@@ -93,7 +93,7 @@ impl Youtube {
         let work = async move {
             let _parting = parting;
             let before = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-            let remaining = this.wind_up(&editor, channel, usable).await?;
+            let remaining = wind_up(&editor, channel, usable).await?;
             let left = this.api().grants().disconnect(&editor, channel).await?;
             this.say_so(&editor, before).await?;
             Ok(Parted { left, remaining })
@@ -106,32 +106,6 @@ impl Youtube {
             return Err(Error::Conflict(Message::new("channel-parting")));
         }
         Ok(Parting { all: self.partings.clone(), channel })
-    }
-
-    /// Has everything of a channel ended; what is left of it when time is up.
-    /// Nothing is waited for where its grant is not usable any more.
-    async fn wind_up(&self, editor: &Editor, channel: Uuid, usable: bool) -> Result<Vec<Row<Event>>> {
-        let hurry = move |rows: &mut Writer<'_>| {
-            for row in open_of(rows.view(), channel)? {
-                let now = Event { unwanted: true, tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
-                rows.update(&row, now)?;
-            }
-            Ok(())
-        };
-        let (end, mut again) = (Instant::now() + PATIENCE, Instant::now());
-        loop {
-            if Instant::now() >= again {
-                editor.rows().write(hurry).await?;
-                self.worker.wake(editor.tenant());
-                again = Instant::now() + AGAIN;
-            }
-            let mut open = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-            if open.is_empty() || !usable || Instant::now() >= end {
-                open.retain(|row| row.value.broadcast.is_some() || row.value.asked.is_some());
-                return Ok(open);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
     }
 
     /// What was said of streams that go on is not said any more.
@@ -150,6 +124,41 @@ impl Youtube {
             board.say(run, target, PlatformWord { live: false, health, at: now, silent_since: None, last: true });
         }
         Ok(())
+    }
+}
+
+/// Has everything of a channel that is on its way out ended or deleted; what is left of it after [`PATIENCE`].
+/// Nothing is waited for where its token is not `usable` any more.
+///
+/// # Errors
+/// Where the rows cannot be read or written.
+pub async fn wind_up(editor: &Editor, channel: Uuid, usable: bool) -> Result<Vec<Row<Event>>> {
+    let hurry = move |rows: &mut Writer<'_>| {
+        let open = open_of(rows.view(), channel)?;
+        for row in &open {
+            let now = Event { unwanted: true, tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
+            rows.update(row, now)?;
+        }
+        // Its row is what the worker looks at, so that this wakes it; and the keeper leaves it alone meanwhile.
+        let connection = rows.get::<Connection>(channel)?.filter(|row| row.value.state == State::Leaving);
+        if let Some(row) = connection.filter(|_| !open.is_empty()) {
+            let next_try = Some(rows.now() + 4 * PATIENCE);
+            rows.rewrite(&row, Connection { next_try, ..row.value.clone() })?;
+        }
+        Ok(())
+    };
+    let (end, mut again) = (Instant::now() + PATIENCE, Instant::now());
+    loop {
+        if Instant::now() >= again {
+            editor.rows().write(hurry).await?;
+            again = Instant::now() + AGAIN;
+        }
+        let mut open = editor.rows().read(move |rows| open_of(rows, channel)).await?;
+        if open.is_empty() || !usable || Instant::now() >= end {
+            open.retain(|row| row.value.broadcast.is_some() || row.value.asked.is_some());
+            return Ok(open);
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

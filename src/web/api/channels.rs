@@ -132,6 +132,17 @@ impl PartedBody {
     }
 }
 
+/// A channel that is on its way out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LeavingChannel)]
+struct LeavingBody {
+    #[serde(flatten)]
+    channel: ChannelBody,
+    /// Broadcasts that YouTube still has; ending them is tried again with the grant, as long as its token is good.
+    #[serde(flatten)]
+    remains: PartedBody,
+}
+
 /// Where a person has to go.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChannelConnect)]
@@ -290,7 +301,7 @@ async fn check(page: Page, editor: Editor, id: web::Path<Uuid>, _body: MaybeJson
 /// which takes up to 15 seconds.
 #[utoipa::path(delete, path = "/api/v1/channels/{id}", tag = "channels", params(("id" = Uuid, Path)), responses(
     (status = 200, body = PartedBody, description = "Disconnected, but YouTube still has broadcasts of it"),
-    (status = 204), (status = 404), (status = 202, body = ChannelBody, description = "The provider does not answer; it is tried again"),
+    (status = 204), (status = 404), (status = 202, body = LeavingBody, description = "The provider does not answer; it is tried again"),
 ))]
 async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<HttpResponse> {
     let parted = page.server().youtube.disconnect(&editor, *id).await?;
@@ -300,7 +311,11 @@ async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<H
     match parted.left {
         Left::Gone | Left::Erased => Ok(no_content()),
         Left::Later { .. } => match editor.channel(*id).await {
-            Ok(row) => Ok(HttpResponse::Accepted().json(ChannelBody::of(&row, page.locale()))),
+            Ok(row) => {
+                let remains = PartedBody::of(&parted.remaining);
+                Ok(HttpResponse::Accepted()
+                    .json(LeavingBody { channel: ChannelBody::of(&row, page.locale()), remains }))
+            }
             // Tried again just now, and done.
             Err(Error::NotFound) => Ok(no_content()),
             Err(error) => Err(error),

@@ -1,5 +1,7 @@
 //! The page of videos on their way to channels.
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -17,7 +19,7 @@ use crate::text::Message;
 use crate::web::schedule::zones;
 use crate::web::upload::Upload as Sent;
 use crate::web::{Form, Page, Query};
-use crate::youtube::upload::{MOST_OPEN, NewUpload, Upload, UploadTexts, read_sheet};
+use crate::youtube::upload::{MOST_OPEN, MOST_OVER, NewUpload, Upload, UploadState, UploadTexts, read_sheet};
 
 const TEMPLATE: &str = "youtube/uploads.html";
 /// Uploads, and videos to choose from, that the page shows.
@@ -56,13 +58,18 @@ pub(in crate::web) async fn of_video(page: &Page, library: &Library, video: Uuid
 /// Everything of the page; `chosen` are the videos that are chosen already.
 async fn context(page: &Page, library: &Library, chosen: &[Uuid]) -> Result<Value> {
     let channels = library.channels().await?;
-    let uploads = library.youtube_uploads(SHOWN).await?;
+    let uploads = library.youtube_uploads(MOST_OPEN + MOST_OVER).await?;
+    let title = |id: Uuid| channels.iter().find(|row| row.id() == id).map(|row| row.value.title.as_str());
+    let mut there: HashMap<Uuid, BTreeSet<&str>> = HashMap::new();
+    for upload in uploads.iter().map(|row| &row.value).filter(|upload| upload.state == UploadState::Done) {
+        there.entry(upload.video_id).or_default().extend(title(upload.channel_id));
+    }
     let newest = library.video_cards(Ask { limit: SHOWN, ..Ask::default() }, VideoFilter::All).await?;
     let others: Vec<Uuid> =
         chosen.iter().copied().filter(|id| newest.items.iter().all(|(known, _)| known != id)).take(MOST_OPEN).collect();
     let others = library.videos_by_id(others.into_iter().collect()).await?;
     let pictures = library.rows().read(|rows| library::gallery(rows, [])).await?;
-    let option = |id: Uuid, title: &str, duration: f64, picture: Option<Uuid>| json!({"id": id, "title": title, "duration": duration, "picture": picture});
+    let option = |id: Uuid, title: &str, duration: f64, picture: Option<Uuid>| json!({"id": id, "title": title, "duration": duration, "picture": picture, "there": there.get(&id)});
     let others = others.iter().map(|(id, row)| {
         let video = &row.value;
         option(*id, &video.title, video.facts.duration, video.thumbnail_id)
@@ -73,7 +80,7 @@ async fn context(page: &Page, library: &Library, chosen: &[Uuid]) -> Result<Valu
         first.into_iter().chain(rest).map(|(id, card)| option(*id, &card.title, card.duration, card.thumbnail_id));
     let videos: Vec<Value> = others.chain(newest).collect();
     Ok(json!({
-        "uploads": uploads.iter().map(|row| card(page, &channels, row)).collect::<Vec<_>>(),
+        "uploads": uploads.iter().take(SHOWN).map(|row| card(page, &channels, row)).collect::<Vec<_>>(),
         "videos": videos,
         "channels": channels.iter().map(|row| json!({"id": row.id(), "title": row.value.title})).collect::<Vec<_>>(),
         "pictures": pictures.into_iter().map(|(id, title)| json!({"id": id, "title": title})).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::api::{Account, Which};
 use super::event::{Event, Over};
-use super::fault::{Fault, own};
+use super::fault::{Fault, Sort, own};
 use super::plan::{run_of, serves};
 use super::quota::Need;
 use super::worker::Worker;
@@ -21,7 +21,8 @@ use crate::audit;
 use crate::error::{Error, Result};
 use crate::library::Editor;
 use crate::live::Run;
-use crate::store::rows::{Reader, Row};
+use crate::notify;
+use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 
 pub(super) use tell::picture_of;
@@ -35,6 +36,9 @@ const LOOK_LATER: Duration = Duration::from_secs(15);
 const BY_ITSELF: Duration = Duration::from_secs(45);
 /// What only a person can mend is tried again after so long: they may have mended it elsewhere.
 const MENDED: Duration = Duration::from_secs(30 * 60);
+
+/// A broadcast that is not there so long after its time is late.
+const LATE: Duration = Duration::from_secs(60);
 
 /// What became of a step.
 pub(super) enum Did {
@@ -67,6 +71,16 @@ pub(super) struct Watching {
     active_since: Option<Timestamp>,
     was_active: bool,
     began: Option<Timestamp>,
+}
+
+/// Whether a fault of a broadcast is told outside the pages: somebody has to do something, or it will be late.
+fn is_news(event: &Event, fault: &Fault, next: Timestamp) -> bool {
+    match fault.sort {
+        _ if event.unwanted => false,
+        // That its channel has to be connected again is told by itself.
+        Sort::Tell => fault.reason != own::TOKEN,
+        Sort::Again(_) | Sort::Wait(_) => event.live_at.is_none() && next > event.wanted.settings.starts_at + LATE,
+    }
 }
 
 impl Worker {
@@ -127,28 +141,25 @@ impl Worker {
     /// Writes down that something did not go well; when it is tried again. `aside`: it holds nothing else up.
     async fn set_back(&self, editor: &Editor, id: Uuid, fault: &Fault, aside: bool) -> Result<Timestamp> {
         let now = self.now();
-        let (fault, mut when) = (fault.clone(), now);
         if fault.reason == own::OURS {
             return Ok(now + LOOK_LATER);
         }
-        let written = self.change(editor, id, move |event| {
+        let fault = fault.clone();
+        let set_back = move |rows: &mut Writer<'_>| {
             // How it ended is said already; nothing is tried again.
-            if event.over.is_some() {
-                return;
-            }
+            let Some(row) = rows.get::<Event>(id)?.filter(|row| row.value.over.is_none()) else { return Ok(now) };
+            let mut event = row.value.clone();
             let next = fault.next_try(now, event.tries).unwrap_or(now + MENDED);
             event.tries = event.tries.saturating_add(1);
             event.trouble = Some(fault.message.clone());
-            if aside {
-                event.aside_until = Some(next);
-            } else {
-                event.not_before = Some(next);
+            *(if aside { &mut event.aside_until } else { &mut event.not_before }) = Some(next);
+            if is_news(&event, &fault, next) {
+                notify::broadcast_in_trouble(rows, id, &event)?;
             }
-        });
-        if let Some(event) = written.await? {
-            when = if aside { event.aside_until } else { event.not_before }.unwrap_or(now);
-        }
-        Ok(when)
+            rows.update(&row, event)?;
+            Ok(next)
+        };
+        editor.rows().write(set_back).await
     }
 
     /// Changes a broadcast's row; what it is then.

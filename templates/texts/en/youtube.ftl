@@ -284,6 +284,7 @@ youtube-uploads-privacy-hint = With a publish time, YouTube keeps a video privat
 youtube-uploads-publish = Publish time
 youtube-uploads-publish-hint = Empty: as soon as it has arrived.
 youtube-uploads-price = Each upload costs { $units } of the day’s units.
+youtube-uploads-there = Already uploaded to { $channels }
 youtube-uploads-remove = Remove from list
 youtube-uploads-template = Template
 youtube-uploads-template-text = A workbook to fill in, with drop-down lists of your videos and thumbnails.

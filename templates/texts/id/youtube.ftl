@@ -282,6 +282,7 @@ youtube-uploads-privacy-hint = Dengan waktu terbit, YouTube menyimpan video seba
 youtube-uploads-publish = Waktu terbit
 youtube-uploads-publish-hint = Kosong: begitu video tiba.
 youtube-uploads-price = Setiap unggahan memakan { $units } unit dari jatah harian.
+youtube-uploads-there = Sudah diunggah ke { $channels }
 youtube-uploads-remove = Hapus dari daftar
 youtube-uploads-template = Templat
 youtube-uploads-template-text = Buku kerja untuk diisi, dengan daftar pilihan video dan thumbnail Anda.

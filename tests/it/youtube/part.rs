@@ -122,6 +122,33 @@ async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start(
 }
 
 #[tokio::test]
+async fn a_later_try_to_give_a_grant_back_ends_first_what_could_not_be_ended() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
+    // One that would be tried again by itself in half an hour only.
+    youtube.want("liveBroadcasts.transition", How::Refuse(403, "forbidden"), 1000);
+    youtube.world().no_revoking = true;
+    let told = al.delete(&format!("/api/v1/channels/{channel}")).await.expect(202).json();
+    assert_eq!((&told["state"], told["remaining"].as_array().unwrap().len()), (&json!("leaving"), 1), "{told}");
+    assert_eq!(told["remaining"][0]["title"], "Rain");
+    {
+        let mut world = youtube.world();
+        world.wanted.clear();
+        world.no_revoking = false;
+    }
+    let given_back = |world: &crate::support::youtube::World| world.calls.contains(&("revoke", 200));
+    youtube.until("the grant is given back", Duration::from_secs(90), given_back).await;
+    let lives: Vec<Life> = youtube.world().broadcasts.values().map(|one| one.life).collect();
+    assert_eq!(lives, [Life::Complete], "nothing outlives the grant");
+    let found = broadcasts_until(&al, "both are over here", |_| true).await;
+    assert_eq!((stage(&found, "Rain"), stage(&found, "Later rain")), ("complete", "removed"));
+}
+
+#[tokio::test]
 async fn pages_lead_to_a_broadcast_and_list_what_is_on_air_first_then_what_comes_then_what_was() {
     let platform = Arc::new(Platform::start());
     let youtube = youtube_at(&platform);

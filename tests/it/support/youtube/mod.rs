@@ -60,6 +60,8 @@ pub struct World {
     pub prefix: Option<(String, String)>,
     /// What every channel is called; by its account where none is said.
     pub channel_title: Option<String>,
+    /// Grants cannot be given back just now.
+    pub no_revoking: bool,
     pub broadcasts: BTreeMap<String, broadcasts::Broadcast>,
     pub streams: BTreeMap<String, streams::Stream>,
     pub videos: BTreeMap<String, uploads::Video>,
@@ -264,7 +266,9 @@ impl World {
             return Reply::Bytes("image/png", png.into_inner());
         }
         if heard.method == "POST" && path == "/revoke" {
-            return Reply::status(200);
+            let status = if self.no_revoking { 503 } else { 200 };
+            self.calls.push(("revoke", status));
+            return Reply::status(status);
         }
         let account = self.account(heard);
         let Some(account) = account else {
