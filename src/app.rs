@@ -177,7 +177,8 @@ impl App {
         let outbound = Outbound::new()?;
         let grants = Grants::new(&foundation, licence.clone(), &tasks, outbound.clone());
         let youtube = Youtube::new(&foundation, licence.clone(), outbound.ours().clone(), grants.clone())?;
-        let at_work = AtWork { planner: planner.clone(), jobs: jobs.clone(), grants: grants.clone() };
+        let at_work =
+            AtWork { planner: planner.clone(), jobs: jobs.clone(), youtube: youtube.clone(), grants: grants.clone() };
         let tenancy = Tenancy::new(&foundation, &accounts, &tasks, Arc::new(at_work));
         let notices = Notices::new(&foundation, licence.clone(), &accounts, planner.agenda(), outbound);
         let (unfinished, permission) = (tenancy.clone(), licence.clone());
@@ -400,15 +401,18 @@ async fn first_users(
 struct AtWork {
     planner: Planner,
     jobs: Queue,
+    youtube: Youtube,
     grants: Grants,
 }
 
 impl TenantStreams for AtWork {
     fn end(&self, tenant: WriteScope) -> BoxFuture<'static, Result<()>> {
-        let (planner, jobs, grants) = (self.planner.clone(), self.jobs.clone(), self.grants.clone());
+        let (planner, jobs) = (self.planner.clone(), self.jobs.clone());
+        let (youtube, grants) = (self.youtube.clone(), self.grants.clone());
         Box::pin(async move {
             planner.end_tenant(&tenant).await?;
             jobs.end_tenant(&tenant).await?;
+            youtube.end_tenant(&tenant).await?;
             grants.end_tenant(&tenant).await
         })
     }

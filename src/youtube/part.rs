@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Youtube;
 use super::event::{Event, Over, Stage};
 use super::plan::{run_of, serves};
+use crate::auth::WriteScope;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::live::PlatformWord;
@@ -99,6 +100,29 @@ impl Youtube {
             Ok(Parted { left, remaining })
         };
         grants.to_the_end("disconnecting", work).await?
+    }
+
+    /// Ends what the channels of a tenant that goes have on the platform, as far as it does so within [`PATIENCE`];
+    /// their grants are given back after it.
+    ///
+    /// # Errors
+    /// Where the rows cannot be read or written.
+    pub async fn end_tenant(&self, scope: &WriteScope) -> Result<()> {
+        let editor = Editor::open(&self.foundation, scope);
+        let channels = match editor.channels().await {
+            Err(Error::NotFound) => return Ok(()),
+            channels => channels?,
+        };
+        let work = channels.iter().map(|row| async {
+            self.api().grants().set_out(&editor, row.id()).await?;
+            let remaining = wind_up(&editor, row.id(), row.value.state != State::Reconnect).await?;
+            if !remaining.is_empty() {
+                let count = remaining.len();
+                tracing::warn!(channel = %row.id(), count, "broadcasts of a tenant that goes stay on the platform");
+            }
+            Ok(())
+        });
+        futures_util::future::join_all(work).await.into_iter().collect()
     }
 
     fn begin_parting(&self, channel: Uuid) -> Result<Parting> {

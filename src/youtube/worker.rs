@@ -22,6 +22,7 @@ use crate::auth::{SystemLicence, Tenant};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
+use crate::store::rows::Reader;
 use crate::store::{Change, Space, SpaceStore};
 use crate::tenancy;
 
@@ -48,6 +49,14 @@ struct Shared {
     /// Tenants to look at at once.
     wanted: Mutex<BTreeSet<Tenant>>,
     woken: Notify,
+}
+
+fn unwanted(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
+    let mut found = Vec::new();
+    for id in rows.ids_at::<Event>("open", &[])? {
+        found.extend(rows.get::<Event>(id)?.filter(|row| row.value.unwanted).map(|_| id));
+    }
+    Ok(found)
 }
 
 /// The task, and what is known of it by others. Cheap to clone.
@@ -212,9 +221,12 @@ impl Worker {
         let whose = tenant.clone();
         if self.platform().read(move |rows| tenancy::is_ending(rows, &whose)).await? {
             self.shared.marks.set(tenant, false).await?;
-            return Ok(None);
+            // Nothing is planned for it any more; what its channels have is ended before their grants go.
+            let editor = self.editor(tenant);
+            let unwanted = editor.rows().read(unwanted).await?;
+            return Ok(self.tend_all(&editor, unwanted).await);
         }
-        let editor = Editor::open(&self.shared.foundation, &self.shared.licence.scope(tenant, "youtube"));
+        let editor = self.editor(tenant);
         let planned = self.planned(&editor).await?;
         self.give_back(&editor).await?;
         let busy = planned.any || !planned.open.is_empty();
@@ -222,21 +234,28 @@ impl Worker {
         if !busy {
             return Ok(None);
         }
-        let looked = futures_util::stream::iter(planned.open)
-            .map(|id| {
-                let editor = &editor;
-                async move {
-                    self.tend(editor, id).await.unwrap_or_else(|cause| {
-                        tracing::error!(broadcast = %id, %cause, "a broadcast could not be seen to; it is tried again");
-                        Some(self.now() + AGAIN)
-                    })
-                }
+        let next = self.tend_all(&editor, planned.open).await;
+        let round = self.now() + ROUND;
+        Ok(next.into_iter().chain(planned.next).chain([round]).min())
+    }
+
+    fn editor(&self, tenant: &Tenant) -> Editor {
+        Editor::open(&self.shared.foundation, &self.shared.licence.scope(tenant, "youtube"))
+    }
+
+    /// Sees to broadcasts of a tenant, some at a time; when to look again, if ever.
+    async fn tend_all(&self, editor: &Editor, open: Vec<Uuid>) -> Option<Timestamp> {
+        let looked = futures_util::stream::iter(open)
+            .map(|id| async move {
+                self.tend(editor, id).await.unwrap_or_else(|cause| {
+                    tracing::error!(broadcast = %id, %cause, "a broadcast could not be seen to; it is tried again");
+                    Some(self.now() + AGAIN)
+                })
             })
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
-        let round = self.now() + ROUND;
-        Ok(looked.into_iter().flatten().chain(planned.next).chain([round]).min())
+        looked.into_iter().flatten().min()
     }
 
     /// Gives back the units of broadcasts that are over.

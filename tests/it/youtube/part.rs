@@ -10,7 +10,7 @@ use super::{
     stream_to, youtube_at,
 };
 use crate::support::nginx::Platform;
-use crate::support::server::{Client, PASSWORD, Server};
+use crate::support::server::{ADMIN, Client, PASSWORD, Server};
 use crate::support::youtube::{How, Life, Youtube};
 
 /// A stream of `al` that is live by the platform's word, and another one that is planned; the channel and the streams.
@@ -119,6 +119,21 @@ async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start(
         world.broadcasts.len() == 1 && world.broadcasts.values().all(|one| one.life == Life::Complete)
     };
     youtube.until("they are ended", Duration::from_secs(50), ended).await;
+}
+
+#[tokio::test]
+async fn a_user_who_is_deleted_leaves_nothing_on_air_and_nothing_planned_on_the_platform() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    on_air_and_planned(&server, &youtube).await;
+    server.api("admin", ADMIN).await.delete("/api/v1/users/al").await.expect(204);
+    let world = youtube.world();
+    let lives: Vec<Life> = world.broadcasts.values().map(|one| one.life).collect();
+    assert_eq!(lives, [Life::Complete], "the planned one is deleted, the other one is over for viewers");
+    assert_eq!(world.calls.last(), Some(&("revoke", 200)), "the grant goes last");
 }
 
 #[tokio::test]
