@@ -41,6 +41,8 @@ const FRESH: Duration = Duration::from_secs(5);
 /// Runs in trouble that are shown, and for how long, in seconds.
 const TROUBLE: usize = 5;
 const TROUBLE_AGE: i64 = 24 * 3600;
+/// Broadcasts in trouble that are named.
+const MOST_HELD_UP: usize = 3;
 
 /// What the page and its events are made of.
 struct Seen {
@@ -239,10 +241,23 @@ async fn show(page: Page, library: Library) -> Result<HttpResponse> {
     let lines: Vec<Value> = lines.collect();
     let mut lost = library.channels().await?;
     lost.retain(|row| row.value.state == ConnectionState::Reconnect);
+    // Of a channel that has to be connected again, that is all there is to say.
+    let held_up = library.broadcasts_in_trouble(seen.now).await?.into_iter();
+    let held_up = held_up.filter(|row| lost.iter().all(|channel| channel.id() != row.value.channel_id));
+    let held_up = held_up.take(MOST_HELD_UP).map(|row| {
+        let wanted = &row.value.wanted;
+        json!({
+            "title": wanted.texts.title,
+            "at": page.moment(wanted.settings.starts_at),
+            "reason": row.value.trouble.as_ref().map(|trouble| page.text(trouble)),
+        })
+    });
+    let held_up: Vec<Value> = held_up.collect();
     let lost: Vec<Value> = lost.iter().map(|row| json!({"id": row.id(), "title": row.value.title})).collect();
     let context = json!({
         "shape": seen.shape(),
         "lost": lost,
+        "held_up": held_up,
         "on_air": on_air,
         "trouble": trouble(&page, &library, seen.now).await?,
         "next": next,

@@ -1,5 +1,7 @@
 //! A broadcast on a channel for one occurrence: what is wanted of it, what the platform was told, and how far it is.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
@@ -197,7 +199,16 @@ impl Stage {
     }
 }
 
+/// What is tried again within this is nobody's business yet.
+const SOON: Duration = Duration::from_secs(120);
+
 impl Event {
+    /// Whether something stands in its way that does not go away by itself in a moment.
+    pub(super) fn is_held_up(&self, now: Timestamp) -> bool {
+        let next = self.not_before.max(self.aside_until);
+        !self.unwanted && self.over.is_none() && self.trouble.is_some() && next.is_some_and(|next| next > now + SOON)
+    }
+
     /// The key that makes it the only one of its occurrence on a channel.
     pub(super) fn key(&self) -> String {
         let of = match (&self.schedule, &self.occurrence, self.run_id) {

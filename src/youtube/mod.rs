@@ -24,6 +24,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -244,6 +245,20 @@ impl Library {
                 }
                 found.sort_by_cached_key(|row| row.value.place());
                 found.truncate(most);
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Broadcasts that something stands in the way of, as far as it does not soon go away by itself, the next one first.
+    pub async fn broadcasts_in_trouble(&self, now: Timestamp) -> Result<Vec<Row<Event>>> {
+        self.rows()
+            .read(move |rows| {
+                let mut found = Vec::new();
+                for id in rows.ids_at::<Event>("open", &[])? {
+                    found.extend(rows.get::<Event>(id)?.filter(|row| row.value.is_held_up(now)));
+                }
+                found.sort_by_key(|row| row.value.wanted.settings.starts_at);
                 Ok(found)
             })
             .await

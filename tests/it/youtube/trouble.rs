@@ -37,6 +37,8 @@ async fn what_stands_in_a_broadcast_s_way_is_told_once_for_all_of_its_stream() {
     schedule(&al, &rain, &in_seconds(7200), 60).await;
     let both = |found: &[Value]| found.iter().filter(|one| !one["trouble"].is_null()).count() == 2;
     let found = broadcasts_until(&al, "both say so", both).await;
+    let dashboard = server.login("al", PASSWORD).await.get("/").await.expect(200).text();
+    assert!(dashboard.contains("youtube.com/features"), "what stands in the way stands on the dashboard: {dashboard}");
     let told = || -> Vec<Value> { hooks.heard().iter().map(Heard::json).collect() };
     let until = std::time::Instant::now() + Duration::from_secs(20);
     while told().is_empty() {
