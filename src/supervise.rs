@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -11,12 +12,14 @@ use tokio_util::task::TaskTracker;
 pub struct Tasks {
     tracker: TaskTracker,
     end: CancellationToken,
+    /// Where they run: what a request begins must not end with the thread that answered it.
+    home: Option<Handle>,
 }
 
 impl Tasks {
-    /// No tasks yet.
+    /// No tasks yet. All of them will run where this is called.
     pub fn new() -> Tasks {
-        Tasks::default()
+        Tasks { home: Handle::try_current().ok(), ..Tasks::default() }
     }
 
     /// Runs `task` until it returns; it is given the token that tells it to end.
@@ -26,10 +29,14 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let work = task(self.end.child_token());
-        self.tracker.spawn(async move {
+        let work = async move {
             work.await;
             tracing::debug!(task = name, "ended");
-        });
+        };
+        match &self.home {
+            Some(home) => self.tracker.spawn_on(work, home),
+            None => self.tracker.spawn(work),
+        };
     }
 
     /// Runs `beat` every `period` until the end.

@@ -14,6 +14,7 @@ use crate::oauth::Connection;
 use crate::store::Range;
 use crate::store::rows::{Reader, Writer};
 use crate::youtube::event::Event;
+use crate::youtube::fault;
 
 /// Notices of one tenant that wait; beyond that the oldest give way.
 const MOST: usize = 500;
@@ -86,10 +87,11 @@ pub(crate) fn connection_lost(rows: &mut Writer<'_>, id: Uuid, connection: &Conn
 }
 
 /// Something stands in a broadcast's way that somebody should know of: it is told in the batch that says so, once for
-/// all broadcasts of its stream that it holds up.
+/// all broadcasts of its stream, or of its channel, that it holds up.
 pub(crate) fn broadcast_in_trouble(rows: &mut Writer<'_>, id: Uuid, event: &Event) -> Result<()> {
     let trouble = event.trouble.as_ref().map_or("", |trouble| &trouble.id);
-    let (what, until) = (format!("broadcast/{}/{trouble}", event.stream_id), rows.now() + SAME_TROUBLE);
+    let whose = if fault::is_of_channel(trouble) { event.channel_id } else { event.stream_id };
+    let (what, until) = (format!("broadcast/{whose}/{trouble}"), rows.now() + SAME_TROUBLE);
     for destination in wanting(rows.view(), Kind::Broadcast)? {
         let facts = BroadcastFacts {
             id,

@@ -182,7 +182,7 @@ fn a_broadcast_in_trouble_is_told_with_what_to_do() {
     let notice = Notice { id: Uuid::nil(), destination: Uuid::nil(), kind: Kind::Broadcast, facts, at, expires_at: at };
     for (locale, line) in [
         (Locale::En, "The broadcast “Rain <b>”, planned for 4 Nov 2025, 19:00 WIB, is in trouble."),
-        (Locale::Id, "Siaran “Rain <b>” yang dijadwalkan 4 Nov 2025 19.00 WIB bermasalah."),
+        (Locale::Id, "Acara YouTube “Rain <b>” yang dijadwalkan 4 Nov 2025 19.00 WIB bermasalah."),
     ] {
         let why = Message::new("youtube-fault-title").in_locale(locale);
         let told = text(&notice, &reader(locale, "Asia/Jakarta"));

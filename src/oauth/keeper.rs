@@ -170,7 +170,7 @@ impl Grants {
         let editor = self.editor(tenant);
         if state == State::Leaving {
             return match self.leave_again(&editor, *id).await {
-                Ok(_) | Err(Error::NotFound) => Ok(()),
+                Ok(()) | Err(Error::NotFound) => Ok(()),
                 Err(cause) => Err(cause),
             };
         }

@@ -41,6 +41,15 @@ pub enum Left {
     Erased,
 }
 
+/// Who has a grant given back that is on its way out already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The first try, or one whose time has come: the next one comes later, and after the last one it is erased.
+    Itself,
+    /// A person who does not want to wait: that takes none of the tries away.
+    Hand,
+}
+
 impl Grants {
     /// Says that a connection is to go: a moment is left to end with its token what hangs on it, then
     /// [`Grants::disconnect`] gives the grant back, or the keeper does where this server is cut off.
@@ -67,28 +76,31 @@ impl Grants {
             .await
     }
 
-    /// Gives a grant back at its provider and erases it here. What hangs on it is ended first by whoever calls this.
+    /// Gives back a grant that has [set out](Grants::set_out) and erases it here. What hangs on it is ended first by
+    /// whoever calls this.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub(crate) async fn disconnect(&self, editor: &Editor, id: Uuid) -> Result<Left> {
-        self.set_out(editor, id).await?;
+    pub(crate) async fn disconnect(&self, editor: &Editor, id: Uuid, by: By) -> Result<Left> {
         let (this, editor) = (self.clone(), editor.clone());
-        self.to_the_end("disconnecting", async move { this.leave(&editor, id).await }).await?
+        self.to_the_end("disconnecting", async move { this.leave(&editor, id, by).await }).await?
     }
 
     /// A later try, or the first one of a start: what hangs on the connection and could not be ended so far is ended
     /// before, as long as there is a token for that.
-    pub(super) async fn leave_again(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+    pub(super) async fn leave_again(&self, editor: &Editor, id: Uuid) -> Result<()> {
         let now = self.shared.foundation.clock().now();
         let row = editor.rows().read(move |rows| rows.need::<Connection>(id)).await?;
         let usable = row.value.expires_at.is_some_and(|end| end > now);
-        crate::youtube::wind_up(editor, id, usable).await?;
-        self.leave(editor, id).await
+        match crate::youtube::wind_up(editor, id, usable, &self.ending()).await? {
+            Some(_) => self.leave(editor, id, By::Itself).await.map(drop),
+            // The next start goes on.
+            None => Ok(()),
+        }
     }
 
     /// One try to give back what is on its way out.
-    async fn leave(&self, editor: &Editor, id: Uuid) -> Result<Left> {
+    async fn leave(&self, editor: &Editor, id: Uuid, by: By) -> Result<Left> {
         let _turn = self.shared.foundation.connection_turns().wait(&id).await;
         let row = match editor.rows().read(move |rows| rows.get::<Connection>(id)).await? {
             Some(row) if row.value.state == State::Leaving => row,
@@ -104,6 +116,10 @@ impl Grants {
             Err(why) => why,
         };
         let tries = row.value.failures as usize;
+        if by == By::Hand {
+            let at = row.value.next_try.unwrap_or(Timestamp::MIN).max(self.shared.foundation.clock().now());
+            return Ok(Left::Later { at, why });
+        }
         let Some(wait) = WAITS.get(tries) else {
             tracing::warn!(connection = %id, %why, "a grant could not be given back; it is erased here");
             self.erase(editor, &row, false).await?;

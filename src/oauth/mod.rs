@@ -21,11 +21,13 @@ mod token;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use client::{NewClient, OwnClient, Usable, Whose};
 pub use connect::{Asked, Returned};
 pub use connection::{Connection, Service, State};
+pub(crate) use leave::By;
 pub use leave::Left;
 pub use provider::{Ends, Provider};
 pub use token::{AccessToken, TokenFault, project_of};
@@ -75,6 +77,11 @@ impl Grants {
         // What needs no way back does without.
         let redirect = provider.redirect(config).ok();
         Ok(Exchange { outbound: self.shared.outbound.clone(), provider, ends: provider.ends(config)?, redirect })
+    }
+
+    /// Ends with the server: nothing more is given back then, as what hangs on a grant is not ended any more.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        self.shared.tasks.ending()
     }
 
     /// Does something to its end, whoever waits for it: a browser that goes away half-way loses no token.

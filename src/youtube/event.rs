@@ -145,6 +145,22 @@ pub struct Event {
     pub aside_until: Option<Timestamp>,
     /// Why, in words.
     pub trouble: Option<Message>,
+    /// What was last to be done with it: with another one, what stood in the way is tried at once.
+    #[serde(default)]
+    pub phase: Phase,
+}
+
+/// What is to be done with a broadcast.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It is made, or taken away.
+    #[default]
+    Ahead,
+    /// Its run is on air.
+    OnAir,
+    /// Its run is over, and viewers may see it yet.
+    Ending,
 }
 
 impl Record for Event {
@@ -203,6 +219,11 @@ impl Stage {
 const SOON: Duration = Duration::from_secs(120);
 
 impl Event {
+    /// Viewers may see it.
+    pub(super) fn is_seen(&self) -> bool {
+        self.moved_at.is_some() || self.live_at.is_some()
+    }
+
     /// Whether something stands in its way that does not go away by itself in a moment.
     pub(super) fn is_held_up(&self, now: Timestamp) -> bool {
         let next = self.not_before.max(self.aside_until);
@@ -233,7 +254,7 @@ impl Event {
 
     /// Its place among others, the first first: on air, to come by its time, over the newest first.
     pub(super) fn place(&self) -> (u8, i64) {
-        let begun = self.moved_at.is_some() || self.live_at.is_some();
+        let begun = self.is_seen();
         match self.over {
             Some((at, _)) => (2, -at.as_millisecond()),
             None if begun => (0, self.wanted.settings.starts_at.as_millisecond()),

@@ -134,6 +134,33 @@ const TABLE: &[(&str, Kind, &str)] = &[
     ("madeForKidsModificationNotAllowed", Kind::Tell, "youtube-fault-settings-fixed"),
 ];
 
+/// Texts of what stands in the way of everything on a channel, whatever is to be done there.
+const OF_CHANNEL: &[&str] = &[
+    "youtube-fault-quota",
+    "youtube-fault-units",
+    "youtube-fault-units-kept",
+    "youtube-fault-units-share",
+    "youtube-fault-broadcasts-many",
+    "youtube-fault-not-enabled",
+    "youtube-fault-live-permissions",
+    "youtube-fault-live-blocked",
+    "youtube-fault-scope",
+    "youtube-fault-api-off",
+    "youtube-fault-login",
+    "youtube-fault-no-channel",
+    "youtube-fault-channel-closed",
+    "youtube-fault-channel-suspended",
+    "youtube-fault-forbidden",
+    "youtube-fault-unreachable",
+    "youtube-fault-passing",
+    "youtube-fault-busy",
+];
+
+/// Whether the text of this id tells of a whole channel, and not of one of its broadcasts.
+pub fn is_of_channel(id: &str) -> bool {
+    OF_CHANNEL.contains(&id)
+}
+
 /// Google gives units anew at midnight there.
 const PACIFIC: &str = "America/Los_Angeles";
 

@@ -163,9 +163,10 @@ impl Youtube {
         Ok(())
     }
 
-    /// Looks through all libraries once, for broadcasts that have to be seen to.
+    /// Looks through all libraries once, for broadcasts and uploads that have to be seen to.
     pub async fn look_through(self, end: CancellationToken) {
-        self.worker.look_through(end).await;
+        let uploader = self.uploader;
+        self.worker.look_through(end, move |tenant| uploader.wake(tenant)).await;
     }
 
     /// Tries everything of a tenant again that waits for something.

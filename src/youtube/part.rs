@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Youtube;
-use super::event::{Event, Over, Stage};
+use super::event::{Event, Over};
 use super::plan::{run_of, serves};
+use super::upload::Upload;
 use crate::auth::WriteScope;
 use crate::error::{Error, Result};
 use crate::library::{Editor, Library};
 use crate::live::PlatformWord;
 use crate::live::kept_key::KeptKey;
-use crate::oauth::{Connection, Left, State};
-use crate::store::rows::{Reader, Row, Writer};
+use crate::oauth::{By, Connection, Left, State};
+use crate::store::rows::{Reader, Record, Row, Writer};
 use crate::text::Message;
 
 /// For ending broadcasts before the grant goes.
@@ -33,7 +35,7 @@ const AGAIN: Duration = Duration::from_secs(4);
 pub struct Hanging {
     /// Broadcasts that viewers may see.
     pub on_air: Vec<Row<Event>>,
-    /// Broadcasts that were made, or will be.
+    /// Others that were made.
     pub planned: Vec<Row<Event>>,
 }
 
@@ -70,8 +72,8 @@ impl Library {
     /// What a channel's end would end.
     pub async fn hanging_on(&self, channel: Uuid) -> Result<Hanging> {
         let open = self.rows().read(move |rows| open_of(rows, channel)).await?;
-        let (on_air, planned) =
-            open.into_iter().partition(|row| matches!(row.value.stage(), Stage::Starting | Stage::Live));
+        let (on_air, mut planned): (Vec<_>, Vec<_>) = open.into_iter().partition(|row| row.value.is_seen());
+        planned.retain(|row| row.value.broadcast.is_some());
         Ok(Hanging { on_air, planned })
     }
 }
@@ -88,14 +90,17 @@ impl Youtube {
         let before = editor.rows().read(move |rows| rows.need::<Connection>(channel)).await?;
         let parting = self.begin_parting(channel)?;
         let usable = before.value.state != State::Reconnect;
+        let by = if before.value.state == State::Leaving { By::Hand } else { By::Itself };
         // From here on the planner wants none of its broadcasts, whatever becomes of this server.
         grants.set_out(editor, channel).await?;
         let (this, editor) = (self.clone(), editor.clone());
         let work = async move {
             let _parting = parting;
             let before = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-            let remaining = wind_up(&editor, channel, usable).await?;
-            let left = this.api().grants().disconnect(&editor, channel).await?;
+            let grants = this.api().grants();
+            let wound_up = wind_up(&editor, channel, usable, &grants.ending()).await?;
+            let remaining = wound_up.ok_or_else(|| Error::Internal(anyhow::anyhow!("the server ends")))?;
+            let left = grants.disconnect(&editor, channel, by).await?;
             this.say_so(&editor, before).await?;
             Ok(Parted { left, remaining })
         };
@@ -114,8 +119,11 @@ impl Youtube {
             channels => channels?,
         };
         let work = channels.iter().map(|row| async {
-            self.api().grants().set_out(&editor, row.id()).await?;
-            let remaining = wind_up(&editor, row.id(), row.value.state != State::Reconnect).await?;
+            let grants = self.api().grants();
+            grants.set_out(&editor, row.id()).await?;
+            let usable = row.value.state != State::Reconnect;
+            let remaining = wind_up(&editor, row.id(), usable, &grants.ending()).await?;
+            let remaining = remaining.ok_or_else(|| Error::Internal(anyhow::anyhow!("the server ends")))?;
             if !remaining.is_empty() {
                 let count = remaining.len();
                 tracing::warn!(channel = %row.id(), count, "broadcasts of a tenant that goes stay on the platform");
@@ -151,38 +159,54 @@ impl Youtube {
     }
 }
 
-/// Has everything of a channel that is on its way out ended or deleted; what is left of it after [`PATIENCE`].
+/// Has everything of a channel that is on its way out ended or deleted; what is left of it after [`PATIENCE`], or
+/// nothing where the server ends before: the grant must not go then.
 /// Nothing is waited for where its token is not `usable` any more.
 ///
 /// # Errors
 /// Where the rows cannot be read or written.
-pub async fn wind_up(editor: &Editor, channel: Uuid, usable: bool) -> Result<Vec<Row<Event>>> {
-    let hurry = move |rows: &mut Writer<'_>| {
+pub async fn wind_up(
+    editor: &Editor,
+    channel: Uuid,
+    usable: bool,
+    ending: &CancellationToken,
+) -> Result<Option<Vec<Row<Event>>>> {
+    let hurry = move |rows: &mut Writer<'_>, is_first: bool| {
         let open = open_of(rows.view(), channel)?;
         for row in &open {
-            let now = Event { unwanted: true, tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
-            rows.update(row, now)?;
+            let event = &row.value;
+            // What nobody sees is tried again in its own time: each try costs units.
+            if is_first || event.is_seen() {
+                let tries = if event.unwanted { event.tries } else { 0 };
+                let now = Event { unwanted: true, tries, not_before: None, aside_until: None, ..event.clone() };
+                rows.update(row, now)?;
+            }
         }
         // Its row is what the worker looks at, so that this wakes it; and the keeper leaves it alone meanwhile.
         let connection = rows.get::<Connection>(channel)?.filter(|row| row.value.state == State::Leaving);
         if let Some(row) = connection.filter(|_| !open.is_empty()) {
-            let next_try = Some(rows.now() + 4 * PATIENCE);
+            let next_try = row.value.next_try.max(Some(rows.now() + 4 * PATIENCE));
             rows.rewrite(&row, Connection { next_try, ..row.value.clone() })?;
         }
         Ok(())
     };
-    let (end, mut again) = (Instant::now() + PATIENCE, Instant::now());
+    let begin = Instant::now();
+    let mut again = begin;
     loop {
         if Instant::now() >= again {
-            editor.rows().write(hurry).await?;
+            let is_first = again == begin;
+            editor.rows().write(move |rows| hurry(rows, is_first)).await?;
             again = Instant::now() + AGAIN;
         }
         let mut open = editor.rows().read(move |rows| open_of(rows, channel)).await?;
-        if open.is_empty() || !usable || Instant::now() >= end {
+        if open.is_empty() || !usable || begin.elapsed() >= PATIENCE {
             open.retain(|row| row.value.broadcast.is_some() || row.value.asked.is_some());
-            return Ok(open);
+            return Ok(Some(open));
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::select! {
+            () = ending.cancelled() => return Ok(None),
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 
@@ -202,26 +226,39 @@ pub fn forget(rows: &mut Writer<'_>, connection: Uuid) -> Result<()> {
         )?;
     }
     let account = rows.get::<Connection>(connection)?.and_then(|row| row.value.account);
-    for row in kept_where(rows, |key| key.channel_id == Some(connection))? {
+    for row in all_where::<KeptKey>(rows, |key| key.channel_id == Some(connection))? {
         rows.update(&row, KeptKey { account: account.clone(), ..row.value.clone() })?;
+    }
+    for row in all_where::<Upload>(rows, |upload| upload.channel_id == connection)? {
+        rows.update(&row, Upload { account: account.clone(), ..row.value.clone() })?;
     }
     Ok(())
 }
 
-/// An account is connected again: the keys that it had go back to it, in the same batch.
+/// An account is connected again: the keys and uploads that it had go back to it, and what waits is tried at once, in the
+/// same batch.
 ///
 /// # Errors
 /// Where the rows cannot be read.
 pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Result<()> {
-    for row in kept_where(rows, |key| key.account.as_deref() == Some(account))? {
+    for row in all_where::<KeptKey>(rows, |key| key.account.as_deref() == Some(account))? {
         rows.update(&row, KeptKey { channel_id: Some(connection), account: None, ..row.value.clone() })?;
+    }
+    for row in all_where::<Upload>(rows, |upload| upload.account.as_deref() == Some(account))? {
+        rows.update(&row, Upload { channel_id: connection, account: None, ..row.value.clone() })?;
+    }
+    for row in all_where::<Upload>(rows, |upload| upload.channel_id == connection && upload.state.is_open())? {
+        rows.update(&row, Upload { tries: 0, not_before: None, trouble: None, ..row.value.clone() })?;
+    }
+    for row in open_of(rows.view(), connection)? {
+        rows.update(&row, Event { tries: 0, not_before: None, aside_until: None, ..row.value.clone() })?;
     }
     Ok(())
 }
 
-fn kept_where(rows: &Writer<'_>, wanted: impl Fn(&KeptKey) -> bool) -> Result<Vec<Row<KeptKey>>> {
+fn all_where<R: Record>(rows: &Writer<'_>, wanted: impl Fn(&R) -> bool) -> Result<Vec<Row<R>>> {
     let mut found = Vec::new();
-    rows.view().each::<KeptKey>(false, |row| {
+    rows.view().each::<R>(false, |row| {
         if wanted(&row.value) {
             found.push(row);
         }

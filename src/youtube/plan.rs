@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use uuid::Uuid;
 
-use super::event::{Event, Over, Settings, Texts, Wanted, marker};
+use super::event::{Event, Over, Phase, Settings, Texts, Wanted, marker};
 use crate::auth::Actor;
 use crate::error::Result;
 use crate::library::Library;
@@ -158,6 +158,7 @@ fn blank(id: Uuid, stream_id: Uuid, seat: &Seat, wanted: Wanted) -> Event {
         not_before: None,
         aside_until: None,
         trouble: None,
+        phase: Phase::Ahead,
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Need {
     Kept(Uuid),
     /// For one that is on air: out of whatever is left.
     OnAir(Uuid),
+    /// For ending one before the grant of its channel goes: whatever is left, and whatever the platform said before.
+    Last(Uuid),
     /// What a person asked for and can ask for again, and bulk work: only out of what nobody keeps.
     Free,
 }
@@ -197,11 +199,11 @@ impl Quota {
             let mut day: Day = rows.value(&key)?.unwrap_or_default();
             let (own, may_take_all) = match need {
                 Need::Kept(id) => (Some(id), false),
-                Need::OnAir(id) => (Some(id), true),
+                Need::OnAir(id) | Need::Last(id) => (Some(id), true),
                 Need::Free => (None, false),
             };
             let left = limit.saturating_sub(day.used);
-            if day.exhausted || cost > left {
+            if (day.exhausted || cost > left) && !matches!(need, Need::Last(_)) {
                 return Ok(Err(Short::Used(if day.exhausted { 0 } else { left })));
             }
             if !may_take_all {

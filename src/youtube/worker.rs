@@ -22,7 +22,9 @@ use crate::auth::{SystemLicence, Tenant};
 use crate::error::{Error, Result};
 use crate::foundation::Foundation;
 use crate::library::{Editor, Library};
+use crate::oauth::{Connection, State};
 use crate::store::rows::Reader;
+use crate::store::turn::{Turn as KeyedTurn, Turns as KeyedTurns};
 use crate::store::{Change, Space, SpaceStore};
 use crate::tenancy;
 
@@ -46,17 +48,38 @@ struct Shared {
     api: Api,
     marks: Marks,
     watched: Mutex<HashMap<Uuid, Watching>>,
+    /// One step at a time for each broadcast, and what cuts the one off that is under way.
+    turns: Arc<KeyedTurns<Uuid>>,
+    cuts: Mutex<HashMap<Uuid, CancellationToken>>,
     /// Tenants to look at at once.
     wanted: Mutex<BTreeSet<Tenant>>,
+    /// Those of which a channel changed: it may be on its way out.
+    channels: Mutex<BTreeSet<Tenant>>,
     woken: Notify,
 }
 
-fn unwanted(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
+/// Open broadcasts of channels that are on their way out.
+fn parting(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
     let mut found = Vec::new();
     for id in rows.ids_at::<Event>("open", &[])? {
-        found.extend(rows.get::<Event>(id)?.filter(|row| row.value.unwanted).map(|_| id));
+        let Some(event) = rows.get::<Event>(id)?.map(|row| row.value).filter(|event| event.unwanted) else { continue };
+        let channel = rows.get::<Connection>(event.channel_id)?;
+        found.extend(channel.filter(|row| row.value.state == State::Leaving).map(|_| id));
     }
     Ok(found)
+}
+
+/// A broadcast's turn; the next one has it when this is dropped.
+pub(super) struct EventTurn {
+    worker: Worker,
+    event: Uuid,
+    _turn: KeyedTurn<Uuid>,
+}
+
+impl Drop for EventTurn {
+    fn drop(&mut self) {
+        self.worker.shared.cuts.lock().remove(&self.event);
+    }
 }
 
 /// The task, and what is known of it by others. Cheap to clone.
@@ -75,7 +98,10 @@ impl Worker {
                 api,
                 marks: Marks::new(foundation, MARKS),
                 watched: Mutex::default(),
+                turns: Arc::default(),
+                cuts: Mutex::default(),
                 wanted: Mutex::default(),
+                channels: Mutex::default(),
                 woken: Notify::new(),
             }),
         }
@@ -116,8 +142,8 @@ impl Worker {
         self.shared.foundation.store().platform()
     }
 
-    /// Looks through all libraries once, slowly: what the marks missed is found.
-    pub(super) async fn look_through(self, end: CancellationToken) {
+    /// Looks through all libraries once, slowly: what the marks missed is found, by `others` too.
+    pub(super) async fn look_through(self, end: CancellationToken, others: impl Fn(&Tenant) + Send) {
         if let Err(cause) = self.shared.api.quota().forget_old(self.now()).await {
             tracing::warn!(%cause, "old counts of units could not be removed; the next start does it");
         }
@@ -130,6 +156,7 @@ impl Worker {
                 return;
             }
             self.wake(&tenant);
+            others(&tenant);
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -144,10 +171,16 @@ impl Worker {
         let mut due: BTreeMap<Tenant, Timestamp> = BTreeMap::new();
         let mut at_work: BTreeSet<Tenant> = BTreeSet::new();
         let mut passes = FuturesUnordered::new();
+        // Beside the passes: a call that hangs must not keep a channel's broadcasts on air until its grant is gone.
+        let mut partings = FuturesUnordered::new();
         loop {
             let now = self.now();
             for tenant in std::mem::take(&mut *self.shared.wanted.lock()) {
                 due.insert(tenant, Timestamp::MIN);
+            }
+            for tenant in std::mem::take(&mut *self.shared.channels.lock()) {
+                let worker = self.clone();
+                partings.push(async move { worker.part(&tenant).await });
             }
             let ready: Vec<Tenant> = due
                 .iter()
@@ -176,6 +209,7 @@ impl Worker {
                         due.entry(tenant).or_insert(next);
                     }
                 }
+                Some(()) = partings.next() => {}
                 () = self.shared.woken.notified() => {}
                 change = changes.recv() => self.see(change, &due),
                 () = tokio::time::sleep(sleep) => {}
@@ -184,10 +218,14 @@ impl Worker {
     }
 
     fn see(&self, change: Result<Change, broadcast::error::RecvError>, known: &BTreeMap<Tenant, Timestamp>) {
+        const CHANNEL: &[u8] = b"row/channel/";
         const ROWS: [&[u8]; 6] =
-            [b"row/schedule/", b"row/stream/", b"row/run/", b"row/stream_key/", b"row/channel/", b"occurrence/"];
+            [b"row/schedule/", b"row/stream/", b"row/run/", b"row/stream_key/", CHANNEL, b"occurrence/"];
         match change {
             Ok(Change { space: Space::Tenant(tenant), keys }) => {
+                if keys.iter().any(|key| key.starts_with(CHANNEL)) {
+                    self.shared.channels.lock().insert(tenant.clone());
+                }
                 if keys.iter().any(|key| ROWS.iter().any(|row| key.starts_with(row))) {
                     self.shared.wanted.lock().insert(tenant);
                 }
@@ -221,10 +259,7 @@ impl Worker {
         let whose = tenant.clone();
         if self.platform().read(move |rows| tenancy::is_ending(rows, &whose)).await? {
             self.shared.marks.set(tenant, false).await?;
-            // Nothing is planned for it any more; what its channels have is ended before their grants go.
-            let editor = self.editor(tenant);
-            let unwanted = editor.rows().read(unwanted).await?;
-            return Ok(self.tend_all(&editor, unwanted).await);
+            return Ok(None);
         }
         let editor = self.editor(tenant);
         let planned = self.planned(&editor).await?;
@@ -237,6 +272,32 @@ impl Worker {
         let next = self.tend_all(&editor, planned.open).await;
         let round = self.now() + ROUND;
         Ok(next.into_iter().chain(planned.next).chain([round]).min())
+    }
+
+    /// Ends and deletes at once what channels that are on their way out have.
+    async fn part(&self, tenant: &Tenant) {
+        let editor = self.editor(tenant);
+        match editor.rows().read(parting).await {
+            Ok(open) => {
+                for id in &open {
+                    if let Some(cut) = self.shared.cuts.lock().get(id) {
+                        cut.cancel();
+                    }
+                }
+                self.tend_all(&editor, open).await;
+            }
+            Err(Error::NotFound) => {}
+            Err(cause) => tracing::error!(%tenant, %cause, "broadcasts of channels that go could not be read"),
+        }
+    }
+
+    /// The turn for a broadcast, and what says that it is cut off: its channel goes, so what is being told of it does
+    /// not matter any more. What becomes of a call that is cut is found out as after a kill.
+    pub(super) async fn turn(&self, event: Uuid) -> (EventTurn, CancellationToken) {
+        let turn = self.shared.turns.wait(&event).await;
+        let cut = CancellationToken::new();
+        self.shared.cuts.lock().insert(event, cut.clone());
+        (EventTurn { worker: self.clone(), event, _turn: turn }, cut)
     }
 
     fn editor(&self, tenant: &Tenant) -> Editor {

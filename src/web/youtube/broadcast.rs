@@ -18,7 +18,7 @@ use crate::store::rows::Row;
 use crate::text::Message;
 use crate::web::{Form, Page, Query};
 use crate::youtube::Of;
-use crate::youtube::event::Event;
+use crate::youtube::event::{Event, Over, Stage};
 
 const LIST: &str = "youtube/broadcasts.html";
 const FORM: &str = "youtube/broadcast.html";
@@ -36,7 +36,8 @@ pub(in crate::web) fn card(page: &Page, row: &Row<Event>) -> Value {
         "starts": page.moment(event.wanted.settings.starts_at),
         "stage": event.stage().code(),
         "over": event.over.is_some(),
-        "link": event.link(),
+        // Where it was taken away, the link leads nowhere.
+        "link": event.link().filter(|_| event.stage() != Stage::Over(Over::Removed)),
         "privacy": event.wanted.settings.privacy.code(),
         "trouble": event.trouble.as_ref().map(|trouble| page.text(trouble)),
         "next_try": event.not_before.or(event.aside_until).filter(|_| event.over.is_none()).map(|at| page.moment(at)),

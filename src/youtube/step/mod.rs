@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::api::{Account, Which};
-use super::event::{Event, Over};
+use super::event::{Event, Over, Phase};
 use super::fault::{Fault, Sort, own};
 use super::plan::{run_of, serves};
 use super::quota::Need;
@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::library::Editor;
 use crate::live::Run;
 use crate::notify;
+use crate::oauth::{Connection, State};
 use crate::store::rows::{Reader, Row, Writer};
 use crate::text::Message;
 
@@ -34,8 +35,14 @@ const LOOK_SOON: Duration = Duration::from_secs(3);
 const LOOK_LATER: Duration = Duration::from_secs(15);
 /// So long the platform has for what it does by itself.
 const BY_ITSELF: Duration = Duration::from_secs(45);
-/// What only a person can mend is tried again after so long: they may have mended it elsewhere.
+/// What only a person can mend is tried again after so long, the nearer its time is the sooner: they may have mended it
+/// elsewhere.
 const MENDED: Duration = Duration::from_secs(30 * 60);
+const MENDED_SOON: Duration = Duration::from_secs(60);
+/// So often what is not wanted any more is ended or deleted out of whatever units are left: where viewers may see it, and
+/// where not.
+const MOST_TRIES_SEEN: u32 = 20;
+const MOST_TRIES_UNSEEN: u32 = 3;
 
 /// A broadcast that is not there so long after its time is late.
 const LATE: Duration = Duration::from_secs(60);
@@ -59,6 +66,41 @@ struct Facts {
     /// The next part of it is shown.
     followed: bool,
     has_next: bool,
+    /// Its channel is on its way out.
+    leaving: bool,
+}
+
+impl Facts {
+    fn phase(&self) -> Phase {
+        let serves = self.run.as_ref().is_some_and(|run| serves(run, &self.event));
+        match self.event.is_seen() {
+            true if !serves => Phase::Ending,
+            _ if self.on_air => Phase::OnAir,
+            _ => Phase::Ahead,
+        }
+    }
+
+    /// When it goes, or went, on air: its run is written down a little before that.
+    fn second(&self) -> Option<Timestamp> {
+        let run = self.run.as_ref().filter(|run| serves(run, &self.event)).and_then(|run| run.value.started_at);
+        run.or(Some(self.event.wanted.settings.starts_at))
+    }
+
+    /// Out of which units it is paid for. What viewers see goes on, and what is there can be ended, whatever else units
+    /// are used for. Making one is bounded even while pictures go out, as each start by hand makes one; and so is
+    /// ending what the platform does not let go of.
+    fn need(&self, id: Uuid) -> Need {
+        let event = &self.event;
+        let seen = self.on_air || event.is_seen();
+        let most = if seen { MOST_TRIES_SEEN } else { MOST_TRIES_UNSEEN };
+        match event.unwanted {
+            true if event.tries >= most => Need::Kept(id),
+            true if self.leaving => Need::Last(id),
+            true => Need::OnAir(id),
+            false if event.broadcast.is_some() && seen => Need::OnAir(id),
+            false => Need::Kept(id),
+        }
+    }
 }
 
 /// What is known of a broadcast on air beside its row.
@@ -71,6 +113,12 @@ pub(super) struct Watching {
     active_since: Option<Timestamp>,
     was_active: bool,
     began: Option<Timestamp>,
+}
+
+/// When what only a person can mend is tried again.
+fn mended(now: Timestamp, starts_at: Timestamp) -> Timestamp {
+    let away = Duration::try_from(now.duration_since(starts_at).abs()).unwrap_or(MENDED);
+    now + (away / 2).clamp(MENDED_SOON, MENDED)
 }
 
 /// Whether a fault of a broadcast is told outside the pages: somebody has to do something, or it will be late.
@@ -86,22 +134,33 @@ fn is_news(event: &Event, fault: &Fault, next: Timestamp) -> bool {
 impl Worker {
     /// Takes all steps of a broadcast that can be taken now; when to look again.
     pub(super) async fn tend(&self, editor: &Editor, id: Uuid) -> Result<Option<Timestamp>> {
+        let (_turn, cut) = self.turn(id).await;
         // A fault of ours must not make a circle of calls.
         for _ in 0..20 {
             let Some(facts) = self.facts(editor, id).await? else { return Ok(None) };
-            let now = self.now();
-            if let Some(wait) = facts.event.not_before.filter(|wait| *wait > now) {
-                return Ok(Some(wait));
+            let (now, event) = (self.now(), &facts.event);
+            let phase = facts.phase();
+            if phase != event.phase {
+                self.change(editor, id, move |event| {
+                    event.phase = phase;
+                    if !event.unwanted {
+                        (event.tries, event.not_before, event.aside_until) = (0, None, None);
+                    }
+                })
+                .await?;
+                continue;
             }
-            let event = &facts.event;
-            let there = event.broadcast.is_some();
-            // What viewers see goes on, and what is there can be ended, whatever else units are used for. Making one
-            // is bounded even while pictures go out: each start by hand makes one.
-            let seen = facts.on_air || event.moved_at.is_some() || event.live_at.is_some();
-            let need = if event.unwanted || (there && seen) { Need::OnAir(id) } else { Need::Kept(id) };
-            let account = self.api().account(editor, facts.event.channel_id, need);
+            if let Some(wait) = event.not_before.filter(|wait| *wait > now) {
+                return Ok(Some(facts.second().filter(|second| *second > now).map_or(wait, |second| second.min(wait))));
+            }
+            let account = self.api().account(editor, event.channel_id, facts.need(id));
+            let can_be_cut = !event.unwanted;
             let step = Step { worker: self, editor, id, account, facts, now };
-            match step.act().await {
+            let did = tokio::select! {
+                did = step.act() => did,
+                () = cut.cancelled(), if can_be_cut => return Ok(Some(now)),
+            };
+            match did {
                 Ok(Did::Step) => {}
                 Ok(Did::Wait(at)) => return Ok(Some(at)),
                 Ok(Did::Rest) => return Ok(None),
@@ -130,7 +189,9 @@ impl Worker {
                 None => None,
             };
             let followed = next_row.is_some_and(|row| row.value.live_at.is_some() || row.value.over.is_some());
-            Ok(Some(Facts { event, run, on_air, followed, has_next: next.is_some() }))
+            let channel = rows.get::<Connection>(event.channel_id)?;
+            let leaving = channel.is_some_and(|row| row.value.state == State::Leaving);
+            Ok(Some(Facts { event, run, on_air, followed, has_next: next.is_some(), leaving }))
         };
         match editor.rows().read(read).await {
             Err(Error::NotFound) => Ok(None),
@@ -149,7 +210,7 @@ impl Worker {
             // How it ended is said already; nothing is tried again.
             let Some(row) = rows.get::<Event>(id)?.filter(|row| row.value.over.is_none()) else { return Ok(now) };
             let mut event = row.value.clone();
-            let next = fault.next_try(now, event.tries).unwrap_or(now + MENDED);
+            let next = fault.next_try(now, event.tries).unwrap_or_else(|| mended(now, event.wanted.settings.starts_at));
             event.tries = event.tries.saturating_add(1);
             event.trouble = Some(fault.message.clone());
             *(if aside { &mut event.aside_until } else { &mut event.not_before }) = Some(next);
@@ -195,7 +256,13 @@ struct Step<'a> {
 
 impl Step<'_> {
     async fn write(&self, change: impl Fn(&mut Event) + Send + 'static) -> Result<Did, Fault> {
-        self.worker.change(self.editor, self.id, change).await?;
+        // How it ended is said already, by whoever was quicker.
+        let open = move |event: &mut Event| {
+            if event.over.is_none() {
+                change(event);
+            }
+        };
+        self.worker.change(self.editor, self.id, open).await?;
         Ok(Did::Step)
     }
 
@@ -223,7 +290,7 @@ impl Step<'_> {
             self.making().bind(broadcast, &event.platform_stream).await?;
             return self.went(|event| event.bound = true).await;
         }
-        let begun = event.moved_at.is_some() || event.live_at.is_some();
+        let begun = event.is_seen();
         if self.facts.on_air && event.live_at.is_none() {
             let did = self.begin(broadcast).await?;
             return self.meanwhile(broadcast, did).await;
@@ -238,10 +305,7 @@ impl Step<'_> {
             let did = self.watch(broadcast).await?;
             return self.meanwhile(broadcast, did).await;
         }
-        // Its run is written down a little before its second.
-        let second = self.facts.run.as_ref().filter(|run| serves(run, event)).and_then(|run| run.value.started_at);
-        let second = second.unwrap_or(event.wanted.settings.starts_at);
-        let then = if second > self.now { Did::Wait(second) } else { Did::Rest };
+        let then = self.facts.second().filter(|second| *second > self.now).map_or(Did::Rest, Did::Wait);
         self.meanwhile(broadcast, then).await
     }
 
@@ -289,6 +353,10 @@ impl Step<'_> {
                 let mut event = row.value.clone();
                 (event.broadcast, event.told_settings) = (Some(id.clone()), told.clone());
                 (event.tries, event.not_before, event.trouble) = (0, None, None);
+                if event.over.is_some() {
+                    // Its channel went meanwhile.
+                    event.trouble = Some(Message::new("youtube-fault-left-there"));
+                }
                 audit::record(rows, &actor, "broadcast.create", format!("{own} {id} {}", event.wanted.texts.title))?;
                 rows.update(&row, event).map(drop)
             })
@@ -313,6 +381,9 @@ impl Step<'_> {
             .write(move |rows| {
                 let row = rows.need::<Event>(id, None)?;
                 let mut event = row.value.clone();
+                if event.over.is_some() {
+                    return Ok(());
+                }
                 event.over = Some((now, how));
                 (event.tries, event.not_before, event.aside_until) = (0, None, None);
                 if how != Over::Gone {
@@ -345,9 +416,7 @@ impl Step<'_> {
         let event = &self.facts.event;
         match (&event.broadcast, event.asked) {
             // Viewers may see it: its channel is being disconnected.
-            (Some(broadcast), _) if self.facts.on_air || event.moved_at.is_some() || event.live_at.is_some() => {
-                self.end(broadcast).await
-            }
+            (Some(broadcast), _) if self.facts.on_air || event.is_seen() => self.end(broadcast).await,
             (Some(broadcast), _) => match self.account.delete_broadcast(broadcast).await {
                 Ok(()) => self.over(Over::Removed).await,
                 Err(fault) if fault.reason == "liveBroadcastDeletionNotAllowed" => self.end(broadcast).await,

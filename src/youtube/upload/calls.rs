@@ -237,6 +237,7 @@ impl Editor {
                         not_before: None,
                         trouble: None,
                         ended_at: None,
+                        account: None,
                     };
                     let id = Uuid::now_v7();
                     audit::record(rows, &actor, "youtube-upload.create", format!("{id} {title}"))?;

@@ -69,6 +69,7 @@ mod tests {
             not_before: None,
             trouble: None,
             ended_at: None,
+            account: None,
         }
     }
 

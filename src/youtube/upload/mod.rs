@@ -103,6 +103,9 @@ pub struct Upload {
     pub trouble: Option<Message>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
+    /// Whose channel it was, where that is not connected any more.
+    #[serde(default)]
+    pub account: Option<String>,
 }
 
 impl Upload {

@@ -25,8 +25,8 @@ use crate::foundation::Foundation;
 use crate::library::{Editor, Video, VideoState};
 use crate::schedule::broadcast::USUAL;
 use crate::schedule::sheet::Privacy;
-use crate::store::blocking;
 use crate::store::rows::{Reader, Row, Writer};
+use crate::store::{Change, Space, blocking};
 use crate::text::Message;
 use crate::vault::Purpose;
 use crate::youtube::api::{Account, Api};
@@ -112,6 +112,7 @@ impl Uploader {
         let mut due: BTreeMap<Tenant, Timestamp> = BTreeMap::new();
         let mut at_work: BTreeSet<Tenant> = BTreeSet::new();
         let mut turns = FuturesUnordered::new();
+        let mut changes = self.foundation.store().watch();
         loop {
             let now = self.now();
             // Whoever is at work comes again at the end of its turn, and asking twice does not help anybody forward.
@@ -157,6 +158,12 @@ impl Uploader {
                     }
                 }
                 () = self.woken.notified() => {}
+                // A channel that is connected again goes on with what waited for it.
+                Ok(Change { space: Space::Tenant(tenant), keys }) = changes.recv() => {
+                    if keys.iter().any(|key| key.starts_with(b"row/channel/")) {
+                        self.wanted.lock().insert(tenant);
+                    }
+                }
                 () = tokio::time::sleep(LOOK) => {}
             }
         }

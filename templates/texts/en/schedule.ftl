@@ -216,6 +216,7 @@ occurrence-minutes-hint = Empty: as the schedule says.
 occurrence-reach = What is to be changed?
 occurrence-reach-hint = What has begun stays as it is.
 occurrence-cancel = Leave out
+occurrence-cancel-broadcast = Its broadcast on YouTube is deleted, and its link leads nowhere then.
 occurrence-restore = As the rule says
 occurrence-changed = changed by hand
 occurrence-saved = { $title }: the calendar is changed.

@@ -209,6 +209,7 @@ occurrence-minutes-hint = Kosong: seperti di jadwal.
 occurrence-reach = Mana yang diubah?
 occurrence-reach-hint = Yang sudah mulai tidak berubah.
 occurrence-cancel = Tiadakan
+occurrence-cancel-broadcast = Siarannya di YouTube dihapus, dan tautannya tidak lagi berfungsi.
 occurrence-restore = Sesuai aturan
 occurrence-changed = diubah sendiri
 occurrence-saved = { $title }: kalender sudah diubah.

@@ -196,6 +196,10 @@ async fn whatever_is_wrong_in_an_old_home_is_told_by_file_and_row_and_the_rest_g
     assert_eq!((again.code, count(&again.json(), "imported")), (3, 0), "{again:?}");
     assert_eq!(holdings(home.path()).await, first);
     for name in walkdir::WalkDir::new(home.path()).into_iter().map(|entry| entry.unwrap().into_path()) {
+        // A name that is made here is a number, in which anything may stand.
+        if name.file_stem().and_then(|stem| uuid::Uuid::parse_str(stem.to_str()?).ok()).is_some() {
+            continue;
+        }
         let name = name.file_name().unwrap().to_string_lossy().into_owned();
         assert!(!["evil", "-y", "00:30", "caf", "xxx"].iter().any(|odd| name.contains(odd)), "{name}");
     }

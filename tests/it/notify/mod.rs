@@ -405,7 +405,7 @@ async fn destinations_are_one_user_s_own_and_are_checked_field_by_field() {
     let made = al.post(DESTINATIONS, &good).await.expect(201);
     let hook = made.json();
     assert_eq!((&hook["name"], &hook["owner"], &hook["created_by"]), (&json!("Office"), &json!("al"), &json!("al")));
-    assert_eq!(hook["kinds"].as_array().unwrap().len(), 9, "everything but the operators' own: {hook}");
+    assert_eq!(hook["kinds"].as_array().unwrap().len(), 10, "everything but the operators' own: {hook}");
     let path = made.header("location").to_owned();
     // Who uses the same library has another desk.
     assert_eq!(bo.get(DESTINATIONS).await.expect(200).json()["total"], 0);

@@ -13,6 +13,8 @@ use crate::support::nginx::Platform;
 use crate::support::server::{ADMIN, Client, PASSWORD, Server};
 use crate::support::youtube::{How, Life, Youtube};
 
+const SOON: Duration = Duration::from_secs(20);
+
 /// A stream of `al` that is live by the platform's word, and another one that is planned; the channel and the streams.
 async fn on_air_and_planned(server: &Server, youtube: &Youtube) -> (Client, String, [String; 2]) {
     server.user("al").await;
@@ -119,6 +121,42 @@ async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start(
         world.broadcasts.len() == 1 && world.broadcasts.values().all(|one| one.life == Life::Complete)
     };
     youtube.until("they are ended", Duration::from_secs(50), ended).await;
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_holds_no_broadcast_on_air_until_the_grant_is_gone() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    let (al, channel, [_, later]) = on_air_and_planned(&server, &youtube).await;
+    youtube.want("videos.update", How::DoneLate(Duration::from_secs(25)), 1);
+    al.patch(&format!("/api/v1/streams/{later}"), &json!({"title": "Another rain"})).await.expect(200);
+    youtube.until("a call hangs", SOON, |world| world.wanted.iter().all(|wanted| wanted.times == 0)).await;
+    al.delete(&format!("/api/v1/channels/{channel}")).await.expect(204);
+    let world = youtube.world();
+    let lives: Vec<Life> = world.broadcasts.values().map(|one| one.life).collect();
+    assert_eq!(lives, [Life::Complete], "{:?}", world.calls);
+    assert_eq!(world.calls.last(), Some(&("revoke", 200)), "the grant goes last");
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_mend_is_tried_again_when_the_run_ends() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    let (al, _, [rain, _]) = on_air_and_planned(&server, &youtube).await;
+    youtube.want("liveStreams.list", How::Refuse(403, "forbidden"), 1000);
+    let told = |found: &[Value]| found.iter().any(|one| one["title"] == "Rain" && !one["trouble"].is_null());
+    broadcasts_until(&al, "it says what is wrong", told).await;
+    youtube.world().wanted.clear();
+    al.post(&format!("/api/v1/streams/{rain}/stop"), &json!({})).await.expect(202);
+    let ended =
+        |world: &crate::support::youtube::World| world.broadcasts.values().any(|one| one.life == Life::Complete);
+    youtube.until("it is over for viewers", SOON, ended).await;
 }
 
 #[tokio::test]

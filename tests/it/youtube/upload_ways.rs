@@ -75,6 +75,17 @@ async fn a_selection_of_the_gallery_goes_out_at_a_time_with_titles_and_pictures_
     let made = uploads_until(&al, "it is there", |found| found[0]["state"] == "done").await;
     assert_eq!((&made[0]["title"], &made[0]["privacy"]), (&json!("Tin roof"), &Value::Null));
     assert_eq!(youtube.refused(), []);
+
+    // What was uploaded is known, also of a channel that was disconnected and is connected again.
+    let page = web.get("/youtube-uploads").await.expect(200).text();
+    assert_eq!(page.matches("Already uploaded to").count(), 2);
+    al.delete(&format!("/api/v1/channels/{channel}")).await.expect(204);
+    let again = connect(&al, "al").await;
+    let page = web.get("/youtube-uploads").await.expect(200).text();
+    assert_eq!(page.matches("Already uploaded to").count(), 2);
+    let found = al.get("/api/v1/youtube-uploads").await.expect(200).json();
+    let all = found["items"].as_array().unwrap();
+    assert!(all.len() == 3 && all.iter().all(|one| one["channel_id"] == again), "{found}");
 }
 
 #[tokio::test]
