@@ -178,7 +178,8 @@ impl Youtube {
             .rows()
             .write(move |rows| {
                 let row = rows.need::<Event>(id, None)?;
-                let event = Event { tries: 0, not_before: None, aside_until: None, ..row.value.clone() };
+                // What was tried in vain stays counted: it is not paid for out of everybody's units for ever.
+                let event = Event { not_before: None, aside_until: None, ..row.value.clone() };
                 rows.update(&row, event).map(|_| row.value.channel_id)
             })
             .await?;

@@ -185,7 +185,8 @@ pub async fn wind_up(
         // Its row is what the worker looks at, so that this wakes it; and the keeper leaves it alone meanwhile.
         let connection = rows.get::<Connection>(channel)?.filter(|row| row.value.state == State::Leaving);
         if let Some(row) = connection.filter(|_| !open.is_empty()) {
-            let next_try = row.value.next_try.max(Some(rows.now() + 4 * PATIENCE));
+            let now = rows.now();
+            let next_try = row.value.next_try.filter(|at| *at > now).or(Some(now + 4 * PATIENCE));
             rows.rewrite(&row, Connection { next_try, ..row.value.clone() })?;
         }
         Ok(())
@@ -251,7 +252,7 @@ pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Resul
         rows.update(&row, Upload { tries: 0, not_before: None, trouble: None, ..row.value.clone() })?;
     }
     for row in open_of(rows.view(), connection)? {
-        rows.update(&row, Event { tries: 0, not_before: None, aside_until: None, ..row.value.clone() })?;
+        rows.update(&row, Event { not_before: None, aside_until: None, ..row.value.clone() })?;
     }
     Ok(())
 }

@@ -36,6 +36,8 @@ const ROUND: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(15);
 /// Broadcasts of one tenant, and tenants, that are seen to at once.
 const AT_ONCE: usize = 6;
+/// Likewise, of channels that are on their way out.
+const PARTING_AT_ONCE: usize = 64;
 const TENANTS_AT_ONCE: usize = 16;
 /// After a start, libraries are looked through with this pause.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -58,15 +60,18 @@ struct Shared {
     woken: Notify,
 }
 
-/// Open broadcasts of channels that are on their way out.
+/// Open broadcasts of channels that are on their way out, those that viewers may see first: nothing else holds them up.
 fn parting(rows: &Reader<'_>) -> Result<Vec<Uuid>> {
-    let mut found = Vec::new();
+    let (mut seen, mut others) = (Vec::new(), Vec::new());
     for id in rows.ids_at::<Event>("open", &[])? {
         let Some(event) = rows.get::<Event>(id)?.map(|row| row.value).filter(|event| event.unwanted) else { continue };
         let channel = rows.get::<Connection>(event.channel_id)?;
-        found.extend(channel.filter(|row| row.value.state == State::Leaving).map(|_| id));
+        if channel.is_some_and(|row| row.value.state == State::Leaving) {
+            if event.is_seen() { &mut seen } else { &mut others }.push(id);
+        }
     }
-    Ok(found)
+    seen.append(&mut others);
+    Ok(seen)
 }
 
 /// A broadcast's turn; the next one has it when this is dropped.
@@ -269,7 +274,7 @@ impl Worker {
         if !busy {
             return Ok(None);
         }
-        let next = self.tend_all(&editor, planned.open).await;
+        let next = self.tend_all(&editor, planned.open, AT_ONCE).await;
         let round = self.now() + ROUND;
         Ok(next.into_iter().chain(planned.next).chain([round]).min())
     }
@@ -284,7 +289,7 @@ impl Worker {
                         cut.cancel();
                     }
                 }
-                self.tend_all(&editor, open).await;
+                self.tend_all(&editor, open, PARTING_AT_ONCE).await;
             }
             Err(Error::NotFound) => {}
             Err(cause) => tracing::error!(%tenant, %cause, "broadcasts of channels that go could not be read"),
@@ -304,8 +309,8 @@ impl Worker {
         Editor::open(&self.shared.foundation, &self.shared.licence.scope(tenant, "youtube"))
     }
 
-    /// Sees to broadcasts of a tenant, some at a time; when to look again, if ever.
-    async fn tend_all(&self, editor: &Editor, open: Vec<Uuid>) -> Option<Timestamp> {
+    /// Sees to broadcasts of a tenant, so many at a time; when to look again, if ever.
+    async fn tend_all(&self, editor: &Editor, open: Vec<Uuid>, at_once: usize) -> Option<Timestamp> {
         let looked = futures_util::stream::iter(open)
             .map(|id| async move {
                 self.tend(editor, id).await.unwrap_or_else(|cause| {
@@ -313,7 +318,7 @@ impl Worker {
                     Some(self.now() + AGAIN)
                 })
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(at_once)
             .collect::<Vec<_>>()
             .await;
         looked.into_iter().flatten().min()

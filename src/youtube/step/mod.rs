@@ -38,9 +38,9 @@ const BY_ITSELF: Duration = Duration::from_secs(45);
 /// What only a person can mend is tried again after so long, the nearer its time is the sooner: they may have mended it
 /// elsewhere.
 const MENDED: Duration = Duration::from_secs(30 * 60);
-const MENDED_SOON: Duration = Duration::from_secs(60);
-/// So often what is not wanted any more is ended or deleted out of whatever units are left: where viewers may see it, and
-/// where not.
+const MENDED_SOON: Duration = Duration::from_secs(120);
+/// So often in a row something is tried in vain out of whatever units are left, where viewers may see it and where not;
+/// no person begins the count anew.
 const MOST_TRIES_SEEN: u32 = 20;
 const MOST_TRIES_UNSEEN: u32 = 3;
 
@@ -87,8 +87,8 @@ impl Facts {
     }
 
     /// Out of which units it is paid for. What viewers see goes on, and what is there can be ended, whatever else units
-    /// are used for. Making one is bounded even while pictures go out, as each start by hand makes one; and so is
-    /// ending what the platform does not let go of.
+    /// are used for. Making one is bounded even while pictures go out, as each start by hand makes one; and so is what
+    /// the platform refuses time and again.
     fn need(&self, id: Uuid) -> Need {
         let event = &self.event;
         let seen = self.on_air || event.is_seen();
@@ -97,7 +97,7 @@ impl Facts {
             true if event.tries >= most => Need::Kept(id),
             true if self.leaving => Need::Last(id),
             true => Need::OnAir(id),
-            false if event.broadcast.is_some() && seen => Need::OnAir(id),
+            false if event.broadcast.is_some() && seen && event.tries < most => Need::OnAir(id),
             false => Need::Kept(id),
         }
     }

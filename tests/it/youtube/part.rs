@@ -142,6 +142,50 @@ async fn a_call_that_hangs_holds_no_broadcast_on_air_until_the_grant_is_gone() {
 }
 
 #[tokio::test]
+async fn planned_broadcasts_that_cannot_be_deleted_hold_no_other_one_on_air() {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    let (al, channel, [_, later]) = on_air_and_planned(&server, &youtube).await;
+    for hours in 3..10 {
+        schedule(&al, &later, &in_seconds(hours * 3600), 600).await;
+    }
+    let eight = |found: &[Value]| found.iter().filter(|one| one["stage"] == "ready").count() == 8;
+    broadcasts_until(&al, "eight are planned", eight).await;
+    youtube.want("liveBroadcasts.delete", How::DoneLate(Duration::from_secs(25)), 100);
+    let told = al.delete(&format!("/api/v1/channels/{channel}")).await.expect(200).json();
+    assert_eq!(told["remaining"].as_array().unwrap().len(), 8, "{told}");
+    let world = youtube.world();
+    assert!(world.broadcasts.values().any(|one| one.life == Life::Complete), "{:?}", world.calls);
+    let place = |call| world.calls.iter().position(|one| *one == (call, 200));
+    assert!(place("liveBroadcasts.transition") < place("revoke"), "{:?}", world.calls);
+}
+
+#[tokio::test]
+async fn asking_again_and_again_for_what_the_platform_refuses_stays_within_the_share() {
+    let youtube = Youtube::start();
+    youtube.world().put_stream("al", "Main", KEY, "rtmp://a.rtmp.youtube.com/live2");
+    let server = server_with(&youtube, &[("JADWAL_YOUTUBE_LIBRARY_UNITS", "500")]).await;
+    server.user("al").await;
+    let al = server.api("al", PASSWORD).await;
+    let channel = connect(&al, "al").await;
+    let key = key_of(&al, &channel, "Main").await;
+    let rain = stream_to(&al, "Rain", &key, json!({})).await;
+    let planned = schedule(&al, &rain, &in_seconds(3600), 60).await;
+    let found = broadcasts_until(&al, "it is ready", |found| found.iter().any(|one| one["stage"] == "ready")).await;
+    youtube.want("liveBroadcasts.delete", How::Refuse(403, "forbidden"), 1000);
+    al.delete(&format!("/api/v1/schedules/{planned}")).await.expect(204);
+    broadcasts_until(&al, "it is refused", |found| !found[0]["trouble"].is_null()).await;
+    for _ in 0..25 {
+        al.post(&format!("/api/v1/broadcasts/{}/retry", found[0]["id"].as_str().unwrap()), &json!({})).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(youtube.world().units <= 500 + 3 * 50, "{} units", youtube.world().units);
+}
+
+#[tokio::test]
 async fn what_only_a_person_can_mend_is_tried_again_when_the_run_ends() {
     let platform = Arc::new(Platform::start());
     let youtube = youtube_at(&platform);
