@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What came of giving a grant back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Left {
-    /// It is given back and erased.
+    /// It is erased here: given back, or after the last try to.
     Gone,
     /// The provider could not be told; it is tried again, and then erased here all the same.
     Later {
@@ -37,8 +37,6 @@ pub enum Left {
         /// Why it could not.
         why: Message,
     },
-    /// The provider could not be told time and again; it is erased here.
-    Erased,
 }
 
 /// Who has a grant given back that is on its way out already.
@@ -123,7 +121,7 @@ impl Grants {
         let Some(wait) = WAITS.get(tries) else {
             tracing::warn!(connection = %id, %why, "a grant could not be given back; it is erased here");
             self.erase(editor, &row, false).await?;
-            return Ok(Left::Erased);
+            return Ok(Left::Gone);
         };
         let at = after(self.shared.foundation.clock().now(), *wait);
         let reason = why.clone();

@@ -245,11 +245,15 @@ pub fn remember(rows: &mut Writer<'_>, connection: Uuid, account: &str) -> Resul
     for row in all_where::<KeptKey>(rows, |key| key.account.as_deref() == Some(account))? {
         rows.update(&row, KeptKey { channel_id: Some(connection), account: None, ..row.value.clone() })?;
     }
-    for row in all_where::<Upload>(rows, |upload| upload.account.as_deref() == Some(account))? {
-        rows.update(&row, Upload { channel_id: connection, account: None, ..row.value.clone() })?;
-    }
-    for row in all_where::<Upload>(rows, |upload| upload.channel_id == connection && upload.state.is_open())? {
-        rows.update(&row, Upload { tries: 0, not_before: None, trouble: None, ..row.value.clone() })?;
+    let is_theirs = |upload: &Upload| {
+        upload.account.as_deref() == Some(account) || (upload.channel_id == connection && upload.state.is_open())
+    };
+    for row in all_where::<Upload>(rows, is_theirs)? {
+        let mut upload = Upload { channel_id: connection, account: None, ..row.value.clone() };
+        if upload.state.is_open() {
+            (upload.tries, upload.not_before, upload.trouble) = (0, None, None);
+        }
+        rows.update(&row, upload)?;
     }
     for row in open_of(rows.view(), connection)? {
         rows.update(&row, Event { not_before: None, aside_until: None, ..row.value.clone() })?;

@@ -309,7 +309,7 @@ async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>) -> Result<H
         return Ok(HttpResponse::Ok().json(PartedBody::of(&parted.remaining)));
     }
     match parted.left {
-        Left::Gone | Left::Erased => Ok(no_content()),
+        Left::Gone => Ok(no_content()),
         Left::Later { .. } => match editor.channel(*id).await {
             Ok(row) => {
                 let remains = PartedBody::of(&parted.remaining);

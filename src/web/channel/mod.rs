@@ -218,14 +218,13 @@ fn titles(events: &[Row<Event>]) -> String {
 
 async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form<Nothing>) -> Result<HttpResponse> {
     let title = editor.channel(*id).await?.value.title;
-    let provider = Service::Youtube.provider();
     let parted = page.server().youtube.disconnect(&editor, *id).await?;
     if !parted.remaining.is_empty() {
         let titles = titles(&parted.remaining);
         let id = match parted.left {
             // Its token is still good: what is left is tried again with it.
             Left::Later { .. } => "channel-going-remaining",
-            Left::Gone | Left::Erased => "channel-gone-remaining",
+            Left::Gone => "channel-gone-remaining",
         };
         let message = Message::new(id).with("title", title).with("broadcasts", titles);
         return Ok(page.see_other("/channels", "bad", Some(message)));
@@ -233,10 +232,6 @@ async fn disconnect(page: Page, editor: Editor, id: web::Path<Uuid>, _form: Form
     let (kind, message) = match parted.left {
         Left::Gone => ("ok", Message::new("channel-gone")),
         Left::Later { why, .. } => ("warn", Message::new("channel-gone-later").with("why", why)),
-        Left::Erased => {
-            let message = Message::new("channel-erased").with("provider", provider.name());
-            ("warn", message.with("page", provider.permissions_page()))
-        }
     };
     Ok(page.see_other("/channels", kind, Some(message.with("title", title))))
 }

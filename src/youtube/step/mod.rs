@@ -81,9 +81,9 @@ impl Facts {
     }
 
     /// When it goes, or went, on air: its run is written down a little before that.
-    fn second(&self) -> Option<Timestamp> {
+    fn second(&self) -> Timestamp {
         let run = self.run.as_ref().filter(|run| serves(run, &self.event)).and_then(|run| run.value.started_at);
-        run.or(Some(self.event.wanted.settings.starts_at))
+        run.unwrap_or(self.event.wanted.settings.starts_at)
     }
 
     /// Out of which units it is paid for. What viewers see goes on, and what is there can be ended, whatever else units
@@ -151,7 +151,8 @@ impl Worker {
                 continue;
             }
             if let Some(wait) = event.not_before.filter(|wait| *wait > now) {
-                return Ok(Some(facts.second().filter(|second| *second > now).map_or(wait, |second| second.min(wait))));
+                let second = facts.second();
+                return Ok(Some(if second > now { second.min(wait) } else { wait }));
             }
             let account = self.api().account(editor, event.channel_id, facts.need(id));
             let can_be_cut = !event.unwanted;
@@ -305,7 +306,8 @@ impl Step<'_> {
             let did = self.watch(broadcast).await?;
             return self.meanwhile(broadcast, did).await;
         }
-        let then = self.facts.second().filter(|second| *second > self.now).map_or(Did::Rest, Did::Wait);
+        let second = self.facts.second();
+        let then = if second > self.now { Did::Wait(second) } else { Did::Rest };
         self.meanwhile(broadcast, then).await
     }
 

@@ -159,8 +159,10 @@ impl Uploader {
                 }
                 () = self.woken.notified() => {}
                 // A channel that is connected again goes on with what waited for it.
-                Ok(Change { space: Space::Tenant(tenant), keys }) = changes.recv() => {
-                    if keys.iter().any(|key| key.starts_with(b"row/channel/")) {
+                change = changes.recv() => {
+                    if let Ok(Change { space: Space::Tenant(tenant), keys }) = change
+                        && keys.iter().any(|key| key.starts_with(b"row/channel/"))
+                    {
                         self.wanted.lock().insert(tenant);
                     }
                 }

@@ -49,7 +49,6 @@ channel-gone-remaining = { $title } is disconnected, but YouTube still has what 
 channel-connected = { $title } is connected.
 channel-gone = { $title } is disconnected, and the permission is given back.
 channel-gone-later = { $title } is being disconnected. { $why }
-channel-erased = { $title } is erased here, but { $provider } could not be told. Take the permission back yourself: { $page }
 channel-new-title = Connect a channel
 channel-new-text = You go to Google, choose the channel and allow what is asked. You come back here by yourself.
 channel-new-asked = This program asks to manage your YouTube account: live streams, videos, thumbnails and playlists. Tick every box that Google shows.

@@ -46,7 +46,6 @@ channel-gone-remaining = { $title } sudah diputus, tetapi di YouTube masih ada y
 channel-connected = { $title } sudah terhubung.
 channel-gone = { $title } sudah diputus, dan izinnya sudah dikembalikan.
 channel-gone-later = { $title } sedang diputus. { $why }
-channel-erased = { $title } sudah dihapus di sini, tetapi { $provider } tidak bisa diberi tahu. Cabut sendiri izinnya: { $page }
 channel-new-title = Hubungkan kanal
 channel-new-text = Anda dibawa ke Google, memilih kanal, dan mengizinkan yang diminta. Setelah itu Anda kembali ke sini dengan sendirinya.
 channel-new-asked = Program ini meminta izin mengelola akun YouTube Anda: siaran langsung, video, thumbnail, dan daftar putar. Centang semua kotak yang ditampilkan Google.

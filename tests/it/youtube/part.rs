@@ -15,6 +15,16 @@ use crate::support::youtube::{How, Life, Youtube};
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// A platform, a stand-in that knows two keys of `al` there, and a server that knows the stand-in.
+async fn started() -> (Arc<Platform>, Youtube, Server) {
+    let platform = Arc::new(Platform::start());
+    let youtube = youtube_at(&platform);
+    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
+    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
+    let server = server_with(&youtube, &[]).await;
+    (platform, youtube, server)
+}
+
 /// A stream of `al` that is live by the platform's word, and another one that is planned; the channel and the streams.
 async fn on_air_and_planned(server: &Server, youtube: &Youtube) -> (Client, String, [String; 2]) {
     server.user("al").await;
@@ -38,11 +48,7 @@ fn stage<'v>(found: &'v [Value], title: &str) -> &'v str {
 
 #[tokio::test]
 async fn a_channel_that_is_disconnected_leaves_nothing_on_air_and_nothing_planned_on_the_platform() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (platform, youtube, server) = started().await;
     let (al, channel, [rain, _]) = on_air_and_planned(&server, &youtube).await;
 
     // The dialog says what that ends.
@@ -72,11 +78,7 @@ async fn a_channel_that_is_disconnected_leaves_nothing_on_air_and_nothing_planne
 
 #[tokio::test]
 async fn what_the_platform_does_not_end_before_a_channel_goes_is_told() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
     youtube.want("liveBroadcasts.transition", How::Refuse(503, "backendError"), 1000);
     server.user("bo").await;
@@ -101,11 +103,7 @@ async fn what_the_platform_does_not_end_before_a_channel_goes_is_told() {
 
 #[tokio::test]
 async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let mut server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, mut server) = started().await;
     let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
     youtube.want("liveBroadcasts.transition", How::Refuse(503, "backendError"), 1);
     let path = format!("/api/v1/channels/{channel}");
@@ -125,11 +123,7 @@ async fn killed_while_a_channel_goes_its_broadcasts_are_ended_by_the_next_start(
 
 #[tokio::test]
 async fn a_call_that_hangs_holds_no_broadcast_on_air_until_the_grant_is_gone() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, channel, [_, later]) = on_air_and_planned(&server, &youtube).await;
     youtube.want("videos.update", How::DoneLate(Duration::from_secs(25)), 1);
     al.patch(&format!("/api/v1/streams/{later}"), &json!({"title": "Another rain"})).await.expect(200);
@@ -143,11 +137,7 @@ async fn a_call_that_hangs_holds_no_broadcast_on_air_until_the_grant_is_gone() {
 
 #[tokio::test]
 async fn planned_broadcasts_that_cannot_be_deleted_hold_no_other_one_on_air() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, channel, [_, later]) = on_air_and_planned(&server, &youtube).await;
     for hours in 3..10 {
         schedule(&al, &later, &in_seconds(hours * 3600), 600).await;
@@ -187,11 +177,7 @@ async fn asking_again_and_again_for_what_the_platform_refuses_stays_within_the_s
 
 #[tokio::test]
 async fn what_only_a_person_can_mend_is_tried_again_when_the_run_ends() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, _, [rain, _]) = on_air_and_planned(&server, &youtube).await;
     youtube.want("liveStreams.list", How::Refuse(403, "forbidden"), 1000);
     let told = |found: &[Value]| found.iter().any(|one| one["title"] == "Rain" && !one["trouble"].is_null());
@@ -205,11 +191,7 @@ async fn what_only_a_person_can_mend_is_tried_again_when_the_run_ends() {
 
 #[tokio::test]
 async fn a_user_who_is_deleted_leaves_nothing_on_air_and_nothing_planned_on_the_platform() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     on_air_and_planned(&server, &youtube).await;
     server.api("admin", ADMIN).await.delete("/api/v1/users/al").await.expect(204);
     let world = youtube.world();
@@ -220,11 +202,7 @@ async fn a_user_who_is_deleted_leaves_nothing_on_air_and_nothing_planned_on_the_
 
 #[tokio::test]
 async fn a_later_try_to_give_a_grant_back_ends_first_what_could_not_be_ended() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, channel, _) = on_air_and_planned(&server, &youtube).await;
     // One that would be tried again by itself in half an hour only.
     youtube.want("liveBroadcasts.transition", How::Refuse(403, "forbidden"), 1000);
@@ -247,11 +225,7 @@ async fn a_later_try_to_give_a_grant_back_ends_first_what_could_not_be_ended() {
 
 #[tokio::test]
 async fn pages_lead_to_a_broadcast_and_list_what_is_on_air_first_then_what_comes_then_what_was() {
-    let platform = Arc::new(Platform::start());
-    let youtube = youtube_at(&platform);
-    youtube.world().put_stream("al", "Main", KEY, &platform.rtmp_url("live"));
-    youtube.world().put_stream("al", "Spare", "sentinel-key-spare", &platform.rtmp_url("live"));
-    let server = server_with(&youtube, &[]).await;
+    let (_platform, youtube, server) = started().await;
     let (al, channel, [rain, later]) = on_air_and_planned(&server, &youtube).await;
     // Made after it and sooner; and one that is over.
     let spare = key_of(&al, &channel, "Spare").await;
